@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+#
+# libmsp, mspd and msp-host. One file, no recursion into folders, no configure.
+#
+#   make [V=1] [O=build] [CC=] [SAN=1]   build everything
+#   make demo                            the main job, on the built-in host
+#   make check                           every test, see README.md
+#   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR=
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+O	?= build$(if $(SAN),-san)
+CC	?= cc
+CLANG	?= clang
+PKG_CONFIG ?= pkg-config
+# Ubuntu's bpftool is a wrapper that wants the tools of the running kernel.
+BPFTOOL	?= $(firstword $(wildcard /usr/lib/linux-tools/*/bpftool) bpftool)
+PREFIX	?= /usr/local
+LIBDIR	?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+BINDIR	?= $(PREFIX)/bin
+SBINDIR	?= $(PREFIX)/sbin
+INSTALL	?= install
+
+Q	:= $(if $(V),,@)
+say	= $(if $(V),,@printf '  %-7s %s\n' '$1' '$(patsubst $(O)/%,%,$2)')
+
+# ---- version: version.h is the only place ---------------------------------
+VERSION	:= $(shell sed -n 's/.*MSP_VERSION "\(.*\)".*/\1/p' include/msp/version.h)
+MAJOR	:= $(firstword $(subst ., ,$(VERSION)))
+MINOR	:= $(word 2,$(subst ., ,$(VERSION)))
+MAPNODE	:= $(shell sed -n 's/^LIBMSP_\([0-9.]*\).*/\1/p' libmsp/libmsp.map | tail -n 1)
+ifneq ($(MAPNODE),$(MAJOR).$(MINOR))
+$(error version.h says $(VERSION), the last node of libmsp.map is $(MAPNODE))
+endif
+SONAME	:= libmsp.so.$(MAJOR)
+SHLIB	:= libmsp.so.$(VERSION)
+
+# ---- flags: the user's stay the user's, ours stand beside them ------------
+CFLAGS	?= -O2 -g
+WARN	:= -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
+	   -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \
+	   -Wformat=2 -Wundef
+HARDEN	:= -fstack-protector-strong -fno-strict-aliasing \
+	   $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=all \
+	   -fno-omit-frame-pointer)
+OURS	:= -std=c11 $(WARN) $(if $(WERROR)$(CI),-Werror) $(HARDEN) $(SANFLAGS) \
+	   -fPIC -fvisibility=hidden -MMD -MP
+CPPOURS	:= -D_GNU_SOURCE -Iinclude -I. -I$(O)
+LDOURS	:= -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS)
+DEP_LIB	= $$($(PKG_CONFIG) $1 libcrypto yajl libbpf)
+DEP_MHD	= $$($(PKG_CONFIG) $1 libmicrohttpd)
+DEP_YAJL = $$($(PKG_CONFIG) $1 yajl)
+DEP_CHECK = $$($(PKG_CONFIG) $1 check)
+CRYPTO	= $$($(PKG_CONFIG) $1 libcrypto)
+
+# ---- sources --------------------------------------------------------------
+LIB_SRC	:= $(wildcard libmsp/*.c)
+LIB_OBJ	:= $(LIB_SRC:%.c=$(O)/%.o)
+MSPD_SRC := $(wildcard mspd/*.c)
+MSPD_OBJ := $(MSPD_SRC:%.c=$(O)/%.o)
+HOST_SRC := $(wildcard examples/msp-host/*.c)
+HOST_OBJ := $(HOST_SRC:%.c=$(O)/%.o)
+EXAMPLES := $(patsubst %.c,$(O)/%,$(wildcard examples/*.c))
+SKEL	:= $(O)/bpf/msp.skel.h
+UNIT	:= $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
+FUZZ	:= $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+TESTLIB	:= $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
+LIVEBIN	:= $(patsubst %.c,$(O)/%,$(wildcard tests/live/*.c))
+
+.PHONY: all lib install uninstall clean FORCE
+all: lib $(if $(MSPD_SRC),$(O)/mspd/mspd) \
+	$(if $(HOST_SRC),$(O)/examples/msp-host/msp-host) $(EXAMPLES)
+lib: $(O)/$(SHLIB) $(O)/libmsp.so $(O)/$(SONAME) $(O)/libmsp.a $(O)/libmsp.pc
+
+# ---- eBPF: one object, its skeleton is compiled into the library ----------
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O2 -target bpf -Wall -Wextra -Werror -Ibpf \
+		-idirafter /usr/include/$(MULTIARCH) -MMD -MP -MT $@ \
+		-MF $(@:.o=.d) -c $< -o $@
+$(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name msp_bpf > $@
+
+# ---- library --------------------------------------------------------------
+$(O)/%.o: %.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPOURS) $(CPPFLAGS) $(OURS) $(CFLAGS) -MT $@ -c $< -o $@
+$(LIB_OBJ): | $(SKEL)
+
+$(O)/$(SHLIB): $(LIB_OBJ) libmsp/libmsp.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined \
+		-Wl,--version-script=libmsp/libmsp.map $(LDOURS) \
+		$(if $(SAN),,-Wl,-z,defs) $(LDFLAGS) -o $@ $(LIB_OBJ) \
+		$(call DEP_LIB,--libs)
+$(O)/$(SONAME) $(O)/libmsp.so: $(O)/$(SHLIB)
+	$(Q)ln -sf $(SHLIB) $@
+$(O)/libmsp.a: $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(O)/libmsp.pc: pkgconfig/libmsp.pc.in FORCE
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' \
+		$< > $@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# ---- programs -------------------------------------------------------------
+$(O)/mspd/mspd: $(MSPD_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(MSPD_OBJ) -L$(O) -lmsp \
+		$(call DEP_MHD,--libs) $(call DEP_YAJL,--libs) -lpthread
+$(O)/examples/msp-host/msp-host: $(HOST_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(HOST_OBJ) -L$(O) -lmsp \
+		$(call DEP_MHD,--libs) $(call DEP_YAJL,--libs) \
+		$(call CRYPTO,--libs) -lpthread
+$(EXAMPLES): $(O)/examples/%: $(O)/examples/%.o $(O)/libmsp.so $(O)/$(SONAME)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< -L$(O) -lmsp
+
+# ---- tests: they link objects, so that allocation can be made to fail -----
+TEST_LIB_OBJ := $(filter-out $(O)/libmsp/mem.o,$(LIB_OBJ))
+TEST_MSPD_OBJ := $(filter-out $(O)/mspd/main.o,$(MSPD_OBJ))
+$(UNIT): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(TEST_LIB_OBJ) $(TESTLIB) \
+		$(TEST_MSPD_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_CHECK,--libs) \
+		$(call DEP_LIB,--libs) $(call DEP_MHD,--libs) -lpthread
+$(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(LIB_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_LIB,--libs)
+$(LIVEBIN): $(O)/tests/live/%: $(O)/tests/live/%.o $(O)/libmsp.so
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< -L$(O) -lmsp
+
+-include tests/tests.mk
+
+# ---- install --------------------------------------------------------------
+D = $(DESTDIR)
+install: all
+	$(INSTALL) -d '$(D)$(LIBDIR)/pkgconfig' '$(D)$(INCLUDEDIR)/msp' \
+		'$(D)$(SBINDIR)' '$(D)$(BINDIR)'
+	$(INSTALL) -m 644 include/msp/*.h '$(D)$(INCLUDEDIR)/msp'
+	$(INSTALL) -m 755 $(O)/$(SHLIB) '$(D)$(LIBDIR)'
+	ln -sf $(SHLIB) '$(D)$(LIBDIR)/$(SONAME)'
+	ln -sf $(SONAME) '$(D)$(LIBDIR)/libmsp.so'
+	$(INSTALL) -m 644 $(O)/libmsp.a '$(D)$(LIBDIR)'
+	$(INSTALL) -m 644 $(O)/libmsp.pc '$(D)$(LIBDIR)/pkgconfig'
+	$(INSTALL) -m 755 $(O)/mspd/mspd '$(D)$(SBINDIR)'
+	$(INSTALL) -m 755 $(O)/examples/msp-host/msp-host '$(D)$(BINDIR)'
+uninstall:
+	rm -rf '$(D)$(INCLUDEDIR)/msp'
+	rm -f '$(D)$(LIBDIR)/$(SHLIB)' '$(D)$(LIBDIR)/$(SONAME)' \
+		'$(D)$(LIBDIR)/libmsp.so' '$(D)$(LIBDIR)/libmsp.a' \
+		'$(D)$(LIBDIR)/pkgconfig/libmsp.pc' '$(D)$(SBINDIR)/mspd' \
+		'$(D)$(BINDIR)/msp-host'
+clean:
+	rm -rf build build-san build-*/
+FORCE:
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client.h - a strict, bounded, non-blocking HTTP/1.1 client connection.
+ *
+ * One connection, one request at a time. The caller owns the loop: it polls
+ * msp_client_fd() for msp_client_events() until msp_client_deadline(), then
+ * calls msp_client_run(). Used by the key channel and by the proxy alike.
+ */
+#ifndef MSP_CLIENT_H
+#define MSP_CLIENT_H
+
+#include <msp/endpoint.h>
+#include <msp/signer.h>
+
+/** Largest answer head accepted, status line included, in bytes. */
+#define MSP_CLIENT_HEAD_MAX 32768
+/** @body_len of a request whose body is sent in chunks. */
+#define MSP_BODY_CHUNKED UINT64_MAX
+
+struct msp_client;
+
+/**
+ * struct msp_client_opts - how to reach an endpoint
+ * @size:           sizeof(struct msp_client_opts)
+ * @address:        where to connect
+ * @connect_ms:     limit for the TCP connection, 0: 5,000
+ * @first_byte_ms:  limit from the end of the request to the first byte of
+ *                  the answer, 0: 60,000
+ * @idle_ms:        limit between two bytes in either direction, 0: 60,000
+ * @reserved:       0
+ * @on_socket:      optional: called with each new socket before connect(),
+ *                  e.g. to mark it for the redirector; non-zero refuses it
+ * @on_socket_arg:  passed to it
+ */
+struct msp_client_opts {
+	size_t size;
+	struct msp_address address;
+	uint32_t connect_ms;
+	uint32_t first_byte_ms;
+	uint32_t idle_ms;
+	uint32_t reserved;
+	int (*on_socket)(void *arg, int fd);
+	void *on_socket_arg;
+};
+
+/**
+ * struct msp_response - head of an answer; borrowed until the next request
+ * @size:      sizeof(struct msp_response)
+ * @status:    100-999; 1xx answers are skipped
+ * @reason:    reason phrase, may be empty; NUL-terminated
+ * @headers:   in order, hop-by-hop framing included
+ * @n_headers: how many
+ * @length:    bytes of body to come; MSP_BODY_CHUNKED if not known before
+ *             the end; 0 for HEAD, 204, 304
+ */
+struct msp_response {
+	size_t size;
+	unsigned int status;
+	const char *reason;
+	const struct msp_header *headers;
+	size_t n_headers;
+	uint64_t length;
+};
+
+MSP_BEGIN_DECLS
+
+/**
+ * msp_client_new - a client that is not connected yet
+ * @out:  new client, or NULL on error; free with msp_client_free()
+ * @opts: copied
+ *
+ * Threads: used by one thread at a time. Errors: MSP_ERR_INVAL,
+ * MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_client_new(struct msp_client **out,
+					  const struct msp_client_opts *opts);
+
+/** msp_client_free - close and free; NULL is fine. */
+MSP_API void msp_client_free(struct msp_client *client);
+
+/**
+ * msp_client_send - start one request
+ * @client:   idle; connects if needed
+ * @now:      the caller's clock
+ * @message:  method, origin-form target and headers; copied. Its body is sent
+ *            if @body_len equals message->body_len; framing headers
+ *            (Content-Length, Transfer-Encoding) must not be among @headers:
+ *            the client writes its own.
+ * @body_len: bytes of body: message->body_len for a complete message, or more
+ *            to come through msp_client_write(), or MSP_BODY_CHUNKED
+ * @signer:   NULL, or signs what is sent: headers as given, plus the
+ *            content-length the client writes. Needs a complete message.
+ * @info:     optional detail
+ *
+ * "content-length" is written (and signed) when there is a body, when the
+ * method is POST, PUT or PATCH, never otherwise. Names go out in lower case
+ * and the authorization header last (spec 5.1, 6.8).
+ *
+ * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_NOMEM, MSP_ERR_STATE (a
+ * request is under way), MSP_ERR_SYS, MSP_ERR_CRYPTO. Nothing has been sent.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_client_send(struct msp_client *client, struct msp_time now,
+		const struct msp_message *message, uint64_t body_len,
+		struct msp_signer *signer, struct msp_error_info *info);
+
+/**
+ * msp_client_write - more of the request's body
+ * @client: a request with body outstanding
+ * @data:   copied
+ * @len:    offered
+ * @taken:  set to how much was taken, maybe 0: poll for POLLOUT, call
+ *          msp_client_run(), offer the rest again
+ * Errors: MSP_ERR_INVAL, MSP_ERR_STATE (more than announced, no request).
+ */
+MSP_API MSP_MUST_CHECK int
+msp_client_write(struct msp_client *client, const void *data, size_t len,
+		 size_t *taken);
+
+/** msp_client_finish - a chunked request body is complete.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_STATE. */
+MSP_API MSP_MUST_CHECK int msp_client_finish(struct msp_client *client);
+
+/** msp_client_fd - socket to poll, or -1 when there is none. */
+MSP_API int msp_client_fd(const struct msp_client *client);
+
+/** msp_client_events - POLLIN | POLLOUT as wanted now. */
+MSP_API short msp_client_events(const struct msp_client *client);
+
+/** msp_client_deadline - boot_ms at which to call msp_client_run() at the
+ * latest, or MSP_NEVER. */
+MSP_API uint64_t msp_client_deadline(const struct msp_client *client);
+
+/**
+ * msp_client_run - do what can be done without blocking
+ * @client: any state
+ * @now:    the caller's clock
+ * @info:   optional detail
+ *
+ * Returns 0 once the head of the answer is there (msp_client_response()) and
+ * ever after until the next request, MSP_ERR_AGAIN while waiting, or an
+ * error, after which the connection is closed: MSP_ERR_TIMEOUT, MSP_ERR_SYS,
+ * MSP_ERR_CLOSED, MSP_ERR_PROTOCOL, MSP_ERR_LIMIT, MSP_ERR_NOMEM,
+ * MSP_ERR_INVAL.
+ */
+MSP_API MSP_MUST_CHECK int msp_client_run(struct msp_client *client,
+					  struct msp_time now,
+					  struct msp_error_info *info);
+
+/** msp_client_response - head of the answer, or NULL before it came. */
+MSP_API const struct msp_response *
+msp_client_response(const struct msp_client *client);
+
+/**
+ * msp_client_read - next piece of the answer's body, transfer-decoded
+ * @client: after the head
+ * @now:    the caller's clock
+ * @out:    buffer
+ * @size:   its size, not 0
+ * @got:    set to the bytes written
+ * @info:   optional detail
+ *
+ * Returns 0 with @got > 0; 0 with @got == 0 at the end of the body;
+ * MSP_ERR_AGAIN: poll. Errors (connection closed, body incomplete):
+ * MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL,
+ * MSP_ERR_INVAL, MSP_ERR_STATE.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_client_read(struct msp_client *client, struct msp_time now, void *out,
+		size_t size, size_t *got, struct msp_error_info *info);
+
+/**
+ * msp_client_reusable - may the connection carry another request?
+ *
+ * Only after an answer that ended exactly at its framing, with no excess
+ * byte, no Connection: close, and the whole request sent.
+ */
+MSP_API bool msp_client_reusable(const struct msp_client *client);
+
+/**
+ * msp_client_untouched - did nothing of an answer arrive for this request?
+ *
+ * After an error on a reused connection: true means that the request may be
+ * tried once more on a new one if its method is idempotent.
+ */
+MSP_API bool msp_client_untouched(const struct msp_client *client);
+
+MSP_END_DECLS
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * defs.h - attributes and the few plain types every other header needs.
+ */
+#ifndef MSP_DEFS_H
+#define MSP_DEFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define MSP_API __attribute__((visibility("default")))
+#define MSP_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define MSP_API
+#define MSP_MUST_CHECK
+#endif
+
+#ifdef __cplusplus
+#define MSP_BEGIN_DECLS extern "C" {
+#define MSP_END_DECLS }
+#else
+#define MSP_BEGIN_DECLS
+#define MSP_END_DECLS
+#endif
+
+/**
+ * struct msp_time - the caller's clock, read once and passed in
+ * @boot_ms: CLOCK_BOOTTIME in milliseconds; all deadlines are on this clock,
+ *           because it goes on while the machine is suspended
+ * @wall_s:  CLOCK_REALTIME in seconds since 1970, used for the date header
+ *           until the host's own time is known
+ *
+ * The library never reads a clock itself.
+ */
+struct msp_time {
+	uint64_t boot_ms;
+	int64_t wall_s;
+};
+
+/** No deadline: the value returned by msp_*_deadline() when nothing is due. */
+#define MSP_NEVER UINT64_MAX
+
+#endif

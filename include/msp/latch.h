@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * latch.h - the state machine that gets a key and keeps it.
+ *
+ * unknown -> disabled / acquiring -> attesting -> latched -> lost, driven by
+ * polls of the host (spec 5.5-5.8). It is told the time and says when it
+ * wants to be called next; it recovers by itself after a key reset.
+ */
+#ifndef MSP_LATCH_H
+#define MSP_LATCH_H
+
+#include <msp/channel.h>
+#include <msp/keystore.h>
+
+/** Room for an RFC 1123 date and NUL: "Wed, 23 Apr 2025 12:00:00 GMT". */
+#define MSP_DATE_SIZE 30
+
+enum msp_latch_state {
+	MSP_LATCH_UNKNOWN = 0,	/* no status from the host yet */
+	MSP_LATCH_DISABLED = 1,	/* the host does not want a channel */
+	MSP_LATCH_ACQUIRING = 2, /* enabled, and we have no key yet */
+	MSP_LATCH_ATTESTING = 3, /* a key is stored and being attested */
+	MSP_LATCH_LATCHED = 4,	/* we hold the key the host names */
+	MSP_LATCH_LOST = 5	/* we held one, the host names another */
+};
+
+/** Bits returned by msp_latch_changes(). */
+enum msp_latch_change {
+	MSP_LATCH_CHANGED_STATE = 1,  /* msp_latch_state() or its message */
+	MSP_LATCH_CHANGED_KEY = 2,    /* msp_latch_key() */
+	MSP_LATCH_CHANGED_STATUS = 4  /* a new msp_latch_status() has arrived */
+};
+
+/**
+ * struct msp_latch_opts
+ * @size:       sizeof(struct msp_latch_opts)
+ * @poll_ms:    steady poll interval, 0: 15,000
+ * @eager_ms:   interval while the state is unknown, 0: 1,000
+ * @eager_for_ms: how long after the first call that lasts, 0: 300,000
+ * @retry_ms:   wait after a failed acquire or attest, 0: @poll_ms
+ */
+struct msp_latch_opts {
+	size_t size;
+	uint32_t poll_ms;
+	uint32_t eager_ms;
+	uint32_t eager_for_ms;
+	uint32_t retry_ms;
+};
+
+struct msp_latch;
+
+MSP_BEGIN_DECLS
+
+/**
+ * msp_latch_new - a latch in state unknown; polls at the first run
+ * @out:     new latch, or NULL on error; free with msp_latch_free()
+ * @channel: borrowed; must outlive the latch and be used by it alone
+ * @store:   borrowed; must outlive the latch; NULL keeps keys in memory only
+ * @opts:    copied; NULL for defaults
+ * Threads: used by one thread at a time.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_latch_new(struct msp_latch **out, struct msp_channel *channel,
+	      struct msp_keystore *store, const struct msp_latch_opts *opts);
+
+/** msp_latch_free - wipe and free; NULL is fine. */
+MSP_API void msp_latch_free(struct msp_latch *latch);
+
+MSP_API int msp_latch_fd(const struct msp_latch *latch);
+MSP_API short msp_latch_events(const struct msp_latch *latch);
+MSP_API uint64_t msp_latch_deadline(const struct msp_latch *latch);
+
+/**
+ * msp_latch_run - go on: poll if it is time, use what arrived
+ * @now: the caller's clock
+ *
+ * Returns 0; failures of the host or the disk are states and messages, not
+ * errors of this call. Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_latch_run(struct msp_latch *latch,
+					 struct msp_time now);
+
+/** msp_latch_poll_now - poll at the next run instead of waiting. */
+MSP_API void msp_latch_poll_now(struct msp_latch *latch);
+
+/** msp_latch_changes - or of enum msp_latch_change since the last call. */
+MSP_API unsigned int msp_latch_changes(struct msp_latch *latch);
+
+MSP_API enum msp_latch_state msp_latch_state(const struct msp_latch *latch);
+
+/** msp_latch_state_name - "unknown", "disabled", ... A constant. */
+MSP_API const char *msp_latch_state_name(enum msp_latch_state state);
+
+/**
+ * msp_latch_message - last event in the words of spec 4.3, without the
+ * milliseconds; "" at first; borrowed until the next run.
+ */
+MSP_API const char *msp_latch_message(const struct msp_latch *latch);
+
+/** msp_latch_key - the key to sign with, or NULL; borrowed until the next
+ * run: msp_key_ref() it to keep it. */
+MSP_API struct msp_key *msp_latch_key(const struct msp_latch *latch);
+
+/** msp_latch_status - last good status document, or NULL; borrowed until the
+ * next run. */
+MSP_API const struct msp_keystatus *
+msp_latch_status(const struct msp_latch *latch);
+
+/**
+ * msp_latch_clock - host time minus the caller's CLOCK_BOOTTIME
+ * @out: milliseconds to add to boot_ms to get the host's milliseconds since
+ *       1970 (spec 5.9); set only when true is returned
+ * Returns false before the host has told its time.
+ */
+MSP_API bool msp_latch_clock(const struct msp_latch *latch, int64_t *out);
+
+/**
+ * msp_date_format - RFC 1123 date in GMT, independent of the locale
+ * @out:     gets 29 characters and NUL
+ * @seconds: since 1970; years 1970 to 9999, others are clamped
+ */
+MSP_API void msp_date_format(char out[MSP_DATE_SIZE], int64_t seconds);
+
+MSP_END_DECLS
+
+#endif

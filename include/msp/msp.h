@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * msp.h - everything: the in-guest half of the Metadata Security Protocol.
+ *
+ * core   - error, key, signer, profile, rules, request, caller, decision,
+ *          keystatus: pure computation
+ * host   - client, channel, keystore, latch: talk to the endpoints
+ * kernel - redirect, peer: eBPF
+ */
+#ifndef MSP_MSP_H
+#define MSP_MSP_H
+
+#include <msp/caller.h>
+#include <msp/channel.h>
+#include <msp/client.h>
+#include <msp/decision.h>
+#include <msp/endpoint.h>
+#include <msp/error.h>
+#include <msp/key.h>
+#include <msp/keystatus.h>
+#include <msp/keystore.h>
+#include <msp/latch.h>
+#include <msp/peer.h>
+#include <msp/profile.h>
+#include <msp/redirect.h>
+#include <msp/request.h>
+#include <msp/rules.h>
+#include <msp/signer.h>
+#include <msp/version.h>
+
+#endif

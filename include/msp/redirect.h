@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * redirect.h - eBPF: send connections to governed endpoints to our listener.
+ *
+ * Needs root, or CAP_BPF + CAP_NET_ADMIN + CAP_PERFMON; Linux 5.15 or newer
+ * with BTF and cgroup v2. Everything lives in descriptors of this process:
+ * it ends with it, nothing is pinned.
+ */
+#ifndef MSP_REDIRECT_H
+#define MSP_REDIRECT_H
+
+#include <msp/endpoint.h>
+#include <msp/error.h>
+
+/** What the kernel does with connections to an endpoint. Zero: nothing. */
+enum msp_redirect_state {
+	MSP_REDIRECT_OFF = 0,	  /* they go to the host directly */
+	MSP_REDIRECT_AUDIT = 1,	  /* redirected; other namespaces pass */
+	MSP_REDIRECT_ENFORCE = 2  /* redirected; other namespaces are refused */
+};
+
+/** Roles of sockets that are our own. */
+enum msp_redirect_mark {
+	MSP_MARK_SKIP = 1,  /* never redirected; may bind the listener's port */
+	MSP_MARK_PROBE = 2  /* redirected whatever the state */
+};
+
+/** Counters of the kernel side; they only grow. */
+enum msp_redirect_counter {
+	MSP_COUNT_REDIRECTED = 0, /* connections sent to the listener */
+	MSP_COUNT_DIRECT = 1,	  /* connections to the listener itself */
+	MSP_COUNT_SKIPPED = 2,	  /* our own */
+	MSP_COUNT_FOREIGN = 3,	  /* from another network namespace */
+	MSP_COUNT_NO_STORAGE = 4, /* refused: no memory for the facts */
+	MSP_COUNT_BIND_DENIED = 5, /* somebody tried to take our port */
+	MSP_COUNT_FOUND = 6,	  /* peers identified */
+	MSP_COUNT_NOT_FOUND = 7	  /* peers not identified */
+};
+#define MSP_COUNTERS 8
+
+/**
+ * struct msp_redirect_opts
+ * @size:        sizeof(struct msp_redirect_opts)
+ * @cgroup:      path of a cgroup v2 directory: its processes and those of
+ *               its descendants are redirected. NULL: the mount point found
+ *               in /proc/self/mountinfo
+ * @cgroup_len:  its length
+ * @listener:    where to; ip 0: 127.0.0.1, port 0: 3080
+ * @endpoints:   governed addresses, indexed by enum msp_endpoint; ip 0: the
+ *               address Azure gives it
+ */
+struct msp_redirect_opts {
+	size_t size;
+	const char *cgroup;
+	size_t cgroup_len;
+	struct msp_address listener;
+	struct msp_address endpoints[MSP_ENDPOINTS];
+	uint32_t reserved;
+	uint32_t reserved2;
+};
+
+struct msp_redirect;
+
+MSP_BEGIN_DECLS
+
+/**
+ * msp_redirect_open - load and attach the programs, all endpoints off
+ * @out:  new redirector, or NULL on error; free with msp_redirect_free()
+ * @opts: copied; NULL for defaults
+ * @info: optional: which step failed, with errno and the last verifier line
+ *
+ * The programs act in the network namespace of the calling thread.
+ * Threads: msp_redirect_set() and counters from any thread; the rest from one
+ * thread at a time.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS, MSP_ERR_UNSUPPORTED.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_redirect_open(struct msp_redirect **out,
+		  const struct msp_redirect_opts *opts,
+		  struct msp_error_info *info);
+
+/** msp_redirect_free - detach and unload; NULL is fine. */
+MSP_API void msp_redirect_free(struct msp_redirect *redirect);
+
+/**
+ * msp_redirect_set - switch one endpoint; takes effect at the next connect()
+ * Threads: any. Errors: MSP_ERR_INVAL.
+ */
+MSP_API MSP_MUST_CHECK int msp_redirect_set(struct msp_redirect *redirect,
+					    enum msp_endpoint endpoint,
+					    enum msp_redirect_state state);
+
+/** msp_redirect_get - the endpoint's state now. Threads: any. */
+MSP_API enum msp_redirect_state
+msp_redirect_get(const struct msp_redirect *redirect,
+		 enum msp_endpoint endpoint);
+
+/**
+ * msp_redirect_mark - declare a socket our own, before bind() or connect()
+ * @fd: a TCP socket
+ *
+ * If this fails the socket must not be used: an unmarked one would be
+ * redirected to ourselves. Threads: any.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_SYS.
+ */
+MSP_API MSP_MUST_CHECK int msp_redirect_mark(struct msp_redirect *redirect,
+					     int fd,
+					     enum msp_redirect_mark mark,
+					     struct msp_error_info *info);
+
+/**
+ * msp_redirect_prove - open a connection of our own through the whole channel
+ * @redirect:  attached
+ * @listen_fd: our listening socket; whatever else is accepted meanwhile is
+ *             closed
+ * @timeout_ms: how long it may take, 0: 2,000
+ * @info:      optional: what did not come back right
+ *
+ * Do this after attaching and before switching any endpoint on: it shows that
+ * connections are redirected here and that the kernel tells who made them.
+ * Blocks. Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_TIMEOUT,
+ * MSP_ERR_UNSUPPORTED (redirected, but the facts are wrong or missing).
+ */
+MSP_API MSP_MUST_CHECK int msp_redirect_prove(struct msp_redirect *redirect,
+					      int listen_fd,
+					      uint32_t timeout_ms,
+					      struct msp_error_info *info);
+
+/** msp_redirect_count - value of one counter. Threads: any. */
+MSP_API uint64_t msp_redirect_count(const struct msp_redirect *redirect,
+				    enum msp_redirect_counter counter);
+
+MSP_END_DECLS
+
+#endif

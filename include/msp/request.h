@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * request.h - method + raw target -> canonical request.
+ *
+ * One canonical form decides (design D3, spec 8.6). What cannot be brought
+ * into it without doubt carries a code, and a decision on it is deny.
+ */
+#ifndef MSP_REQUEST_H
+#define MSP_REQUEST_H
+
+#include <msp/endpoint.h>
+#include <msp/error.h>
+
+/** Longest request target accepted, in bytes (spec 6.1). */
+#define MSP_TARGET_MAX 65534
+
+/** Why a request has no canonical form (spec 8.6, design D3). */
+enum msp_canon {
+	MSP_CANON_OK = 0,
+	MSP_CANON_SCHEME = 1,	   /* scheme not http */
+	MSP_CANON_METHOD = 2,	   /* method not allowed */
+	MSP_CANON_USERINFO = 3,	   /* userinfo present in URL */
+	MSP_CANON_PCT = 4,	   /* malformed percent-encoding */
+	MSP_CANON_OVERLONG = 5,	   /* overlong UTF-8 (kept for the code list) */
+	MSP_CANON_UTF8 = 6,	   /* invalid UTF-8 in path/query */
+	MSP_CANON_NON_ASCII = 7,   /* non-ASCII codepoint in path */
+	MSP_CANON_CTRL = 8,	   /* control character in path/query */
+	MSP_CANON_UNDERFLOW = 9,   /* path traversal past root */
+	MSP_CANON_EMBQ = 10,	   /* embedded '?' after decoding */
+	MSP_CANON_HOST = 11,	   /* unparseable host */
+	MSP_CANON_PORT = 12,	   /* unparseable port */
+	MSP_CANON_SLASHES = 13,	   /* "//" in the raw path (spec 6.3 step 2) */
+	MSP_CANON_TRAVERSAL = 14,  /* ".." in the decoded path (same step) */
+	MSP_CANON_AMBIGUOUS = 15,  /* backslash or %HH left after decoding once */
+	MSP_CANON_DUPLICATE_PARAM = 16, /* a constrained query key given twice */
+	MSP_CANON_FORM = 17	   /* authority form, fragment, misplaced "*" */
+};
+
+/** Form of the raw target (RFC 9112 3.2). */
+enum msp_form {
+	MSP_FORM_ORIGIN = 0,
+	MSP_FORM_ABSOLUTE = 1,
+	MSP_FORM_ASTERISK = 2,
+	MSP_FORM_OTHER = 3 /* authority form, or not a target at all */
+};
+
+/**
+ * struct msp_authority - what an absolute-form target names
+ * @address: set if the host is any spelling of an IPv4 address (decimal,
+ *           octal, hex, short, IPv4-mapped IPv6, trailing dots); else ip is 0
+ * @text:    the authority as received, borrowed from the request
+ * @text_len: its length
+ * @is_name: true if the host is a name (names are never resolved)
+ */
+struct msp_authority {
+	struct msp_address address;
+	const char *text;
+	size_t text_len;
+	bool is_name;
+};
+
+struct msp_request;
+
+MSP_BEGIN_DECLS
+
+/**
+ * msp_request_new - an empty request, to be filled again and again
+ * @out: new request, or NULL on error; free with msp_request_free()
+ *
+ * Threads: used by one thread at a time. Errors: MSP_ERR_INVAL,
+ * MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_request_new(struct msp_request **out);
+
+/** msp_request_free - free; NULL is fine. */
+MSP_API void msp_request_free(struct msp_request *request);
+
+/**
+ * msp_request_set - canonicalize one request
+ * @request:    forgets what it held before
+ * @method:     as received, case-sensitive; copied
+ * @target:     raw target as received; copied
+ *
+ * A request without a canonical form is an answer (msp_request_canon()), not
+ * an error. Allocates only when a target is larger than any before.
+ * Errors: MSP_ERR_INVAL (empty method or target), MSP_ERR_LIMIT (longer than
+ * MSP_TARGET_MAX), MSP_ERR_NOMEM; the request is then empty and denied.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_request_set(struct msp_request *request, const char *method,
+		size_t method_len, const char *target, size_t target_len);
+
+/**
+ * msp_request_canon - MSP_CANON_OK, or the first code that failed
+ *
+ * MSP_CANON_SLASHES and MSP_CANON_TRAVERSAL are tested before all others,
+ * since they are refused in every mode.
+ */
+MSP_API enum msp_canon msp_request_canon(const struct msp_request *request);
+
+/** msp_request_form - form of the raw target. */
+MSP_API enum msp_form msp_request_form(const struct msp_request *request);
+
+/**
+ * msp_request_authority - what an absolute-form target names
+ * @request: filled
+ * @out:     set if true is returned; borrows from @request
+ * Returns false for the other forms and for an authority that is malformed.
+ */
+MSP_API bool msp_request_authority(const struct msp_request *request,
+				   struct msp_authority *out);
+
+/**
+ * msp_request_origin - the target in origin form, byte for byte as received
+ * @request: filled
+ * @len:     set to the length
+ *
+ * What is forwarded and signed: "/path?query" ("*" for the asterisk form, "/"
+ * added where an absolute form has no path). Borrowed; NULL and 0 if the form
+ * is MSP_FORM_OTHER.
+ */
+MSP_API const char *msp_request_origin(const struct msp_request *request,
+				       size_t *len);
+
+/** msp_request_method - as received; NUL-terminated, borrowed. */
+MSP_API const char *msp_request_method(const struct msp_request *request);
+
+/**
+ * msp_request_exempt - is it sent unsigned by contract? (spec 6.6)
+ *
+ * PUT /vmagentlog and POST /machine/?comp=telemetrydata, whole target in any
+ * letter case, nothing more.
+ */
+MSP_API bool msp_request_exempt(const struct msp_request *request);
+
+/**
+ * msp_request_path_text - path with query names but without query values
+ * @request: filled
+ * @out:     gets printable ASCII, NUL-terminated, cut to fit; other bytes,
+ *           quote and backslash are percent-encoded
+ * @size:    room in @out, at least 1
+ * Returns the length written. For logs: "/a/b?api-version&format".
+ */
+MSP_API size_t msp_request_path_text(const struct msp_request *request,
+				     char *out, size_t size);
+
+/** msp_canon_name - "CANON_PCT" and so on; "CANON_OK" for 0. A constant. */
+MSP_API const char *msp_canon_name(enum msp_canon code);
+
+/** msp_canon_text - the text of spec 8.6 for a code. A constant. */
+MSP_API const char *msp_canon_text(enum msp_canon code);
+
+MSP_END_DECLS
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rules.h - validated profile -> compiled rules of one endpoint.
+ *
+ * Immutable once made: any thread may read them, a change of policy makes new
+ * ones with a new epoch (design D4).
+ */
+#ifndef MSP_RULES_H
+#define MSP_RULES_H
+
+#include <msp/profile.h>
+
+/** What a caller must know about a client before it can decide. */
+enum msp_need {
+	MSP_NEED_USER = 1,   /* caller.user_name */
+	MSP_NEED_GROUPS = 2, /* caller.groups */
+	MSP_NEED_EXE = 4     /* the executable verified against its path */
+};
+
+struct msp_rules;
+
+MSP_BEGIN_DECLS
+
+/**
+ * msp_rules_compile - turn a profile into lookup tables
+ * @out:     new rules, or NULL on error; free with msp_rules_free()
+ * @profile: borrowed for this call only
+ * @epoch:   number the caller gives this set; shown in decisions
+ *
+ * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_rules_compile(struct msp_rules **out, const struct msp_profile *profile,
+		  uint64_t epoch);
+
+/**
+ * msp_rules_closed - rules that deny everything, in mode enforce
+ * @out:   new rules, or NULL on error; free with msp_rules_free()
+ * @id:    id to show, e.g. of the item that did not validate; copied
+ * @len:   its length
+ * @epoch: as in msp_rules_compile()
+ *
+ * For an endpoint whose item is invalid and that never had a good one.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_rules_closed(struct msp_rules **out, const char *id, size_t len,
+		 uint64_t epoch);
+
+/** msp_rules_ref - one more owner; returns @rules. Threads: any. */
+MSP_API struct msp_rules *msp_rules_ref(struct msp_rules *rules);
+
+/** msp_rules_free - give up; the last owner frees. NULL is fine. */
+MSP_API void msp_rules_free(struct msp_rules *rules);
+
+/** msp_rules_id - id of the profile; borrowed. */
+MSP_API const char *msp_rules_id(const struct msp_rules *rules);
+
+/** msp_rules_epoch - the number given at compile. */
+MSP_API uint64_t msp_rules_epoch(const struct msp_rules *rules);
+
+/** msp_rules_mode - mode of the endpoint under these rules. */
+MSP_API enum msp_mode msp_rules_mode(const struct msp_rules *rules);
+
+/** msp_rules_needs - or of enum msp_need over all identities. */
+MSP_API unsigned int msp_rules_needs(const struct msp_rules *rules);
+
+MSP_END_DECLS
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * info.h - fill in struct msp_error_info; every call takes a NULL info.
+ */
+#ifndef MSP_INFO_H
+#define MSP_INFO_H
+
+#include <msp/error.h>
+
+/* Set the text, clear the rest, return rc: "return msp_fail(info, rc, ...)". */
+int msp_fail(struct msp_error_info *info, int rc, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same with a system call's errno, whose text is appended. */
+int msp_fail_sys(struct msp_error_info *info, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same with a JSON pointer; offset, line and column are set later. */
+int msp_fail_at(struct msp_error_info *info, int rc, const char *pointer,
+		const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* offset in an input -> offset, line and column of info */
+void msp_info_place(struct msp_error_info *info, const char *input, size_t len,
+		    size_t offset);
+/* copy, cut at a UTF-8 character boundary, replace bytes below 0x20 and 0x7f
+ * by '?', always NUL-terminate */
+void msp_info_copy(char *out, size_t size, const char *text, size_t len);
+
+#endif
