@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: a cause in words. Out: struct msp_error_info filled up to the size the
+ * caller knows. Must never be handed a secret, and never fails.
+ */
+#include "libmsp/info.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static size_t utf8_boundary(const char *text, size_t len, size_t room)
+{
+	size_t n = len < room ? len : room;
+
+	if (n == len)
+		return n;
+	while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+		n--;
+	return n;
+}
+
+void msp_info_copy(char *out, size_t size, const char *text, size_t len)
+{
+	size_t n, i;
+
+	if (size == 0)
+		return;
+	n = utf8_boundary(text, len, size - 1);
+	for (i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		out[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+	}
+	out[n] = '\0';
+}
+
+/* The struct only grows: what is past the caller's size does not exist. */
+static bool usable(const struct msp_error_info *info)
+{
+	return info && info->size >= sizeof(*info);
+}
+
+static void clear(struct msp_error_info *info)
+{
+	info->offset = 0;
+	info->line = 0;
+	info->column = 0;
+	info->sys_errno = 0;
+	info->http_status = 0;
+	info->pointer[0] = '\0';
+	info->text[0] = '\0';
+}
+
+static void set_text(struct msp_error_info *info, const char *format,
+		     va_list args)
+{
+	char text[sizeof(info->text) * 2];
+	int n = vsnprintf(text, sizeof(text), format, args);
+
+	if (n < 0)
+		return;
+	msp_info_copy(info->text, sizeof(info->text), text, strlen(text));
+}
+
+int msp_fail(struct msp_error_info *info, int rc, const char *format, ...)
+{
+	va_list args;
+
+	if (!usable(info))
+		return rc;
+	clear(info);
+	va_start(args, format);
+	set_text(info, format, args);
+	va_end(args);
+	return rc;
+}
+
+int msp_fail_at(struct msp_error_info *info, int rc, const char *pointer,
+		const char *format, ...)
+{
+	va_list args;
+
+	if (!usable(info))
+		return rc;
+	clear(info);
+	msp_info_copy(info->pointer, sizeof(info->pointer), pointer,
+		      strlen(pointer));
+	va_start(args, format);
+	set_text(info, format, args);
+	va_end(args);
+	return rc;
+}
+
+int msp_fail_sys(struct msp_error_info *info, int err, const char *format, ...)
+{
+	char reason[96] = "";
+	va_list args;
+	size_t n;
+
+	if (!usable(info))
+		return MSP_ERR_SYS;
+	clear(info);
+	va_start(args, format);
+	set_text(info, format, args);
+	va_end(args);
+	info->sys_errno = err;
+
+	n = strlen(info->text);
+	/* GNU strerror_r: may return a constant instead of filling reason */
+	snprintf(info->text + n, sizeof(info->text) - n, ": %s",
+		 strerror_r(err, reason, sizeof(reason)));
+	return MSP_ERR_SYS;
+}
+
+void msp_info_place(struct msp_error_info *info, const char *input, size_t len,
+		    size_t offset)
+{
+	size_t i, start = 0;
+	uint32_t line = 1;
+
+	if (!usable(info))
+		return;
+	if (offset > len)
+		offset = len;
+	for (i = 0; i < offset; i++) {
+		if (input[i] != '\n')
+			continue;
+		line++;
+		start = i + 1;
+	}
+	info->offset = offset;
+	info->line = line;
+	info->column = (uint32_t)(offset - start + 1);
+}
