@@ -49,7 +49,7 @@ SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=all \
 	   -fno-omit-frame-pointer)
 OURS	:= -std=c11 $(WARN) $(if $(WERROR)$(CI),-Werror) $(HARDEN) $(SANFLAGS) \
 	   -fPIC -fvisibility=hidden -MMD -MP
-CPPOURS	:= -D_GNU_SOURCE -Iinclude -I. -I$(O)
+CPPOURS	:= -D_GNU_SOURCE -Iinclude -I. -isystem $(O)
 LDOURS	:= -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS)
 DEP_LIB	= $$($(PKG_CONFIG) $1 libcrypto yajl libbpf)
 DEP_MHD	= $$($(PKG_CONFIG) $1 libmicrohttpd)
@@ -81,7 +81,8 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -g -O2 -target bpf -Wall -Wextra -Werror -Ibpf \
+	$(Q)$(CLANG) -g -O2 -target bpf -Wall -Wextra -Werror \
+		-Wno-unused-parameter -Ibpf \
 		-idirafter /usr/include/$(MULTIARCH) -MMD -MP -MT $@ \
 		-MF $(@:.o=.d) -c $< -o $@
 $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o

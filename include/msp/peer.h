@@ -47,6 +47,24 @@ MSP_API MSP_MUST_CHECK int msp_peer_verify_exe(struct msp_redirect *redirect,
 					       int root_fd,
 					       struct msp_caller *caller);
 
+/**
+ * msp_peer_open_root - open the directory executables are looked up under
+ * @redirect: attached
+ * @path:     e.g. "/proc/1/root", which shows what a sandboxed agent's own
+ *            mount tree may hide
+ * @len:      its length, below 256
+ * @out:      set to an O_PATH descriptor the caller closes, -1 on error
+ * @info:     optional detail
+ *
+ * Where opening it is refused even to root, our own "/" serves if the kernel
+ * says that our mount namespace is that of PID 1.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_UNSUPPORTED.
+ */
+MSP_API MSP_MUST_CHECK int msp_peer_open_root(struct msp_redirect *redirect,
+					      const char *path, size_t len,
+					      int *out,
+					      struct msp_error_info *info);
+
 MSP_END_DECLS
 
 #endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: an accepted socket. Out: the facts the kernel kept about the process
+ * at the other end. Must never guess: what cannot be verified is unknown.
+ */
+#include <msp/peer.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "libmsp/info.h"
+#include "libmsp/redirect_priv.h"
+
+_Static_assert((int)MSP_CALLER_DIRECT == MSP_BPF_F_DIRECT, "flags");
+_Static_assert((int)MSP_CALLER_V6_MAPPED == MSP_BPF_F_V6_MAPPED, "flags");
+_Static_assert((int)MSP_CALLER_KERNEL == MSP_BPF_F_KERNEL, "flags");
+_Static_assert((int)MSP_CALLER_PATH_CUT == MSP_BPF_F_PATH_CUT, "flags");
+_Static_assert((int)MSP_CALLER_DEVICE == MSP_BPF_F_DEVICE, "flags");
+_Static_assert((int)MSP_CALLER_PROBE == MSP_BPF_F_PROBE, "flags");
+_Static_assert(MSP_CALLER_PATH_MAX >= MSP_BPF_PATH, "room for the path");
+
+static const char *answer_text(uint32_t answer)
+{
+	switch ((enum msp_bpf_answer)answer) {
+	case MSP_BPF_KNOWN:
+		return "known";
+	case MSP_BPF_BAD_ASK:
+		return "the question was not understood";
+	case MSP_BPF_NO_SERVER:
+		return "the accepted connection is gone";
+	case MSP_BPF_NO_CLIENT:
+		return "the client has closed";
+	case MSP_BPF_NOT_CONNECTED:
+		return "the client's address belongs to no connection";
+	case MSP_BPF_NOT_OURS:
+		return "the addresses belong to a later connection";
+	case MSP_BPF_NOT_PEERS:
+		return "the sockets are not two ends of one connection";
+	case MSP_BPF_NO_FACTS:
+		return "the client was not seen when it connected";
+	}
+	return "the kernel gave no usable answer";
+}
+
+static int ask_for(int fd, struct msp_bpf_ask *ask, struct msp_error_info *info)
+{
+	struct sockaddr_in remote = { 0 }, local = { 0 };
+	socklen_t remote_len = sizeof(remote), local_len = sizeof(local);
+	socklen_t cookie_len = sizeof(ask->cookie);
+
+	if (getpeername(fd, (struct sockaddr *)&remote, &remote_len) < 0)
+		return msp_fail_sys(info, errno, "no peer");
+	if (getsockname(fd, (struct sockaddr *)&local, &local_len) < 0)
+		return msp_fail_sys(info, errno, "no local address");
+	if (remote.sin_family != AF_INET || local.sin_family != AF_INET)
+		return msp_fail(info, MSP_ERR_UNKNOWN_PEER,
+				"not an IPv4 connection");
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &ask->cookie, &cookie_len) <
+	    0)
+		return msp_fail_sys(info, errno, "no socket cookie");
+	ask->remote_ip = remote.sin_addr.s_addr;
+	ask->local_ip = local.sin_addr.s_addr;
+	ask->remote_port = remote.sin_port;
+	ask->local_port = local.sin_port;
+	return 0;
+}
+
+/* The kernel wrote the components from the last to the first. */
+static bool build_path(char *out, size_t size, const char *parts, uint32_t len)
+{
+	size_t at = 0;
+
+	if (len == 0 || len > MSP_BPF_PATH || parts[len - 1] != '\0')
+		return false;
+	while (len > 0) {
+		uint32_t end = len - 1; /* index of this component's NUL */
+		uint32_t start = end;
+
+		while (start > 0 && parts[start - 1] != '\0')
+			start--;
+		if (at + 1 + (end - start) >= size)
+			return false;
+		out[at++] = '/';
+		memcpy(out + at, parts + start, end - start);
+		at += end - start;
+		len = start;
+	}
+	out[at] = '\0';
+	return true;
+}
+
+static void set_caller(struct msp_caller *c, const struct msp_bpf_facts *facts)
+{
+	c->flags = facts->flags;
+	c->uid = facts->uid;
+	c->gid = facts->gid;
+	c->euid = facts->euid;
+	c->egid = facts->egid;
+	c->pid = facts->pid;
+	c->tid = facts->tid;
+	c->ppid = facts->ppid;
+	c->loginuid = facts->loginuid;
+	c->mnt_ns = facts->mnt_ns;
+	c->pid_ns = facts->pid_ns;
+	c->user_ns = facts->user_ns;
+	c->start_ns = facts->start_ns;
+	c->connect_ns = facts->connect_ns;
+	c->net_cookie = facts->net_cookie;
+	c->cgroup_id = facts->cgroup_id;
+	c->socket_cookie = facts->socket_cookie;
+	c->destination = msp_address_from_bpf(&facts->destination);
+	msp_file_id_from_bpf(&c->exe, &facts->exe);
+	memcpy(c->comm, facts->comm, sizeof(c->comm));
+	c->comm[sizeof(c->comm) - 1] = '\0';
+	/* a path that was cut has lost its beginning: worse than none */
+	if (facts->flags & MSP_BPF_F_PATH_CUT ||
+	    !build_path(c->exe_path, sizeof(c->exe_path), facts->path,
+			facts->path_len))
+		c->exe_path[0] = '\0';
+}
+
+static int run_who(struct msp_redirect *r, const struct msp_bpf_ask *ask,
+		   struct msp_bpf_facts *facts, struct msp_error_info *info)
+{
+	struct bpf_test_run_opts run = { .sz = sizeof(run) };
+	int rc;
+
+	memset(facts, 0, sizeof(*facts));
+	memcpy(facts, ask, sizeof(*ask));
+	run.data_in = facts;
+	run.data_size_in = sizeof(*facts);
+	run.data_out = facts;
+	run.data_size_out = sizeof(*facts);
+	rc = bpf_prog_test_run_opts(r->who_fd, &run);
+	if (rc < 0)
+		return msp_fail_sys(info, -rc, "cannot run program 'who'");
+	if (run.retval != MSP_BPF_KNOWN || run.data_size_out != sizeof(*facts))
+		return msp_fail(info, MSP_ERR_UNKNOWN_PEER, "%s",
+				answer_text(run.retval));
+	return 0;
+}
+
+int msp_peer_identify(struct msp_redirect *redirect, int fd,
+		      struct msp_caller *out, struct msp_error_info *info)
+{
+	struct msp_bpf_ask ask = { 0 };
+	struct msp_bpf_facts facts;
+	int rc;
+
+	if (!redirect || !out || fd < 0)
+		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
+	memset(out, 0, sizeof(*out));
+	out->size = sizeof(*out);
+	rc = ask_for(fd, &ask, info);
+	if (rc == 0)
+		rc = run_who(redirect, &ask, &facts, info);
+	if (rc == 0 && facts.pid == 0 && !(facts.flags & MSP_BPF_F_KERNEL))
+		rc = msp_fail(info, MSP_ERR_UNKNOWN_PEER,
+			      "its process is not in our PID namespace");
+	if (rc < 0) {
+		atomic_fetch_add(&redirect->not_found, 1);
+		return rc;
+	}
+	set_caller(out, &facts);
+	out->flags |= MSP_CALLER_KNOWN;
+	atomic_fetch_add(&redirect->found, 1);
+	return 0;
+}
+
+int msp_redirect_stat(struct msp_redirect *r, int fd, struct msp_file_id *out)
+{
+	struct bpf_test_run_opts run = { .sz = sizeof(run) };
+	uint64_t args[1] = { (uint64_t)fd };
+	int rc;
+
+	run.ctx_in = args;
+	run.ctx_size_in = sizeof(args);
+	pthread_mutex_lock(&r->stat_lock);
+	rc = bpf_prog_test_run_opts(r->stat_fd, &run);
+	if (rc == 0 && run.retval == 0)
+		msp_file_id_from_bpf(out, r->stat_result);
+	pthread_mutex_unlock(&r->stat_lock);
+	if (rc < 0 || run.retval != 0)
+		return MSP_ERR_SYS;
+	return 0;
+}
+
+static bool same_file(const struct msp_file_id *a, const struct msp_file_id *b)
+{
+	return a->device == b->device && a->inode == b->inode &&
+	       a->generation == b->generation && a->ctime_s == b->ctime_s &&
+	       a->ctime_ns == b->ctime_ns && a->mode == b->mode &&
+	       a->uid == b->uid && a->gid == b->gid;
+}
+
+/* Looked up as if root_fd were "/": a link inside cannot lead out of it. */
+static int open_below(int root_fd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+}
+
+int msp_peer_verify_exe(struct msp_redirect *redirect, int root_fd,
+			struct msp_caller *caller)
+{
+	struct msp_file_id now = { 0 };
+	int fd, rc;
+
+	if (!redirect || !caller || root_fd < 0)
+		return MSP_ERR_INVAL;
+	caller->flags &= ~(uint32_t)MSP_CALLER_EXE_VERIFIED;
+	if (!(caller->flags & MSP_CALLER_KNOWN) || caller->exe_path[0] != '/')
+		return 0;
+	fd = open_below(root_fd, caller->exe_path);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : MSP_ERR_SYS;
+	rc = msp_redirect_stat(redirect, fd, &now);
+	close(fd);
+	if (rc < 0)
+		return rc;
+	/* nlink 0: the program that ran is deleted, whatever is there now */
+	if (caller->exe.nlink > 0 && same_file(&now, &caller->exe))
+		caller->flags |= MSP_CALLER_EXE_VERIFIED;
+	return 0;
+}
+
+int msp_peer_open_root(struct msp_redirect *redirect, const char *path,
+		       size_t len, int *out, struct msp_error_info *info)
+{
+	char text[256];
+	int fd;
+
+	if (!redirect || !path || !out || len == 0 || len >= sizeof(text))
+		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
+	*out = -1;
+	memcpy(text, path, len);
+	text[len] = '\0';
+	fd = open(text, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		*out = fd;
+		return 0;
+	}
+	if (errno != EACCES)
+		return msp_fail_sys(info, errno,
+				    "cannot open the identity root %s", text);
+	if (redirect->self.mnt_ns != redirect->self.init_mnt_ns)
+		return msp_fail(info, MSP_ERR_UNSUPPORTED,
+				"cannot open the identity root %s, and our "
+				"own mount namespace is not that of PID 1",
+				text);
+	fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return msp_fail_sys(info, errno, "cannot open /");
+	*out = fd;
+	return 0;
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: addresses and a cgroup. Out: eBPF programs that send connections to
+ * our listener. Must never leave anything behind when it fails or is freed,
+ * and never report a state the kernel does not have.
+ */
+#include "libmsp/redirect_priv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/msp.skel.h"
+#include "libmsp/cgroup.h"
+#include "libmsp/info.h"
+#include "libmsp/mem.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+#define BTF_FILE "/sys/kernel/btf/vmlinux"
+#define VERIFIER_LOG (256 * 1024)
+#define LISTENER_IP 0x7f000001u
+#define LISTENER_PORT 3080
+
+/* The names failure texts use (spec 7.7) and where each is attached. */
+static const char *const hook_names[MSP_REDIRECT_HOOKS] = {
+	"connect4", "connect6", "bind4", "bind6", "getpeername4",
+	"getpeername6",
+};
+
+static struct bpf_program *hook_program(struct msp_bpf *skel, size_t i)
+{
+	struct bpf_program *const programs[MSP_REDIRECT_HOOKS] = {
+		skel->progs.msp_connect4, skel->progs.msp_connect6,
+		skel->progs.msp_bind4,	  skel->progs.msp_bind6,
+		skel->progs.msp_getpeer4, skel->progs.msp_getpeer6,
+	};
+
+	return programs[i];
+}
+
+/* libbpf's messages go to one hook per process. What it prints while we load
+ * is already in our error text, so be silent; then restore the owner's. */
+static int silent(enum libbpf_print_level level, const char *format,
+		  va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+struct msp_address msp_address_from_bpf(const struct msp_bpf_address *in)
+{
+	struct msp_address out = { in->ip, ntohs((uint16_t)in->port), 0 };
+
+	return out;
+}
+
+static struct msp_bpf_address to_bpf(const struct msp_address *in)
+{
+	struct msp_bpf_address out = { in->ip, htons(in->port) };
+
+	return out;
+}
+
+void msp_file_id_from_bpf(struct msp_file_id *out,
+			  const struct msp_bpf_file *in)
+{
+	out->inode = in->inode;
+	out->ctime_s = in->ctime_s;
+	out->ctime_ns = in->ctime_ns;
+	out->device = in->device;
+	out->generation = in->generation;
+	out->mode = in->mode;
+	out->uid = in->uid;
+	out->gid = in->gid;
+	out->nlink = in->nlink;
+	out->reserved = 0;
+}
+
+/* Needs no privilege and says most about an old kernel. */
+static int net_cookie(uint64_t *out, struct msp_error_info *info)
+{
+	socklen_t len = sizeof(*out);
+	int rc = 0;
+	int fd;
+
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return msp_fail_sys(info, errno, "cannot open a socket");
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, out, &len) < 0) {
+		if (errno == ENOPROTOOPT)
+			rc = msp_fail(info, MSP_ERR_UNSUPPORTED,
+				      "this kernel is too old: socket option "
+				      "SO_NETNS_COOKIE is missing; Linux 5.15 "
+				      "or newer is required");
+		else
+			rc = msp_fail_sys(info, errno,
+					  "cannot read SO_NETNS_COOKIE");
+	}
+	close(fd);
+	return rc;
+}
+
+static int check_kernel(uint64_t *cookie, struct msp_error_info *info)
+{
+	int rc = net_cookie(cookie, info);
+
+	if (rc < 0)
+		return rc;
+	if (access(BTF_FILE, R_OK) < 0)
+		return msp_fail(info, MSP_ERR_UNSUPPORTED,
+				"this kernel was built without BTF: %s cannot "
+				"be read",
+				BTF_FILE);
+	return 0;
+}
+
+static void set_constants(struct msp_redirect *r, uint64_t cookie)
+{
+	/* The skeleton maps the constants writable until load, though the
+	 * program side declares them const volatile. */
+	struct msp_bpf_config config = { 0 };
+	size_t i;
+
+	config.net_cookie = cookie;
+	config.listener = to_bpf(&r->listener);
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		config.endpoints[i] = to_bpf(&r->endpoints[i]);
+	memcpy((void *)&r->skel->rodata->msp_config, &config, sizeof(config));
+}
+
+/* The last line of the verifier before its statistics says what is wrong. */
+static void last_line(char *log, char *out, size_t size)
+{
+	char *end = strstr(log, "\nprocessed ");
+	char *start;
+
+	if (end)
+		*end = '\0';
+	while (*log && log[strlen(log) - 1] == '\n')
+		log[strlen(log) - 1] = '\0';
+	start = strrchr(log, '\n');
+	start = start ? start + 1 : log;
+	msp_info_copy(out, size, start, strlen(start));
+}
+
+static const char *failed_program(struct msp_bpf *skel)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, skel->obj) {
+		if (bpf_program__fd(program) < 0)
+			return bpf_program__name(program);
+	}
+	return "none";
+}
+
+static int load(struct msp_redirect *r, uint64_t cookie,
+		struct msp_error_info *info)
+{
+	struct bpf_object_open_opts opts = { .sz = sizeof(opts) };
+	libbpf_print_fn_t before = NULL;
+	char line[160] = "";
+	char *log = NULL;
+	int rc;
+
+	log = msp_mem_zalloc(VERIFIER_LOG);
+	if (!log)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	opts.kernel_log_buf = log;
+	opts.kernel_log_size = VERIFIER_LOG;
+
+	before = libbpf_set_print(silent);
+	r->skel = msp_bpf__open_opts(&opts);
+	if (!r->skel) {
+		rc = msp_fail_sys(info, errno, "cannot open the eBPF object");
+		goto out;
+	}
+	set_constants(r, cookie);
+	rc = msp_bpf__load(r->skel);
+	if (rc < 0) {
+		last_line(log, line, sizeof(line));
+		rc = msp_fail_sys(info, -rc,
+				  "Failed to load program '%s' with error: %s",
+				  failed_program(r->skel), line);
+		goto out;
+	}
+	r->runtime = &r->skel->bss->msp_runtime;
+	r->stat_result = &r->skel->bss->msp_stat_result;
+	r->who_fd = bpf_program__fd(r->skel->progs.msp_who);
+	r->stat_fd = bpf_program__fd(r->skel->progs.msp_stat);
+	r->own_fd = bpf_map__fd(r->skel->maps.msp_own);
+	r->counters_fd = bpf_map__fd(r->skel->maps.msp_counters);
+out:
+	libbpf_set_print(before);
+	msp_mem_free(log);
+	return rc;
+}
+
+/* Which PID namespace do we count in, and is our mount tree PID 1's? */
+static int learn_self(struct msp_redirect *r, struct msp_error_info *info)
+{
+	struct bpf_test_run_opts run = { .sz = sizeof(run) };
+	int fd = bpf_program__fd(r->skel->progs.msp_self);
+	int rc = bpf_prog_test_run_opts(fd, &run);
+
+	if (rc < 0)
+		return msp_fail_sys(info, -rc, "cannot run program 'self'");
+	r->self = r->skel->bss->msp_self_result;
+	r->runtime->pid_level = r->self.pid_level;
+	r->runtime->pid_ns = r->self.pid_ns;
+	return 0;
+}
+
+static int attach(struct msp_redirect *r, const char *cgroup,
+		  struct msp_error_info *info)
+{
+	libbpf_print_fn_t before = NULL;
+	int rc = 0;
+	size_t i;
+	int fd;
+
+	fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return msp_fail_sys(info, errno,
+				    "Failed to open cgroup '%s' with error",
+				    cgroup);
+	before = libbpf_set_print(silent);
+	for (i = 0; i < MSP_REDIRECT_HOOKS; i++) {
+		r->links[i] =
+			bpf_program__attach_cgroup(hook_program(r->skel, i),
+						   fd);
+		if (r->links[i])
+			continue;
+		rc = msp_fail_sys(info, errno,
+				  "Failed to attach program '%s' to cgroup "
+				  "'%s' with error",
+				  hook_names[i], cgroup);
+		break;
+	}
+	libbpf_set_print(before);
+	close(fd);
+	return rc;
+}
+
+static int take_addresses(struct msp_redirect *r,
+			  const struct msp_redirect_opts *opts)
+{
+	size_t i;
+	int rc;
+
+	if (opts)
+		r->listener = opts->listener;
+	if (!r->listener.ip)
+		r->listener.ip = htonl(LISTENER_IP);
+	if (!r->listener.port)
+		r->listener.port = LISTENER_PORT;
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
+		if (opts && opts->endpoints[i].ip) {
+			r->endpoints[i] = opts->endpoints[i];
+			continue;
+		}
+		rc = msp_endpoint_address(&r->endpoints[i],
+					  (enum msp_endpoint)i);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int find_cgroup(char **out, const struct msp_redirect_opts *opts,
+		       struct msp_error_info *info)
+{
+	if (!opts || !opts->cgroup)
+		return msp_cgroup_mount(out, info);
+	*out = msp_mem_strndup(opts->cgroup, opts->cgroup_len);
+	if (!*out)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+static bool opts_valid(const struct msp_redirect_opts *opts)
+{
+	if (!opts)
+		return true;
+	return opts->size == sizeof(*opts) && !opts->reserved &&
+	       !opts->reserved2 && (!opts->cgroup || opts->cgroup_len > 0);
+}
+
+int msp_redirect_open(struct msp_redirect **out,
+		      const struct msp_redirect_opts *opts,
+		      struct msp_error_info *info)
+{
+	struct msp_redirect *r = NULL;
+	char *cgroup = NULL;
+	uint64_t cookie = 0;
+	int rc;
+
+	if (!out)
+		return MSP_ERR_INVAL;
+	*out = NULL;
+	if (!opts_valid(opts))
+		return msp_fail(info, MSP_ERR_INVAL, "options are not valid");
+	rc = check_kernel(&cookie, info);
+	if (rc < 0)
+		return rc;
+	r = msp_mem_zalloc(sizeof(*r));
+	if (!r)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	pthread_mutex_init(&r->stat_lock, NULL);
+	r->cpus = libbpf_num_possible_cpus();
+	rc = take_addresses(r, opts);
+	if (rc < 0)
+		goto out;
+	rc = find_cgroup(&cgroup, opts, info);
+	if (rc < 0)
+		goto out;
+	rc = load(r, cookie, info);
+	if (rc < 0)
+		goto out;
+	rc = learn_self(r, info);
+	if (rc < 0)
+		goto out;
+	rc = attach(r, cgroup, info);
+	if (rc < 0)
+		goto out;
+
+	*out = r;
+	r = NULL; /* now the caller's */
+out:
+	msp_mem_free(cgroup);
+	msp_redirect_free(r);
+	return rc;
+}
+
+void msp_redirect_free(struct msp_redirect *redirect)
+{
+	size_t i;
+
+	if (!redirect)
+		return;
+	for (i = 0; i < MSP_REDIRECT_HOOKS; i++)
+		bpf_link__destroy(redirect->links[i]);
+	if (redirect->skel)
+		msp_bpf__destroy(redirect->skel);
+	pthread_mutex_destroy(&redirect->stat_lock);
+	msp_mem_free(redirect);
+}
+
+int msp_redirect_set(struct msp_redirect *redirect, enum msp_endpoint endpoint,
+		     enum msp_redirect_state state)
+{
+	if (!redirect || (unsigned int)endpoint >= MSP_ENDPOINTS ||
+	    (unsigned int)state > MSP_REDIRECT_ENFORCE)
+		return MSP_ERR_INVAL;
+	__atomic_store_n(&redirect->runtime->state[endpoint], (uint32_t)state,
+			 __ATOMIC_RELEASE);
+	return 0;
+}
+
+enum msp_redirect_state msp_redirect_get(const struct msp_redirect *redirect,
+					 enum msp_endpoint endpoint)
+{
+	if (!redirect || (unsigned int)endpoint >= MSP_ENDPOINTS)
+		return MSP_REDIRECT_OFF;
+	return (enum msp_redirect_state)__atomic_load_n(
+		&redirect->runtime->state[endpoint], __ATOMIC_ACQUIRE);
+}
+
+int msp_redirect_mark(struct msp_redirect *redirect, int fd,
+		      enum msp_redirect_mark mark, struct msp_error_info *info)
+{
+	__u32 value = (__u32)mark;
+	int rc;
+
+	if (!redirect || fd < 0 ||
+	    (mark != MSP_MARK_SKIP && mark != MSP_MARK_PROBE))
+		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
+	rc = bpf_map_update_elem(redirect->own_fd, &fd, &value, BPF_ANY);
+	if (rc < 0)
+		return msp_fail_sys(info, -rc, "cannot mark own socket");
+	return 0;
+}
+
+static uint64_t kernel_count(const struct msp_redirect *r, uint32_t which)
+{
+	uint64_t sum = 0;
+	__u64 *values;
+	int i;
+
+	if (r->cpus <= 0)
+		return 0;
+	values = msp_mem_array((size_t)r->cpus, sizeof(*values));
+	if (!values)
+		return 0;
+	if (bpf_map_lookup_elem(r->counters_fd, &which, values) == 0)
+		for (i = 0; i < r->cpus; i++)
+			sum += values[i];
+	msp_mem_free(values);
+	return sum;
+}
+
+uint64_t msp_redirect_count(const struct msp_redirect *redirect,
+			    enum msp_redirect_counter counter)
+{
+	if (!redirect || (unsigned int)counter >= MSP_COUNTERS)
+		return 0;
+	if (counter == MSP_COUNT_FOUND)
+		return atomic_load(&redirect->found);
+	if (counter == MSP_COUNT_NOT_FOUND)
+		return atomic_load(&redirect->not_found);
+	return kernel_count(redirect, (uint32_t)counter);
+}
