@@ -16,7 +16,9 @@ CC	?= cc
 CLANG	?= clang
 PKG_CONFIG ?= pkg-config
 # Ubuntu's bpftool is a wrapper that wants the tools of the running kernel.
-BPFTOOL	?= $(firstword $(wildcard /usr/lib/linux-tools/*/bpftool) bpftool)
+# Debian's is where only root's PATH looks.
+BPFTOOL	?= $(firstword $(wildcard /usr/lib/linux-tools/*/bpftool \
+	   /usr/sbin/bpftool) bpftool)
 PREFIX	?= /usr/local
 LIBDIR	?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
@@ -45,8 +47,8 @@ WARN	:= -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	   -Wformat=2 -Wundef
 HARDEN	:= -fstack-protector-strong -fno-strict-aliasing \
 	   $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=all \
-	   -fno-omit-frame-pointer)
+SANFLAGS := $(if $(SAN),-fsanitize=address -fsanitize=undefined \
+	   -fno-sanitize-recover=all -fno-omit-frame-pointer)
 OURS	:= -std=c11 $(WARN) $(if $(WERROR)$(CI),-Werror) $(HARDEN) $(SANFLAGS) \
 	   -fPIC -fvisibility=hidden -MMD -MP
 CPPOURS	:= -D_GNU_SOURCE -Iinclude -I. -isystem $(O)

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# In: the output of test suites, each ending with a tally. Out: one tally for
+# all. Must never count a suite that died, or did nothing, as passed.
+#
+#   tally.sh run DIR NAME COMMAND...   run one suite, remember its tally
+#   tally.sh sum DIR NAME...           print the sum; exit 0 if all is well
+
+set -u -o pipefail
+
+TALLY='^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$'
+
+# With CI set nothing may be skipped: nobody would notice.
+judge() {
+	[ "$2" -eq 0 ] && { [ "$3" -eq 0 ] || [ -z "${CI-}" ]; }
+}
+
+run_suite() {
+	local dir=$1 name=$2 status last passed=0 failed=1 skipped=0
+	shift 2
+	mkdir -p "$dir" || return 1
+	rm -f "$dir/$name"
+	echo "== $name"
+	"$@" 2>&1 | tee "$dir/$name.out"
+	status=${PIPESTATUS[0]}
+	last=$(tail -n 1 "$dir/$name.out")
+	if [[ $last =~ $TALLY ]]; then
+		passed=${BASH_REMATCH[1]}
+		failed=${BASH_REMATCH[2]}
+		skipped=${BASH_REMATCH[3]}
+		if [ $((passed + failed + skipped)) -eq 0 ]; then
+			echo "$name: no test was run"
+			failed=1
+		elif [ "$status" -ne 0 ] && [ "$failed" -eq 0 ] &&
+			[ "$skipped" -eq 0 ]; then
+			echo "$name: exit status $status"
+			failed=1
+		fi
+	else
+		echo "$name: ended early, exit status $status"
+	fi
+	echo "$passed $failed $skipped" >"$dir/$name"
+	judge "$passed" "$failed" "$skipped"
+}
+
+sum_suites() {
+	local dir=$1 name p f s passed=0 failed=0 skipped=0
+	shift
+	echo "== all"
+	for name in "$@"; do
+		p=0 f=1 s=0
+		if [ -f "$dir/$name" ]; then
+			read -r p f s <"$dir/$name"
+		else
+			echo "$name: could not be run"
+		fi
+		printf '  %-10s %5d passed, %d failed, %d skipped\n' \
+			"$name" "$p" "$f" "$s"
+		passed=$((passed + p))
+		failed=$((failed + f))
+		skipped=$((skipped + s))
+	done
+	echo "$passed passed, $failed failed, $skipped skipped"
+	judge "$passed" "$failed" "$skipped"
+}
+
+case ${1-} in
+run)
+	shift
+	run_suite "$@"
+	;;
+sum)
+	shift
+	sum_suites "$@"
+	;;
+*)
+	echo "usage: $0 run DIR NAME COMMAND... | sum DIR NAME..." >&2
+	exit 2
+	;;
+esac

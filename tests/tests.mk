@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+#
+# Tests and the demo; included by the Makefile.
+#
+#   make check           what is in SUITES; last line "N passed, M failed, K skipped"
+#   make check-unit      unprivileged and offline, under a minute
+#   make check-san       the same with ASan and UBSan
+#   make check-live      root: real eBPF, real clients, msp-host
+#   make check-layers    include graph, names, exported symbols
+#   make check-examples  examples/ do what they say
+#   make check-valgrind  unit tests under valgrind
+#   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
+#   make demo            the whole path, on screen
+
+SUITES	?= layers unit examples san live
+SECONDS	?= 60
+JOBS	?= $(shell nproc 2>/dev/null || echo 1)
+TALLY	?= $(O)/tally
+UNITNAME := $(if $(SAN),san,unit)
+PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
+SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
+
+.PHONY: deps demo check check-unit check-san check-live check-layers \
+	check-examples check-valgrind fuzz unit-programs
+
+deps:
+	$(Q).ci/deps
+
+# What follows deps runs in a make of its own, because this one looked for
+# the tools before deps installed them.
+demo: deps
+	+$(Q)$(MAKE) --no-print-directory $(PARALLEL) all
+	$(Q)examples/demo.sh $(O)
+
+check: deps
+	$(Q)rm -rf $(TALLY)
+	+$(Q)$(MAKE) --no-print-directory $(PARALLEL) all unit-programs
+	+$(Q)for suite in $(SUITES); do \
+		$(MAKE) --no-print-directory TALLY=$(TALLY) check-$$suite \
+			|| :; \
+	done
+	@tests/tally.sh sum $(TALLY) $(SUITES)
+
+unit-programs: $(UNIT) $(FUZZ)
+
+check-unit: unit-programs
+	$(SUITE) $(UNITNAME) tests/unit.sh $(UNIT) $(FUZZ)
+
+check-san:
+	+$(Q)$(MAKE) --no-print-directory $(PARALLEL) SAN=1 O=$(O)-san \
+		TALLY=$(abspath $(TALLY)) unit-programs
+	+$(Q)$(MAKE) --no-print-directory SAN=1 O=$(O)-san \
+		TALLY=$(abspath $(TALLY)) check-unit
+
+check-valgrind: unit-programs
+	$(SUITE) valgrind env UNDER=valgrind tests/unit.sh $(UNIT)
+
+check-layers: all
+	$(SUITE) layers python3 tests/layers.py $(O)
+
+check-examples: all
+	$(SUITE) examples tests/examples.sh $(O)
+
+check-live: all
+	$(SUITE) live python3 tests/live/run.py $(O)
+
+# ---- libFuzzer: everything instrumented, hence objects of its own ----------
+FUZZ_O	:= $(O)/libfuzzer
+FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined \
+	   -fno-sanitize-recover=all
+FUZZERS	:= $(patsubst tests/fuzz/%.c,$(FUZZ_O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+$(FUZZ_O)/obj/%.o: %.c | $(SKEL)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPOURS) -std=c11 $(FUZZ_FLAGS) -MMD -MP -MT $@ \
+		-c $< -o $@
+$(FUZZERS): $(FUZZ_O)/%: $(FUZZ_O)/obj/tests/fuzz/%.o \
+		$(LIB_SRC:%.c=$(FUZZ_O)/obj/%.o)
+	$(call say,LD,$@)
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ \
+		$(call DEP_LIB,--libs)
+
+# libFuzzer writes what it finds into the first directory it is given: that
+# must not be the corpus.
+fuzz: $(FUZZERS)
+	$(Q)for f in $(FUZZERS); do \
+		n=$${f##*/fuzz_}; \
+		mkdir -p $(FUZZ_O)/found/$$n tests/fuzz/corpus/$$n; \
+		printf '  %-7s %s\n' FUZZ $$n; \
+		(cd $(FUZZ_O) && $(abspath $(FUZZ_O))/fuzz_$$n \
+			-max_total_time=$(SECONDS) -print_final_stats=1 \
+			-verbosity=0 -timeout=10 found/$$n \
+			$(CURDIR)/tests/fuzz/corpus/$$n) || exit 1; \
+	done
