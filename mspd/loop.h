@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * loop.h - the one event loop: descriptors, timers, and work to do once
+ * after each turn. Everything here belongs to the loop's thread.
+ */
+#ifndef MSPD_LOOP_H
+#define MSPD_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <msp/defs.h>
+
+struct mspd_loop;
+
+/* Embedded in its owner; zero it and set fd, call and arg before use. */
+struct mspd_watch {
+	int fd;
+	uint32_t events; /* what is asked for now, 0: not watched */
+	void (*call)(void *arg, uint32_t events);
+	void *arg;
+	bool added;
+};
+
+struct mspd_timer {
+	uint64_t at; /* CLOCK_BOOTTIME milliseconds */
+	void (*call)(void *arg);
+	void *arg;
+	size_t slot; /* place in the heap + 1, 0: not set */
+};
+
+/* 0 or -errno */
+int mspd_loop_new(struct mspd_loop **out);
+void mspd_loop_free(struct mspd_loop *loop);
+
+/* EPOLL* events; 0 keeps the descriptor for EPOLLERR and EPOLLHUP only.
+ * 0 or -errno. */
+int mspd_loop_watch(struct mspd_loop *loop, struct mspd_watch *watch,
+		    uint32_t events);
+/* Safe inside any callback; call it before the descriptor is closed. */
+void mspd_loop_unwatch(struct mspd_loop *loop, struct mspd_watch *watch);
+
+/* MSP_NEVER stops it. A timer that cannot be stored for lack of memory fires
+ * at once: its owner then fails closed. */
+void mspd_loop_timer(struct mspd_loop *loop, struct mspd_timer *timer,
+		     uint64_t at);
+
+/* Called once at the end of every turn. */
+void mspd_loop_after(struct mspd_loop *loop, void (*call)(void *arg),
+		     void *arg);
+
+/* The clock, read once per turn. */
+struct msp_time mspd_loop_now(const struct mspd_loop *loop);
+
+/* Until mspd_loop_stop(); 0 or -errno. */
+int mspd_loop_run(struct mspd_loop *loop);
+void mspd_loop_stop(struct mspd_loop *loop);
+
+#endif

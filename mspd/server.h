@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server.h - the HTTP server side, so narrow that another HTTP core can take
+ * its place: head, body, end; reply head, reply body; pause and resume.
+ *
+ * One exchange at a time on a connection. Everything runs in the loop's
+ * thread. The server only lets well-formed, unambiguous requests through: a
+ * request that could be read in two ways is answered with 400 here.
+ */
+#ifndef MSPD_SERVER_H
+#define MSPD_SERVER_H
+
+#include <netinet/in.h>
+#include <sys/types.h>
+
+#include <msp/msp.h>
+
+#include "mspd/loop.h"
+
+struct mspd_server;
+struct mspd_exchange;
+
+/* Length of a body that is not known before its end. */
+#define MSPD_LENGTH_UNKNOWN UINT64_MAX
+
+/* A request's head; borrowed until the exchange is done. */
+struct mspd_head {
+	const char *method;
+	const char *target; /* raw, as received */
+	size_t target_len;
+	const struct msp_header *headers; /* framing included */
+	size_t n_headers;
+	uint64_t length; /* of the body; 0 none, MSPD_LENGTH_UNKNOWN chunked */
+	bool http_1_0;
+};
+
+struct mspd_reply {
+	unsigned int status;
+	const struct msp_header *headers; /* copied; no framing, no Connection */
+	size_t n_headers;
+	uint64_t length;   /* of the body to be read, MSPD_LENGTH_UNKNOWN */
+	const void *body;  /* the whole body, copied; NULL: ask read() */
+	bool close;	   /* close the connection after it */
+};
+
+/* What the application does. arg is the one given to mspd_server_new(). */
+struct mspd_server_ops {
+	/* A connection: its own state, or NULL to close it. */
+	void *(*open)(void *arg, int fd, const struct sockaddr_in *from);
+	void (*close)(void *connection);
+	/* A head: reply at once, or accept the body, or do so later. */
+	void (*head)(void *connection, struct mspd_exchange *x,
+		     const struct mspd_head *head);
+	/* A piece of body: how much was taken; less pauses the exchange. */
+	size_t (*body)(void *connection, const void *data, size_t len);
+	/* The body is complete. */
+	void (*end)(void *connection);
+	/* Next piece of the reply's body: bytes, 0 pauses, MSPD_READ_*. */
+	ssize_t (*read)(void *connection, void *out, size_t size);
+	/* The exchange is over; complete is false if it was cut short. */
+	void (*done)(void *connection, bool complete);
+};
+
+#define MSPD_READ_END (-1)
+#define MSPD_READ_FAILED (-2)
+
+struct mspd_server_opts {
+	unsigned int max_connections;
+	unsigned int header_timeout_s;
+	unsigned int idle_timeout_s;
+};
+
+/* 0 or -errno */
+int mspd_server_new(struct mspd_server **out, struct mspd_loop *loop,
+		    const struct mspd_server_ops *ops, void *arg,
+		    const struct mspd_server_opts *opts);
+void mspd_server_free(struct mspd_server *server);
+
+/* Start accepting from a listening, non-blocking socket; borrowed. */
+int mspd_server_listen(struct mspd_server *server, int listen_fd);
+/* Accept no more; idle connections are closed, busy ones finish. */
+void mspd_server_drain(struct mspd_server *server);
+/* Connections that are open now. */
+unsigned int mspd_server_connections(const struct mspd_server *server);
+
+/* The head is fine: go on with the body. */
+void mspd_exchange_accept(struct mspd_exchange *x);
+/* Answer, once. 0 or -errno; on error the connection is closed. */
+int mspd_exchange_reply(struct mspd_exchange *x, const struct mspd_reply *r);
+/* body() or read() can go on. */
+void mspd_exchange_resume(struct mspd_exchange *x);
+/* Close the connection without an answer. */
+void mspd_exchange_abort(struct mspd_exchange *x);
+
+#endif

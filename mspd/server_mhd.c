@@ -1,0 +1,707 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: client connections. Out: heads, bodies and replies through server.h,
+ * by libmicrohttpd in external epoll mode inside our loop. Must never let a
+ * request through that two parsers could read differently, and never leave
+ * a connection suspended that nobody will resume.
+ *
+ * libmicrohttpd does not look at a connection while it is suspended, and does
+ * not notice a resume by itself: hence the watch on suspended clients, and
+ * the run at the end of each turn.
+ */
+#include "mspd/server.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "mspd/http_check.h"
+
+#define POOL_BYTES (128 * 1024)
+#define READ_BLOCK (16 * 1024)
+#define ACCEPTS_PER_TURN 64
+#define RUNS_PER_TURN 32
+/* Body thrown away after an early reply before we lose patience. */
+#define DISCARD_MAX (1024 * 1024)
+
+enum stage {
+	STAGE_IDLE,   /* between requests */
+	STAGE_HEAD,   /* a request line has come */
+	STAGE_WAIT,   /* the application has the head */
+	STAGE_BODY,   /* it wants the body */
+	STAGE_END,    /* it has the whole request */
+	STAGE_REPLY   /* the reply is being sent */
+};
+
+/* A connection and its one exchange. */
+struct mspd_exchange {
+	struct mspd_server *server;
+	struct mspd_exchange *next, *prev;
+	struct MHD_Connection *mhd;
+	void *app;
+	int fd;
+	enum stage stage;
+	bool accepted;	/* the application wants the body */
+	bool suspended; /* libmicrohttpd does not look at it */
+	bool aborted;
+	struct MHD_Response *reply; /* given by the application, not sent yet */
+	unsigned int status;
+	uint64_t discarded;
+	char *target;
+	size_t target_len, target_room;
+	struct msp_header *headers;
+	struct mspd_watch watch;
+	struct mspd_timer timer;
+};
+
+struct mspd_server {
+	struct mspd_loop *loop;
+	struct MHD_Daemon *mhd;
+	const struct mspd_server_ops *ops;
+	void *arg;
+	struct mspd_server_opts opts;
+	struct mspd_exchange *connections;
+	unsigned int n_connections;
+	struct mspd_exchange *arriving; /* inside MHD_add_connection() */
+	bool draining;
+	bool dirty; /* libmicrohttpd must run before the turn ends */
+	struct mspd_watch listen;
+	struct mspd_watch inner; /* libmicrohttpd's own epoll */
+	struct mspd_timer timer; /* libmicrohttpd's next timeout */
+	char scratch[MSP_CLIENT_HEAD_MAX + 4];
+};
+
+/* ---- suspend and resume ------------------------------------------------- */
+
+static void suspend(struct mspd_exchange *x)
+{
+	x->suspended = true;
+	MHD_suspend_connection(x->mhd);
+	/* errors and hang-ups only: a half-closed client still wants its
+	 * answer */
+	if (mspd_loop_watch(x->server->loop, &x->watch, 0) < 0)
+		mspd_exchange_abort(x);
+}
+
+void mspd_exchange_resume(struct mspd_exchange *x)
+{
+	if (!x->suspended)
+		return;
+	x->suspended = false;
+	mspd_loop_unwatch(x->server->loop, &x->watch);
+	MHD_resume_connection(x->mhd);
+	x->server->dirty = true;
+}
+
+void mspd_exchange_abort(struct mspd_exchange *x)
+{
+	x->aborted = true;
+	if (x->suspended)
+		mspd_exchange_resume(x);
+	else
+		shutdown(x->fd, SHUT_RDWR);
+}
+
+void mspd_exchange_accept(struct mspd_exchange *x)
+{
+	x->accepted = true;
+	mspd_exchange_resume(x);
+}
+
+static void on_client_gone(void *arg, uint32_t events)
+{
+	(void)events;
+	mspd_exchange_abort(arg);
+}
+
+static void on_client_late(void *arg)
+{
+	struct mspd_exchange *x = arg;
+
+	shutdown(x->fd, SHUT_RDWR);
+	x->server->dirty = true;
+}
+
+static void arm(struct mspd_exchange *x, unsigned int seconds)
+{
+	uint64_t now = mspd_loop_now(x->server->loop).boot_ms;
+
+	mspd_loop_timer(x->server->loop, &x->timer,
+			now + (uint64_t)seconds * 1000);
+}
+
+/* ---- replies ------------------------------------------------------------- */
+
+static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
+{
+	struct mspd_exchange *x = arg;
+	ssize_t n;
+
+	(void)position;
+	if (x->aborted)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	n = x->server->ops->read(x->app, out, size);
+	if (n == MSPD_READ_END)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (n < 0)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (n == 0)
+		suspend(x);
+	return n;
+}
+
+static struct MHD_Response *make_response(struct mspd_exchange *x,
+					  const struct mspd_reply *r)
+{
+	uint64_t length = r->length == MSPD_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN
+							   : r->length;
+
+	if (r->body || r->length == 0)
+		/* libmicrohttpd copies it; it does not write to it */
+		return MHD_create_response_from_buffer(
+			(size_t)r->length, (void *)(uintptr_t)r->body,
+			MHD_RESPMEM_MUST_COPY);
+	return MHD_create_response_from_callback(length, READ_BLOCK,
+						 read_reply, x, NULL);
+}
+
+/* libmicrohttpd refuses empty values; such a line is left out. */
+static int add_header(struct mspd_server *s, struct MHD_Response *response,
+		      const struct msp_header *h)
+{
+	char *name = s->scratch;
+	char *value = name + h->name_len + 1;
+	size_t i;
+
+	if (h->value_len == 0)
+		return 0;
+	if (h->name_len > sizeof(s->scratch) - 2 ||
+	    h->value_len > sizeof(s->scratch) - 2 - h->name_len)
+		return -E2BIG;
+	for (i = 0; i < h->name_len; i++)
+		name[i] = (char)tolower((unsigned char)h->name[i]);
+	name[h->name_len] = '\0';
+	memcpy(value, h->value, h->value_len);
+	value[h->value_len] = '\0';
+	if (MHD_add_response_header(response, name, value) != MHD_YES)
+		return -EINVAL;
+	return 0;
+}
+
+static int fill_response(struct mspd_exchange *x, struct MHD_Response *response,
+			 const struct mspd_reply *r)
+{
+	size_t i;
+	int err;
+
+	/* first: adding it after Date makes libmicrohttpd send Date twice */
+	if ((r->close || x->server->draining) &&
+	    MHD_add_response_header(response, "connection", "close") != MHD_YES)
+		return -ENOMEM;
+	for (i = 0; i < r->n_headers; i++) {
+		err = add_header(x->server, response, &r->headers[i]);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+int mspd_exchange_reply(struct mspd_exchange *x, const struct mspd_reply *r)
+{
+	struct MHD_Response *response;
+	int err = -EALREADY;
+
+	if (x->reply || x->stage == STAGE_REPLY)
+		return err;
+	response = make_response(x, r);
+	err = response ? fill_response(x, response, r) : -ENOMEM;
+	if (err < 0) {
+		if (response)
+			MHD_destroy_response(response);
+		mspd_exchange_abort(x);
+		return err;
+	}
+	x->reply = response;
+	x->status = r->status;
+	mspd_exchange_resume(x);
+	return 0;
+}
+
+static enum MHD_Result send_reply(struct mspd_exchange *x)
+{
+	enum MHD_Result ok = MHD_queue_response(x->mhd, x->status, x->reply);
+
+	MHD_destroy_response(x->reply);
+	x->reply = NULL;
+	x->stage = STAGE_REPLY;
+	return ok;
+}
+
+static enum MHD_Result refuse(struct mspd_exchange *x, unsigned int status)
+{
+	struct mspd_reply r = { .status = status, .close = true };
+
+	if (mspd_exchange_reply(x, &r) < 0)
+		return MHD_NO;
+	return send_reply(x);
+}
+
+/* ---- requests ------------------------------------------------------------ */
+
+struct collector {
+	struct msp_header *out;
+	size_t room;
+	size_t n;
+};
+
+static enum MHD_Result collect(void *arg, enum MHD_ValueKind kind,
+			       const char *name, size_t name_len,
+			       const char *value, size_t value_len)
+{
+	struct collector *c = arg;
+
+	(void)kind;
+	if (c->n == c->room)
+		return MHD_NO;
+	c->out[c->n].name = name;
+	c->out[c->n].name_len = name_len;
+	c->out[c->n].value = value ? value : "";
+	c->out[c->n].value_len = value ? value_len : 0;
+	c->n++;
+	return MHD_YES;
+}
+
+static size_t count_headers(struct mspd_exchange *x)
+{
+	int n = MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, NULL,
+					    NULL);
+
+	return n < 0 ? 0 : (size_t)n;
+}
+
+/* Status to refuse with, or 0. */
+static unsigned int take_head(struct mspd_exchange *x, struct mspd_head *head,
+			      const char *method, const char *version)
+{
+	struct collector c = { NULL, count_headers(x), 0 };
+
+	if (c.room > MSP_MAX_HEADERS)
+		return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+	x->headers = calloc(c.room + 1, sizeof(*x->headers));
+	if (!x->headers)
+		return MHD_HTTP_SERVICE_UNAVAILABLE;
+	c.out = x->headers;
+	MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, collect, &c);
+	head->method = method;
+	head->target = x->target;
+	head->target_len = x->target_len;
+	head->headers = x->headers;
+	head->n_headers = c.n;
+	return mspd_http_check(head, x->headers, version);
+}
+
+static enum MHD_Result settle(struct mspd_exchange *x)
+{
+	if (x->reply)
+		return send_reply(x);
+	if (x->stage == STAGE_WAIT && x->accepted) {
+		x->stage = STAGE_BODY;
+		return MHD_YES;
+	}
+	suspend(x);
+	return MHD_YES;
+}
+
+static enum MHD_Result on_head(struct mspd_exchange *x, const char *method,
+			       const char *version)
+{
+	struct mspd_head head = { 0 };
+	unsigned int status;
+
+	mspd_loop_timer(x->server->loop, &x->timer, MSP_NEVER);
+	status = take_head(x, &head, method, version);
+	if (status)
+		return refuse(x, status);
+	x->stage = STAGE_WAIT;
+	x->server->ops->head(x->app, x, &head);
+	if (x->aborted)
+		return MHD_NO;
+	return settle(x);
+}
+
+static enum MHD_Result on_body(struct mspd_exchange *x, const char *data,
+			       size_t *size)
+{
+	size_t taken = 0;
+
+	/* a reply cannot be sent before the body ends: swallow the rest */
+	if (x->reply) {
+		x->discarded += *size;
+		*size = 0;
+		return x->discarded > DISCARD_MAX ? MHD_NO : MHD_YES;
+	}
+	taken = x->server->ops->body(x->app, data, *size);
+	if (x->aborted)
+		return MHD_NO;
+	if (taken == 0 && !x->reply)
+		suspend(x);
+	*size -= taken;
+	return MHD_YES;
+}
+
+static enum MHD_Result handle(void *arg, struct MHD_Connection *mhd,
+			      const char *url, const char *method,
+			      const char *version, const char *data,
+			      size_t *size, void **context)
+{
+	struct mspd_exchange *x = *context;
+
+	(void)arg;
+	(void)mhd;
+	(void)url;
+	if (!x || x->aborted)
+		return MHD_NO;
+	switch (x->stage) {
+	case STAGE_HEAD:
+		return on_head(x, method, version);
+	case STAGE_BODY:
+		if (*size)
+			return on_body(x, data, size);
+		x->stage = STAGE_END;
+		if (!x->reply)
+			x->server->ops->end(x->app);
+		return x->aborted ? MHD_NO : settle(x);
+	case STAGE_WAIT:
+	case STAGE_END:
+		return settle(x);
+	case STAGE_IDLE:
+	case STAGE_REPLY:
+		break;
+	}
+	return MHD_NO;
+}
+
+static struct mspd_exchange *exchange_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+/* The only place where the target is seen undecoded and with its query. */
+static void *on_target(void *arg, const char *target,
+		       struct MHD_Connection *mhd)
+{
+	struct mspd_exchange *x = exchange_of(mhd);
+	size_t len = strlen(target);
+	char *copy;
+
+	(void)arg;
+	if (!x)
+		return NULL;
+	if (len + 1 > x->target_room) {
+		copy = realloc(x->target, len + 1);
+		if (!copy)
+			return NULL;
+		x->target = copy;
+		x->target_room = len + 1;
+	}
+	memcpy(x->target, target, len + 1);
+	x->target_len = len;
+	x->stage = STAGE_HEAD;
+	arm(x, x->server->opts.header_timeout_s);
+	return x;
+}
+
+/* Without this libmicrohttpd would decode in place. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *mhd, char *text)
+{
+	(void)arg;
+	(void)mhd;
+	return strlen(text);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
+			 enum MHD_RequestTerminationCode how)
+{
+	struct mspd_exchange *x = *context;
+
+	(void)arg;
+	(void)mhd;
+	if (!x)
+		return;
+	*context = NULL;
+	if (x->reply)
+		MHD_destroy_response(x->reply);
+	x->reply = NULL;
+	if (x->stage >= STAGE_WAIT)
+		x->server->ops->done(x->app,
+				     how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	free(x->headers);
+	x->headers = NULL;
+	x->stage = STAGE_IDLE;
+	x->accepted = false;
+	x->discarded = 0;
+	arm(x, x->server->draining ? 0 : x->server->opts.idle_timeout_s);
+}
+
+/* ---- connections ---------------------------------------------------------- */
+
+static void unlink_exchange(struct mspd_exchange *x)
+{
+	struct mspd_server *s = x->server;
+
+	if (x->prev)
+		x->prev->next = x->next;
+	else
+		s->connections = x->next;
+	if (x->next)
+		x->next->prev = x->prev;
+	s->n_connections--;
+}
+
+static void exchange_free(struct mspd_exchange *x)
+{
+	struct mspd_server *s = x->server;
+
+	mspd_loop_unwatch(s->loop, &x->watch);
+	mspd_loop_timer(s->loop, &x->timer, MSP_NEVER);
+	unlink_exchange(x);
+	s->ops->close(x->app);
+	free(x->target);
+	free(x->headers);
+	free(x);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd,
+			  void **context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct mspd_server *s = arg;
+	struct mspd_exchange *x = *context;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = s->arriving;
+		if (s->arriving)
+			s->arriving->mhd = mhd;
+		s->arriving = NULL;
+		return;
+	}
+	if (x)
+		exchange_free(x);
+}
+
+static struct mspd_exchange *exchange_new(struct mspd_server *s, int fd,
+					  const struct sockaddr_in *from)
+{
+	struct mspd_exchange *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->app = s->ops->open(s->arg, fd, from);
+	if (!x->app) {
+		free(x);
+		return NULL;
+	}
+	x->server = s;
+	x->fd = fd;
+	x->watch.fd = fd;
+	x->watch.call = on_client_gone;
+	x->watch.arg = x;
+	x->timer.call = on_client_late;
+	x->timer.arg = x;
+	x->next = s->connections;
+	if (x->next)
+		x->next->prev = x;
+	s->connections = x;
+	s->n_connections++;
+	return x;
+}
+
+static void take_connection(struct mspd_server *s, int fd,
+			    const struct sockaddr_in *from)
+{
+	struct mspd_exchange *x;
+
+	if (s->n_connections >= s->opts.max_connections) {
+		close(fd);
+		return;
+	}
+	x = exchange_new(s, fd, from);
+	if (!x) {
+		close(fd);
+		return;
+	}
+	s->arriving = x;
+	if (MHD_add_connection(s->mhd, fd, (const struct sockaddr *)from,
+			       sizeof(*from)) != MHD_YES &&
+	    s->arriving == x) {
+		/* it closed the descriptor and never knew the exchange */
+		s->arriving = NULL;
+		exchange_free(x);
+		return;
+	}
+	s->dirty = true;
+	if (x->stage == STAGE_IDLE)
+		arm(x, s->opts.idle_timeout_s);
+}
+
+static void on_listen(void *arg, uint32_t events)
+{
+	struct mspd_server *s = arg;
+	int i;
+
+	(void)events;
+	for (i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_in from = { 0 };
+		socklen_t len = sizeof(from);
+		int fd = accept4(s->listen.fd, (struct sockaddr *)&from, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0)
+			return;
+		take_connection(s, fd, &from);
+	}
+}
+
+/* ---- running --------------------------------------------------------------- */
+
+static void on_inner(void *arg, uint32_t events)
+{
+	struct mspd_server *s = arg;
+
+	(void)events;
+	s->dirty = true;
+}
+
+static void on_timer(void *arg)
+{
+	((struct mspd_server *)arg)->dirty = true;
+}
+
+static void run(void *arg)
+{
+	struct mspd_server *s = arg;
+	MHD_UNSIGNED_LONG_LONG ms = 0;
+	int i;
+
+	if (!s->dirty)
+		return;
+	for (i = 0; s->dirty && i < RUNS_PER_TURN; i++) {
+		s->dirty = false;
+		MHD_run(s->mhd);
+	}
+	if (s->dirty)
+		ms = 0; /* more to do: let others have a turn first */
+	else if (MHD_get_timeout(s->mhd, &ms) != MHD_YES) {
+		mspd_loop_timer(s->loop, &s->timer, MSP_NEVER);
+		return;
+	}
+	mspd_loop_timer(s->loop, &s->timer,
+			mspd_loop_now(s->loop).boot_ms + ms);
+}
+
+static struct MHD_Daemon *start_daemon(struct mspd_server *s)
+{
+	return MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+			MHD_USE_NO_LISTEN_SOCKET,
+		0, NULL, NULL, handle, s, MHD_OPTION_URI_LOG_CALLBACK,
+		on_target, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+		MHD_OPTION_CONNECTION_LIMIT, s->opts.max_connections + 1,
+		MHD_OPTION_CONNECTION_TIMEOUT, s->opts.idle_timeout_s,
+		MHD_OPTION_END);
+}
+
+int mspd_server_new(struct mspd_server **out, struct mspd_loop *loop,
+		    const struct mspd_server_ops *ops, void *arg,
+		    const struct mspd_server_opts *opts)
+{
+	struct mspd_server *s = calloc(1, sizeof(*s));
+	const union MHD_DaemonInfo *info;
+	int err = -ENOMEM;
+
+	*out = NULL;
+	if (!s)
+		return -ENOMEM;
+	s->loop = loop;
+	s->ops = ops;
+	s->arg = arg;
+	s->opts = *opts;
+	s->timer.call = on_timer;
+	s->timer.arg = s;
+	s->listen.fd = -1;
+	s->mhd = start_daemon(s);
+	if (!s->mhd)
+		goto out;
+	info = MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info)
+		goto out;
+	s->inner.fd = info->epoll_fd;
+	s->inner.call = on_inner;
+	s->inner.arg = s;
+	err = mspd_loop_watch(loop, &s->inner, EPOLLIN);
+	if (err < 0)
+		goto out;
+	mspd_loop_after(loop, run, s);
+	*out = s;
+	s = NULL;
+	err = 0;
+out:
+	mspd_server_free(s);
+	return err;
+}
+
+void mspd_server_free(struct mspd_server *server)
+{
+	struct mspd_exchange *x;
+
+	if (!server)
+		return;
+	mspd_loop_unwatch(server->loop, &server->listen);
+	/* stopping with a suspended connection would abort the process */
+	for (x = server->connections; x; x = x->next)
+		mspd_exchange_abort(x);
+	if (server->mhd) {
+		MHD_run(server->mhd);
+		mspd_loop_unwatch(server->loop, &server->inner);
+		MHD_stop_daemon(server->mhd);
+	}
+	mspd_loop_timer(server->loop, &server->timer, MSP_NEVER);
+	mspd_loop_after(server->loop, NULL, NULL);
+	free(server);
+}
+
+int mspd_server_listen(struct mspd_server *server, int listen_fd)
+{
+	server->listen.fd = listen_fd;
+	server->listen.call = on_listen;
+	server->listen.arg = server;
+	return mspd_loop_watch(server->loop, &server->listen, EPOLLIN);
+}
+
+void mspd_server_drain(struct mspd_server *server)
+{
+	struct mspd_exchange *x;
+
+	server->draining = true;
+	mspd_loop_unwatch(server->loop, &server->listen);
+	for (x = server->connections; x; x = x->next)
+		if (x->stage == STAGE_IDLE)
+			shutdown(x->fd, SHUT_RDWR);
+	server->dirty = true;
+}
+
+unsigned int mspd_server_connections(const struct mspd_server *server)
+{
+	return server->n_connections;
+}
