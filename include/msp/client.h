@@ -14,15 +14,20 @@
 
 /** Largest answer head accepted, status line included, in bytes. */
 #define MSP_CLIENT_HEAD_MAX 32768
+/** Largest request copied at once, head and complete body, in bytes. */
+#define MSP_CLIENT_REQUEST_MAX (1024 * 1024)
 /** @body_len of a request whose body is sent in chunks. */
 #define MSP_BODY_CHUNKED UINT64_MAX
+/** @body_len of a request without body that says "content-length: 0" whatever
+ * its method is (spec 5.1). */
+#define MSP_BODY_EMPTY (UINT64_MAX - 1)
 
 struct msp_client;
 
 /**
  * struct msp_client_opts - how to reach an endpoint
  * @size:           sizeof(struct msp_client_opts)
- * @address:        where to connect
+ * @address:        where to connect; neither its address nor port may be 0
  * @connect_ms:     limit for the TCP connection, 0: 5,000
  * @first_byte_ms:  limit from the end of the request to the first byte of
  *                  the answer, 0: 60,000
@@ -48,7 +53,8 @@ struct msp_client_opts {
  * @size:      sizeof(struct msp_response)
  * @status:    100-999; 1xx answers are skipped
  * @reason:    reason phrase, may be empty; NUL-terminated
- * @headers:   in order, hop-by-hop framing included
+ * @headers:   in order, hop-by-hop framing included; values without the blanks
+ *             around them
  * @n_headers: how many
  * @length:    bytes of body to come; MSP_BODY_CHUNKED if not known before
  *             the end; 0 for HEAD, 204, 304
@@ -80,21 +86,29 @@ MSP_API void msp_client_free(struct msp_client *client);
 
 /**
  * msp_client_send - start one request
- * @client:   idle; connects if needed
+ * @client:   idle, failed, or at the end of an answer; connects if needed
  * @now:      the caller's clock
- * @message:  method, origin-form target and headers; copied. Its body is sent
- *            if @body_len equals message->body_len; framing headers
- *            (Content-Length, Transfer-Encoding) must not be among @headers:
- *            the client writes its own.
- * @body_len: bytes of body: message->body_len for a complete message, or more
- *            to come through msp_client_write(), or MSP_BODY_CHUNKED
+ * @message:  method, target and headers; copied. Headers about the connection
+ *            (Content-Length, Transfer-Encoding, Connection, Keep-Alive,
+ *            Proxy-Connection, TE, Trailer, Upgrade) must not be among them:
+ *            the client writes its own framing. Exactly one Host must be;
+ *            x-ms-azure-host-authorization must not.
+ * @body_len: message->body_len for a complete message; or, with no body in
+ *            @message: how many bytes will come through msp_client_write(),
+ *            MSP_BODY_CHUNKED, or MSP_BODY_EMPTY
  * @signer:   NULL, or signs what is sent: headers as given, plus the
  *            content-length the client writes. Needs a complete message.
  * @info:     optional detail
  *
  * "content-length" is written (and signed) when there is a body, when the
- * method is POST, PUT or PATCH, never otherwise. Names go out in lower case
- * and the authorization header last (spec 5.1, 6.8).
+ * method is POST, PUT or PATCH, and with MSP_BODY_EMPTY; never otherwise.
+ * Names go out in lower case and the authorization header last (spec 5.1,
+ * 6.8). The target is in origin form, visible ASCII without fragment, or "*"
+ * with OPTIONS; CONNECT is refused.
+ *
+ * Nothing is sent before the msp_client_run() that must follow. A connection
+ * that may not carry another request, or on which anything arrived since the
+ * last answer, is closed and a new one is opened.
  *
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_NOMEM, MSP_ERR_STATE (a
  * request is under way), MSP_ERR_SYS, MSP_ERR_CRYPTO. Nothing has been sent.
@@ -111,6 +125,11 @@ msp_client_send(struct msp_client *client, struct msp_time now,
  * @len:    offered
  * @taken:  set to how much was taken, maybe 0: poll for POLLOUT, call
  *          msp_client_run(), offer the rest again
+ *
+ * Call msp_client_run() afterwards. When the host has stopped reading, e.g.
+ * because it answered early, everything is taken and dropped: the answer is
+ * what counts then.
+ *
  * Errors: MSP_ERR_INVAL, MSP_ERR_STATE (more than announced, no request).
  */
 MSP_API MSP_MUST_CHECK int
@@ -124,11 +143,22 @@ MSP_API MSP_MUST_CHECK int msp_client_finish(struct msp_client *client);
 /** msp_client_fd - socket to poll, or -1 when there is none. */
 MSP_API int msp_client_fd(const struct msp_client *client);
 
-/** msp_client_events - POLLIN | POLLOUT as wanted now. */
+/**
+ * msp_client_events - POLLIN | POLLOUT as wanted now
+ *
+ * POLLIN while an answer is awaited, and within its body when
+ * msp_client_read() has given all that had arrived: a caller that has no room
+ * for more does not poll for it.
+ */
 MSP_API short msp_client_events(const struct msp_client *client);
 
-/** msp_client_deadline - boot_ms at which to call msp_client_run() at the
- * latest, or MSP_NEVER. */
+/**
+ * msp_client_deadline - boot_ms at which to call at the latest, or MSP_NEVER
+ *
+ * Call msp_client_run() before the head of the answer is there, and
+ * msp_client_read() after. Never runs while it is the caller who has to give
+ * more of the request or to read more of the answer.
+ */
 MSP_API uint64_t msp_client_deadline(const struct msp_client *client);
 
 /**
@@ -139,9 +169,13 @@ MSP_API uint64_t msp_client_deadline(const struct msp_client *client);
  *
  * Returns 0 once the head of the answer is there (msp_client_response()) and
  * ever after until the next request, MSP_ERR_AGAIN while waiting, or an
- * error, after which the connection is closed: MSP_ERR_TIMEOUT, MSP_ERR_SYS,
- * MSP_ERR_CLOSED, MSP_ERR_PROTOCOL, MSP_ERR_LIMIT, MSP_ERR_NOMEM,
- * MSP_ERR_INVAL.
+ * error, after which the connection is closed and which is returned until the
+ * next request: MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED,
+ * MSP_ERR_PROTOCOL, MSP_ERR_LIMIT, MSP_ERR_NOMEM, MSP_ERR_INVAL;
+ * MSP_ERR_STATE if there never was a request.
+ *
+ * The answer may come before the whole request was sent; the rest still goes
+ * out through this call.
  */
 MSP_API MSP_MUST_CHECK int msp_client_run(struct msp_client *client,
 					  struct msp_time now,
@@ -172,8 +206,9 @@ msp_client_read(struct msp_client *client, struct msp_time now, void *out,
 /**
  * msp_client_reusable - may the connection carry another request?
  *
- * Only after an answer that ended exactly at its framing, with no excess
- * byte, no Connection: close, and the whole request sent.
+ * Only after an answer in HTTP/1.1 that ended exactly at its framing, with no
+ * excess byte, no Connection: close, and the whole request sent. Looks into
+ * the socket.
  */
 MSP_API bool msp_client_reusable(const struct msp_client *client);
 

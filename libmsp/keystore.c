@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: keys, and the guids the host names them by. Out: the same keys after a
+ * restart. Must never follow a link, use a guid as a file name unchecked,
+ * read what others could have written, or leave half a file under a key's
+ * name.
+ */
+#include <msp/keystore.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <msp/signer.h>
+
+#include "libmsp/info.h"
+#include "libmsp/key_priv.h"
+#include "libmsp/mem.h"
+
+#define FILE_MAX_BYTES 65536
+#define NAME_SIZE (MSP_GUID_LEN + sizeof(".key"))
+/* One byte of a JSON text takes six at most: \u001f. */
+#define ESCAPED_MAX 6
+
+struct msp_keystore {
+	int dir; /* owned */
+};
+
+/* ---- directory ---------------------------------------------------------- */
+
+static int make_parents(char *path, struct msp_error_info *info)
+{
+	char *slash = path;
+
+	while ((slash = strchr(slash + 1, '/')) != NULL) {
+		*slash = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST) {
+			int err = errno;
+
+			return msp_fail_sys(info, err, "cannot make '%s'",
+					    path);
+		}
+		*slash = '/';
+	}
+	return 0;
+}
+
+/* Whoever owns the directory can put any key there. */
+static int claim_directory(int dir, const char *path,
+			   struct msp_error_info *info)
+{
+	struct stat st;
+
+	if (fstat(dir, &st) < 0)
+		return msp_fail_sys(info, errno, "cannot look at '%s'", path);
+	if (st.st_uid != geteuid())
+		return msp_fail(info, MSP_ERR_SYS,
+				"key directory '%s' belongs to user %lu", path,
+				(unsigned long)st.st_uid);
+	if ((st.st_mode & 07777) != 0700 && fchmod(dir, 0700) < 0)
+		return msp_fail_sys(info, errno, "cannot set the mode of '%s'",
+				    path);
+	return 0;
+}
+
+static int open_directory(int *out, char *path, struct msp_error_info *info)
+{
+	int dir, rc;
+
+	rc = make_parents(path, info);
+	if (rc < 0)
+		return rc;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return msp_fail_sys(info, errno, "cannot make '%s'", path);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return msp_fail_sys(info, errno, "cannot open '%s'", path);
+	rc = claim_directory(dir, path, info);
+	if (rc < 0) {
+		close(dir);
+		return rc;
+	}
+	*out = dir;
+	return 0;
+}
+
+int msp_keystore_open(struct msp_keystore **out, const char *path, size_t len,
+		      struct msp_error_info *info)
+{
+	struct msp_keystore *store = NULL;
+	char *copy = NULL;
+	int rc = MSP_ERR_NOMEM;
+
+	if (!out)
+		return MSP_ERR_INVAL;
+	*out = NULL;
+	if (!path || !len || len >= PATH_MAX || memchr(path, '\0', len))
+		return msp_fail(info, MSP_ERR_INVAL, "not a directory's name");
+	/* with a slash at its end, a link would be followed after all */
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+
+	copy = msp_mem_strndup(path, len);
+	store = msp_mem_zalloc(sizeof(*store));
+	if (!copy || !store) {
+		msp_fail(info, rc, "out of memory");
+		goto out;
+	}
+	store->dir = -1;
+	rc = open_directory(&store->dir, copy, info);
+	if (rc < 0)
+		goto out;
+
+	*out = store;
+	store = NULL;
+out:
+	msp_keystore_free(store);
+	msp_mem_free(copy);
+	return rc;
+}
+
+void msp_keystore_free(struct msp_keystore *store)
+{
+	if (!store)
+		return;
+	if (store->dir >= 0)
+		close(store->dir);
+	msp_mem_free(store);
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+static int open_key(const struct msp_keystore *store, const char *name,
+		    int *out, struct msp_error_info *info)
+{
+	/* not to hang if it is a FIFO */
+	*out = openat(store->dir, name,
+		      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (*out >= 0)
+		return 0;
+	if (errno == ENOENT)
+		return msp_fail(info, MSP_ERR_NOENT, "there is no file '%s'",
+				name);
+	return msp_fail_sys(info, errno, "cannot open '%s'", name);
+}
+
+static int check_file(int fd, const char *name, struct msp_error_info *info)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return msp_fail_sys(info, errno, "cannot look at '%s'", name);
+	if (!S_ISREG(st.st_mode))
+		return msp_fail(info, MSP_ERR_SCHEMA, "'%s' is no file", name);
+	if (st.st_uid != geteuid())
+		return msp_fail(info, MSP_ERR_SCHEMA,
+				"'%s' belongs to user %lu", name,
+				(unsigned long)st.st_uid);
+	if (st.st_mode & 077)
+		return msp_fail(info, MSP_ERR_SCHEMA,
+				"'%s' is open to others, mode %04o", name,
+				(unsigned int)(st.st_mode & 07777));
+	if (st.st_size > FILE_MAX_BYTES)
+		return msp_fail(info, MSP_ERR_LIMIT,
+				"'%s' is larger than %d bytes", name,
+				FILE_MAX_BYTES);
+	return 0;
+}
+
+/* Up to size bytes; it may have grown since it was looked at. */
+static int read_file(int fd, const char *name, char *buffer, size_t size,
+		     size_t *len, struct msp_error_info *info)
+{
+	for (*len = 0; *len < size;) {
+		ssize_t n = read(fd, buffer + *len, size - *len);
+
+		if (n == 0)
+			return 0;
+		if (n > 0)
+			*len += (size_t)n;
+		else if (errno != EINTR)
+			return msp_fail_sys(info, errno, "cannot read '%s'",
+					    name);
+	}
+	return msp_fail(info, MSP_ERR_LIMIT, "'%s' is larger than %d bytes",
+			name, FILE_MAX_BYTES);
+}
+
+static int parse_file(struct msp_key **out, const char *guid, const char *text,
+		      size_t len, struct msp_error_info *info)
+{
+	int rc = msp_key_parse(out, text, len, info);
+
+	if (rc < 0)
+		return rc;
+	if (msp_guid_equal(msp_key_guid(*out), guid))
+		return 0;
+	msp_key_free(*out);
+	*out = NULL;
+	return msp_fail(info, MSP_ERR_SCHEMA,
+			"'%s.key' holds the key of another guid", guid);
+}
+
+int msp_keystore_load(struct msp_keystore *store, struct msp_key **out,
+		      const char *guid, struct msp_error_info *info)
+{
+	char name[NAME_SIZE];
+	char *text = NULL;
+	size_t len = 0;
+	int fd = -1;
+	int rc;
+
+	if (!out)
+		return MSP_ERR_INVAL;
+	*out = NULL;
+	if (!store || !guid ||
+	    !msp_guid_valid(guid, strnlen(guid, MSP_GUID_LEN + 1)))
+		return msp_fail(info, MSP_ERR_INVAL, "not a guid");
+
+	snprintf(name, sizeof(name), "%s.key", guid);
+	rc = open_key(store, name, &fd, info);
+	if (rc < 0)
+		return rc;
+	rc = check_file(fd, name, info);
+	if (rc < 0)
+		goto out;
+	text = msp_mem_alloc(FILE_MAX_BYTES + 1);
+	if (!text) {
+		rc = msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+		goto out;
+	}
+	rc = read_file(fd, name, text, FILE_MAX_BYTES + 1, &len, info);
+	if (rc == 0)
+		rc = parse_file(out, guid, text, len, info);
+out:
+	msp_mem_wipe(text, len);
+	msp_mem_free(text);
+	close(fd);
+	return rc;
+}
+
+/* ---- the file's text (spec 5.6) ----------------------------------------- */
+
+struct text {
+	char *at; /* owned; holds the key's digits */
+	size_t len;
+	size_t cap;
+};
+
+static void put(struct text *t, const char *s)
+{
+	size_t n = strlen(s);
+
+	memcpy(t->at + t->len, s, n);
+	t->len += n;
+}
+
+static void put_escaped(struct text *t, const char *s)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\') {
+			t->at[t->len++] = '\\';
+			t->at[t->len++] = (char)c;
+		} else if (c >= 0x20) {
+			t->at[t->len++] = (char)c;
+		} else {
+			put(t, "\\u00");
+			t->at[t->len++] = hex[c >> 4];
+			t->at[t->len++] = hex[c & 15];
+		}
+	}
+}
+
+static void put_key(struct text *t, const struct msp_key *key)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	const unsigned char *bytes = msp_key_bytes(key);
+	size_t i;
+
+	for (i = 0; i < MSP_KEY_BYTES; i++) {
+		t->at[t->len++] = hex[bytes[i] >> 4];
+		t->at[t->len++] = hex[bytes[i] & 15];
+	}
+}
+
+static int write_text(struct text *t, const struct msp_key *key,
+		      struct msp_error_info *info)
+{
+	const char *issued = msp_key_issued(key);
+	size_t len = strlen(issued);
+	uint32_t incarnation;
+	char line[64];
+
+	if (len > FILE_MAX_BYTES / ESCAPED_MAX)
+		return msp_fail(info, MSP_ERR_INVAL,
+				"the text of when it was issued is too long");
+	t->cap = 512 + len * ESCAPED_MAX;
+	t->at = msp_mem_alloc(t->cap);
+	if (!t->at)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	put(t, "{\n  \"authorizationScheme\": \"" MSP_SCHEME "\",\n");
+	if (msp_key_incarnation(key, &incarnation)) {
+		snprintf(line, sizeof(line), "  \"incarnationId\": %lu,\n",
+			 (unsigned long)incarnation);
+		put(t, line);
+	}
+	put(t, "  \"guid\": \"");
+	put(t, msp_key_guid(key));
+	put(t, "\",\n  \"issued\": \"");
+	put_escaped(t, issued);
+	put(t, "\",\n  \"key\": \"");
+	put_key(t, key);
+	put(t, "\"\n}");
+	return 0;
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+/* A predecessor that crashed may have left one: it is removed, never written
+ * into, because somebody could still hold it open. */
+static int open_temp(const struct msp_keystore *store, const char *temp)
+{
+	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(store->dir, temp, flags, 0600);
+
+	if (fd >= 0 || errno != EEXIST)
+		return fd;
+	if (unlinkat(store->dir, temp, 0) < 0)
+		return -1;
+	return openat(store->dir, temp, flags, 0600);
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		} else if (n == 0) {
+			return EIO;
+		} else if (errno != EINTR) {
+			return errno;
+		}
+	}
+	return 0;
+}
+
+/* 0 or an errno. */
+static int fill_temp(int fd, const struct text *t)
+{
+	int err = 0;
+
+	/* O_CREAT's mode went through the umask, which may take from it */
+	if (fchmod(fd, 0600) < 0)
+		err = errno;
+	if (!err)
+		err = write_all(fd, t->at, t->len);
+	if (!err && fsync(fd) < 0)
+		err = errno;
+	if (close(fd) < 0 && !err && errno != EINTR)
+		err = errno;
+	return err;
+}
+
+static int store_text(const struct msp_keystore *store, const char *guid,
+		      const struct text *t, struct msp_error_info *info)
+{
+	static const char what[] = "Key error: Failed to store key locally "
+				   "with error";
+	char temp[NAME_SIZE], name[NAME_SIZE];
+	int fd, err;
+
+	snprintf(temp, sizeof(temp), "%s.tmp", guid);
+	snprintf(name, sizeof(name), "%s.key", guid);
+	fd = open_temp(store, temp);
+	if (fd < 0)
+		return msp_fail_sys(info, errno, "%s: cannot create '%s'", what,
+				    temp);
+	err = fill_temp(fd, t);
+	if (err) {
+		unlinkat(store->dir, temp, 0);
+		return msp_fail_sys(info, err, "%s: cannot write '%s'", what,
+				    temp);
+	}
+	if (renameat(store->dir, temp, store->dir, name) < 0) {
+		err = errno;
+		unlinkat(store->dir, temp, 0);
+		return msp_fail_sys(info, err, "%s: cannot rename to '%s'",
+				    what, name);
+	}
+	if (fsync(store->dir) < 0)
+		return msp_fail_sys(info, errno, "%s: cannot sync the key "
+						 "directory", what);
+	return 0;
+}
+
+/* A key that cannot be read back must not be attested: the host would latch
+ * one that is lost at the next start. */
+static int check_stored(struct msp_keystore *store, const struct msp_key *key,
+			struct msp_error_info *info)
+{
+	struct msp_error_info cause = MSP_ERROR_INFO_INIT;
+	struct msp_key *again = NULL;
+	bool same;
+	int rc;
+
+	rc = msp_keystore_load(store, &again, msp_key_guid(key), &cause);
+	if (rc == MSP_ERR_NOMEM)
+		return msp_fail(info, rc, "out of memory");
+	if (rc < 0)
+		return msp_fail(info, MSP_ERR_CRYPTO,
+				"Key error: Failed to check local key with "
+				"error: %s", cause.text);
+	same = msp_key_equal(key, again);
+	msp_key_free(again);
+	if (!same)
+		return msp_fail(info, MSP_ERR_CRYPTO,
+				"Key error: Failed to check local key with "
+				"error: Local key guid or key value is not "
+				"matched.");
+	return 0;
+}
+
+int msp_keystore_save(struct msp_keystore *store, const struct msp_key *key,
+		      struct msp_error_info *info)
+{
+	struct text t = { NULL, 0, 0 };
+	int rc;
+
+	if (!store || !key)
+		return msp_fail(info, MSP_ERR_INVAL, "no store or no key");
+	rc = write_text(&t, key, info);
+	if (rc == 0)
+		rc = store_text(store, msp_key_guid(key), &t, info);
+	msp_mem_wipe(t.at, t.len);
+	msp_mem_free(t.at);
+	return rc < 0 ? rc : check_stored(store, key, info);
+}
