@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - the configuration file: the keys of Azure's agent (spec 2.2),
+ * so that its file can be used as it is, and ours.
+ *
+ * One flat JSON object of at most 64 KiB, UTF-8; a byte order mark is skipped.
+ * Read once, at start. Paths are absolute. In the first three, %NAME% is
+ * replaced by environment variable NAME, or by NAME if there is none.
+ *
+ * Of Azure's agent:
+ *   logFolder            required; ProxyAgent.log, audit.jsonl; "": no files
+ *   latchKeyFolder       required; keys; rules is the directory beside it
+ *   eventFolder          /var/log/azure-proxy-agent/events; telemetry files
+ *   pollKeyStatusIntervalInSeconds  15; 1-86400; steady poll of the host
+ *   fileLogLevel         Info; Error, Warn, Info, Debug or Trace in any case:
+ *                        least severe level written to files
+ *   fileLogLevelForSystemEvents  Error; the same for stdout and stderr
+ *   cgroupRoot           /sys/fs/cgroup; used only if discovery fails
+ *   canonicalRequestMode always enforced; any other value warns
+ * Accepted and without effect, with a warning:
+ *   monitorIntervalInSeconds, maxEventFileCount, ebpfFileFullPath,
+ *   ebpfProgramName, fileLogLevelForEvents, enableHttpProxyTrace,
+ *   hostGAPluginSupport, wireServerSupport, imdsSupport
+ * Ours:
+ *   listenAddress        127.0.0.1:3080; a loopback address and a port
+ *   wireServerAddress    168.63.129.16:80
+ *   imdsAddress          169.254.169.254:80
+ *   hostGAPluginAddress  168.63.129.16:32526
+ *   statusFolder         /var/log/azure-proxy-agent; status.json, snapshots
+ *   cgroupPath           none; attach exactly here, without discovery
+ *   identityRoot         /proc/1/root; tree executables are verified in
+ *   maxConnections       4096; 1-65536
+ *   requestHeaderTimeoutInSeconds  30; 1-3600; until a request's head is in
+ *   idleTimeoutInSeconds           60; 1-3600; between two requests or bytes
+ *   upstreamTimeoutInSeconds       60; 1-3600; for the host's first byte
+ *   identityTimeoutInSeconds       5; 1-3600; for the names of a caller
+ */
+#ifndef MSPD_CONFIG_H
+#define MSPD_CONFIG_H
+
+#include <msp/msp.h>
+
+#include "mspd/log.h"
+
+#define MSPD_CONFIG_MAX_BYTES 65536
+/** Warnings kept; more are counted by the last one. */
+#define MSPD_CONFIG_WARNINGS 32
+
+/**
+ * struct mspd_config - a validated configuration; strings are owned
+ * @log_dir:            "" for no files
+ * @event_dir:          may be ""
+ * @key_dir:            never ""
+ * @status_dir:         never ""
+ * @cgroup_root:        cgroup2 mount if discovery fails
+ * @cgroup_path:        attach exactly here; NULL: discover
+ * @identity_root:      directory executables are looked up under
+ * @poll_s:             steady poll interval, seconds
+ * @listener:           address to listen on
+ * @endpoints:          by enum msp_endpoint
+ * @file_log_level:     least severe level in files
+ * @system_log_level:   least severe level on stdout
+ * @max_connections:    of clients, at a time
+ * @header_timeout_s:   seconds; also the following
+ * @idle_timeout_s:     between two requests, or two bytes
+ * @upstream_timeout_s: for the first byte of the host's answer
+ * @identity_timeout_s: for the names of a caller
+ * @warnings:           sentences for the log
+ * @n_warnings:         how many
+ */
+struct mspd_config {
+	char *log_dir;
+	char *event_dir;
+	char *key_dir;
+	char *status_dir;
+	char *cgroup_root;
+	char *cgroup_path;
+	char *identity_root;
+	uint32_t poll_s;
+	struct msp_address listener;
+	struct msp_address endpoints[MSP_ENDPOINTS];
+	enum mspd_level file_log_level;
+	enum mspd_level system_log_level;
+	uint32_t max_connections;
+	uint32_t header_timeout_s;
+	uint32_t idle_timeout_s;
+	uint32_t upstream_timeout_s;
+	uint32_t identity_timeout_s;
+	char *warnings[MSPD_CONFIG_WARNINGS];
+	size_t n_warnings;
+};
+
+/**
+ * mspd_config_load - read and validate a configuration file
+ * @out:   filled in, free with mspd_config_free(); zeroed on error
+ * @path:  the file
+ * @error: gets one line on error: "FILE: line L column C: field: cause"
+ *
+ * Refused: a wrong type, a key given twice, a value out of range, a missing
+ * required key, a relative path, a malformed address, two endpoints at one
+ * address, more than 64 KiB, bad UTF-8, bad JSON. Unknown keys warn.
+ * Returns 0 or -errno: -EINVAL for a file that is wrong, -ENOMEM, or what
+ * open(2) and read(2) said.
+ */
+int mspd_config_load(struct mspd_config *out, const char *path, char *error,
+		     size_t error_size);
+
+/* Free what it holds and zero it; a zeroed one is fine. */
+void mspd_config_free(struct mspd_config *config);
+
+/* /etc/azure/proxy-agent.json if it exists, else /etc/mspd/mspd.json. */
+const char *mspd_config_default_path(void);
+
+#endif
