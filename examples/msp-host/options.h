@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.h - the command line.
+ */
+#ifndef HOST_OPTIONS_H
+#define HOST_OPTIONS_H
+
+#include "host.h"
+
+#include <netinet/in.h>
+
+/**
+ * struct options
+ * @address:  where each port listens; control's port is 0 unless @control
+ * @control:  the control port was asked for
+ * @log:      file for request lines, NULL: stdout; borrowed from argv
+ * @record:   file for raw bytes, or NULL; borrowed from argv
+ * @ready_fd: gets "ready" and is closed once listening; -1: none
+ */
+struct options {
+	struct sockaddr_in address[PORTS];
+	bool control;
+	const char *log;
+	const char *record;
+	int ready_fd;
+};
+
+enum options_result {
+	OPTIONS_RUN,
+	OPTIONS_DONE, /* help or version was printed */
+	OPTIONS_BAD   /* said on stderr */
+};
+
+/* What concerns the VM goes straight into host, in the order given. */
+enum options_result options_parse(struct options *options, struct host *host,
+				  int argc, char **argv);
+
+#endif

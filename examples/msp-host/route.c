@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In:  a complete call.
+ * Out: its verdict, counted, and its reply.
+ * Never: lets an endpoint that enforces answer what is not verified.
+ */
+#include "route.h"
+
+#include "emulator.h"
+#include "verify.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define CHANNEL "/secure-channel/"
+
+static size_t path_len(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 1 && path[len - 1] == '/' ? len - 1 : len;
+}
+
+static bool fits(const struct call *call, const struct route *row)
+{
+	size_t len = strlen(row->path);
+	struct buf comp = { 0 };
+	bool ok;
+
+	if (len && row->path[len - 1] == '*')
+		ok = !strncasecmp(call->path, row->path, len - 1);
+	else
+		ok = text_equal_nocase(call->path, path_len(call->path),
+				       row->path);
+	if (!ok || !row->comp)
+		return ok;
+	ok = text_query(call->query, "comp", &comp) &&
+	     text_equal_nocase(comp.data, comp.len, row->comp);
+	buf_clear(&comp);
+	return ok;
+}
+
+static bool is_method(const struct call *call, const char *method)
+{
+	if (call_method(call, "HEAD"))
+		return !strcmp(method, "GET");
+	return call_method(call, method);
+}
+
+void route_table(struct call *call, const struct route *rows, size_t n)
+{
+	struct buf *allow = &call->reply.allow;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!fits(call, &rows[i]))
+			continue;
+		if (is_method(call, rows[i].method)) {
+			buf_clear(allow);
+			rows[i].handle(call);
+			return;
+		}
+		buf_format(allow, "%s%s%s", allow->len ? ", " : "",
+			   rows[i].method,
+			   strcmp(rows[i].method, "GET") ? "" : ", HEAD");
+	}
+	if (allow->len)
+		call_error(call, 405, "method", "method not allowed");
+	else
+		call_error(call, 404, "not-found", "no such path");
+}
+
+const char *route_rest(const struct call *call, const char *prefix)
+{
+	return call->path + strlen(prefix);
+}
+
+/* The key channel itself cannot be signed with a key that is not latched. */
+static bool is_channel(const struct call *call)
+{
+	return call->peer->port == PORT_WIRESERVER &&
+	       !strncasecmp(call->path, CHANNEL, sizeof(CHANNEL) - 1);
+}
+
+static void dispatch(struct call *call)
+{
+	if (bench_call(call))
+		return;
+	switch (call->peer->port) {
+	case PORT_WIRESERVER:
+		wireserver_call(call);
+		break;
+	case PORT_IMDS:
+		imds_call(call);
+		break;
+	case PORT_HOSTGA:
+		hostga_call(call);
+		break;
+	case PORT_CONTROL:
+		break;
+	}
+}
+
+void route_call(struct call *call)
+{
+	struct host *host = &call->emu->host;
+	enum port port = call->peer->port;
+	bool refuse = false;
+
+	if (port != PORT_CONTROL) {
+		call->verdict = verify_call(call, host->latched, loop_wall_s(),
+					    host->skew);
+		refuse = host_enforces(host, (enum msp_endpoint)port) &&
+			 call->verdict.auth != AUTH_VERIFIED && !call->exempt &&
+			 !is_channel(call);
+	}
+	if (call->too_large)
+		call_error(call, 413, "length", "length limit exceeded");
+	else if (port == PORT_CONTROL)
+		control_call(call);
+	else if (refuse)
+		call_error(call, 401, verdict_name(&call->verdict),
+			   call->verdict.reason
+				   ? call->verdict.reason
+				   : "this endpoint wants a signature");
+	else
+		dispatch(call);
+	/* after the handler: an attestation is judged by another key */
+	if (port != PORT_CONTROL)
+		host_count(host, (enum msp_endpoint)port, call->verdict.auth);
+}
