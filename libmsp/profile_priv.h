@@ -2,9 +2,9 @@
 /*
  * profile_priv.h - what a profile holds; read by rules.c and keystatus.c.
  *
- * Everything is owned by the profile. Texts are UTF-8 without NUL inside,
- * NUL-terminated. References are indices, so that nothing needs a second
- * look-up by name.
+ * Everything is owned by the profile and never changes. Texts are UTF-8 without
+ * NUL inside, NUL-terminated. References are indices, so that nothing needs a
+ * second look-up by name.
  */
 #ifndef MSP_PROFILE_PRIV_H
 #define MSP_PROFILE_PRIV_H
@@ -65,12 +65,17 @@ struct msp_profile {
 	size_t n_assignments;
 	struct msp_finding *findings; /* pointer and text owned */
 	size_t n_findings;
+	char *texts;	   /* every struct msp_text above points in here */
+	size_t texts_used; /* bytes */
 };
 
-/* One rule item that is part of a larger document. The pointer in info gets
- * prefix before it; offset is that of the document. */
+/* One rule item that is part of a document. Place and pointer in info, and
+ * the pointers of findings, are those of the whole document. */
 int msp_profile_from_json(struct msp_profile **out,
-			  const struct msp_json_value *item, const char *prefix,
+			  const struct msp_json_value *item,
 			  struct msp_error_info *info);
+
+/* disabled, audit, enforce in any letter case, not trimmed (spec 8.1) */
+bool msp_mode_parse(enum msp_mode *out, const char *text, size_t len);
 
 #endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: one profile document. Out: a profile that is valid as a whole, and its
+ * remarks. Must never change one after it was handed out.
+ */
+#include <msp/profile.h>
+
+#include <string.h>
+
+#include "libmsp/ascii.h"
+#include "libmsp/json.h"
+#include "libmsp/mem.h"
+#include "libmsp/profile_priv.h"
+
+int msp_profile_parse(struct msp_profile **out, const char *json, size_t len,
+		      struct msp_error_info *info)
+{
+	static const struct msp_json_limits limits = {
+		.bytes = MSP_PROFILE_MAX_BYTES,
+		.values = MSP_PROFILE_MAX_BYTES / 8,
+	};
+	struct msp_json *doc = NULL;
+	int rc;
+
+	if (!out)
+		return MSP_ERR_INVAL;
+	*out = NULL;
+	rc = msp_json_parse(&doc, json, len, &limits, info);
+	if (rc < 0)
+		return rc;
+	rc = msp_profile_from_json(out, msp_json_root(doc), info);
+	msp_json_free(doc);
+	return rc;
+}
+
+void msp_profile_free(struct msp_profile *profile)
+{
+	size_t i;
+
+	if (!profile)
+		return;
+	for (i = 0; i < profile->n_privileges; i++)
+		msp_mem_free(profile->privileges[i].params);
+	for (i = 0; i < profile->n_roles; i++)
+		msp_mem_free(profile->roles[i].privileges);
+	for (i = 0; i < profile->n_assignments; i++)
+		msp_mem_free(profile->assignments[i].identities);
+	for (i = 0; i < profile->n_findings; i++) {
+		msp_mem_free((char *)profile->findings[i].pointer);
+		msp_mem_free((char *)profile->findings[i].text);
+	}
+	msp_mem_free(profile->privileges);
+	msp_mem_free(profile->roles);
+	msp_mem_free(profile->identities);
+	msp_mem_free(profile->assignments);
+	msp_mem_free(profile->findings);
+	msp_mem_free(profile->texts);
+	msp_mem_free(profile);
+}
+
+bool msp_mode_parse(enum msp_mode *out, const char *text, size_t len)
+{
+	static const struct {
+		const char *word;
+		enum msp_mode mode;
+	} words[] = {
+		{ "enforce", MSP_MODE_ENFORCE },
+		{ "audit", MSP_MODE_AUDIT },
+		{ "disabled", MSP_MODE_DISABLED },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const char *word = words[i].word;
+
+		if (!msp_ascii_equal(text, len, word, strlen(word)))
+			continue;
+		*out = words[i].mode;
+		return true;
+	}
+	return false;
+}
+
+const char *msp_profile_id(const struct msp_profile *profile)
+{
+	return profile->id.text;
+}
+
+enum msp_mode msp_profile_mode(const struct msp_profile *profile)
+{
+	return profile->mode;
+}
+
+enum msp_access msp_profile_access(const struct msp_profile *profile)
+{
+	return profile->access;
+}
+
+size_t msp_profile_findings(const struct msp_profile *profile)
+{
+	return profile->n_findings;
+}
+
+const struct msp_finding *msp_profile_finding(const struct msp_profile *profile,
+					      size_t i)
+{
+	return i < profile->n_findings ? &profile->findings[i] : NULL;
+}
+
+static bool same_text(const struct msp_text *a, const struct msp_text *b)
+{
+	if (!a->text || !b->text)
+		return a->text == b->text;
+	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+static bool same_list(const uint32_t *a, size_t a_n, const uint32_t *b,
+		      size_t b_n)
+{
+	return a_n == b_n && (!a_n || memcmp(a, b, a_n * sizeof(*a)) == 0);
+}
+
+static bool same_privilege(const struct msp_privilege *a,
+			   const struct msp_privilege *b)
+{
+	size_t i;
+
+	if (!same_text(&a->name, &b->name) || !same_text(&a->path, &b->path) ||
+	    a->n_params != b->n_params)
+		return false;
+	for (i = 0; i < a->n_params; i++)
+		if (!same_text(&a->params[i].name, &b->params[i].name) ||
+		    !same_text(&a->params[i].value, &b->params[i].value))
+			return false;
+	return true;
+}
+
+static bool same_identity(const struct msp_identity *a,
+			  const struct msp_identity *b)
+{
+	return same_text(&a->name, &b->name) &&
+	       same_text(&a->user_name, &b->user_name) &&
+	       same_text(&a->group_name, &b->group_name) &&
+	       same_text(&a->exe_path, &b->exe_path) &&
+	       same_text(&a->process_name, &b->process_name);
+}
+
+static bool same_role(const struct msp_role *a, const struct msp_role *b)
+{
+	return same_text(&a->name, &b->name) &&
+	       same_list(a->privileges, a->n_privileges, b->privileges,
+			 b->n_privileges);
+}
+
+static bool same_assignment(const struct msp_assignment *a,
+			    const struct msp_assignment *b)
+{
+	return a->role == b->role && same_list(a->identities, a->n_identities,
+					       b->identities, b->n_identities);
+}
+
+static bool same_rules(const struct msp_profile *a, const struct msp_profile *b)
+{
+	size_t i;
+
+	if (a->n_privileges != b->n_privileges || a->n_roles != b->n_roles ||
+	    a->n_identities != b->n_identities ||
+	    a->n_assignments != b->n_assignments)
+		return false;
+	for (i = 0; i < a->n_privileges; i++)
+		if (!same_privilege(&a->privileges[i], &b->privileges[i]))
+			return false;
+	for (i = 0; i < a->n_roles; i++)
+		if (!same_role(&a->roles[i], &b->roles[i]))
+			return false;
+	for (i = 0; i < a->n_identities; i++)
+		if (!same_identity(&a->identities[i], &b->identities[i]))
+			return false;
+	for (i = 0; i < a->n_assignments; i++)
+		if (!same_assignment(&a->assignments[i], &b->assignments[i]))
+			return false;
+	return true;
+}
+
+/* Content and not only the id: a host that changes mode or rules under the
+ * same id must be heard (fix Q8). */
+bool msp_profile_equal(const struct msp_profile *a, const struct msp_profile *b)
+{
+	if (!a || !b)
+		return a == b;
+	return same_text(&a->id, &b->id) && a->mode == b->mode &&
+	       a->access == b->access && same_rules(a, b);
+}
