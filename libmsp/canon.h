@@ -16,17 +16,17 @@
 /* Is this path of a privilege canonicalizable? MSP_CANON_OK or the code. */
 enum msp_canon msp_canon_check_path(const char *path, size_t len);
 
-/* Raw path -> canonical path; out has room for len + 1 bytes, *out_len is set
- * on MSP_CANON_OK. The tests of spec 6.3 step 2 are not part of it. */
+/* Raw path -> canonical path. out has room for len + 1 bytes and is not path,
+ * or is NULL if only the code is wanted; *out_len is set on MSP_CANON_OK. The
+ * tests of spec 6.3 step 2 are not part of it. */
 enum msp_canon msp_canon_path(char *out, size_t *out_len, const char *path,
 			      size_t len);
 
-/* Spec 6.3 step 2 on a raw path: SLASHES, TRAVERSAL or MSP_CANON_OK. scratch
- * has room for len bytes. */
-enum msp_canon msp_canon_guard(char *scratch, const char *path, size_t len);
+/* Spec 6.3 step 2 on a raw path: SLASHES, TRAVERSAL or MSP_CANON_OK. */
+enum msp_canon msp_canon_guard(const char *path, size_t len);
 
 /* Raw name or value of a query -> decoded, ASCII lower case; out has room for
- * len bytes, *out_len is set on MSP_CANON_OK. */
+ * len bytes and is not text, *out_len is set on MSP_CANON_OK. */
 enum msp_canon msp_canon_query(char *out, size_t *out_len, const char *text,
 			       size_t len);
 
@@ -34,7 +34,7 @@ enum msp_canon msp_canon_query(char *out, size_t *out_len, const char *text,
 bool msp_canon_ambiguous(const char *text, size_t len);
 
 /* Authority of an absolute-form target -> where it points. *out borrows from
- * text. USERINFO, PORT, HOST or MSP_CANON_OK; *out is untouched unless OK. */
+ * text. USERINFO, PORT, HOST or MSP_CANON_OK; *out is set only if OK. */
 enum msp_canon msp_canon_authority(struct msp_authority *out, const char *text,
 				   size_t len);
 

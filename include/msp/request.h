@@ -82,7 +82,8 @@ MSP_API void msp_request_free(struct msp_request *request);
  * @target:     raw target as received; copied
  *
  * A request without a canonical form is an answer (msp_request_canon()), not
- * an error. Allocates only when a target is larger than any before.
+ * an error. Allocates only when method and target together are longer than any
+ * before.
  * Errors: MSP_ERR_INVAL (empty method or target), MSP_ERR_LIMIT (longer than
  * MSP_TARGET_MAX), MSP_ERR_NOMEM; the request is then empty and denied.
  */
