@@ -33,7 +33,7 @@ enum msp_reason {
 
 /**
  * struct msp_decision - the answer, and what led to it
- * @size:      sizeof(struct msp_decision)
+ * @size:      in: sizeof(struct msp_decision)
  * @verdict:   MSP_DENY unless everything speaks for another
  * @reason:    why
  * @canon:     rejection code if @reason is MSP_REASON_CANON
@@ -67,14 +67,28 @@ MSP_BEGIN_DECLS
  *            msp_rules_needs() asks for them - what is missing does not match
  *
  * In this order: unknown, kernel or direct caller is denied; "//" and ".."
- * are denied; an exempt request of an elevated caller is allowed; WireServer
- * and HostGAPlugin refuse a caller that is not elevated - all of these in
- * every mode. Then rules: none, or mode disabled, allows; a canonical code
- * denies; a matching privilege decides by its identities; else the default.
- * In mode audit a denial by rules or by canonical form becomes
- * MSP_ALLOW_AUDITED with the reason enforce would have had.
+ * are denied, and so is what is no request that could be forwarded: a method
+ * that is not allowed, a target of MSP_FORM_OTHER or code MSP_CANON_FORM, an
+ * absolute form whose scheme or authority is not understood (it might name
+ * another endpoint); an exempt request of an elevated caller is allowed;
+ * WireServer and HostGAPlugin refuse a caller that is not elevated - all of
+ * these in every mode. Then rules: none, or mode disabled, allows; a canonical
+ * code denies, and so does a query that could be read in two ways where a
+ * privilege of the path asks for parameters; a matching privilege decides by
+ * its identities; else the default. In mode audit a denial by rules or by
+ * canonical form becomes MSP_ALLOW_AUDITED with the reason enforce would have
+ * had.
  *
- * Threads: any; allocates nothing. Errors: MSP_ERR_INVAL.
+ * A query is read in two ways if a parameter that a privilege of this path
+ * names is given twice (MSP_CANON_DUPLICATE_PARAM), or if a parameter's name,
+ * or the value a privilege would otherwise match, still holds a backslash or
+ * %HH (MSP_CANON_AMBIGUOUS, which is reported first).
+ *
+ * Of several privileges that grant, and several identities, the first in the
+ * profile is named; without a grant the first privilege that matched.
+ *
+ * Threads: any; allocates nothing. Errors: MSP_ERR_INVAL (an argument is
+ * missing, a size is too small, no such endpoint).
  */
 MSP_API MSP_MUST_CHECK int
 msp_decision_make(struct msp_decision *out, const struct msp_rules *rules,

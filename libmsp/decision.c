@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: compiled rules, a canonical request, a caller, an endpoint. Out: the
+ * verdict and what led to it. Must never allow because something is missing,
+ * malformed or undecided, and never allocate.
+ */
+#include <msp/decision.h>
+
+#include <string.h>
+
+#include "libmsp/canon.h"
+#include "libmsp/request_priv.h"
+#include "libmsp/rules_priv.h"
+
+/* ---- identities (spec 8.2) ----------------------------------------------- */
+
+/* Next component of a path that is not "" or "."; false at the end. */
+static bool next_component(const char **path, const char **part, size_t *len)
+{
+	const char *p = *path;
+
+	for (;;) {
+		while (*p == '/')
+			p++;
+		*part = p;
+		while (*p && *p != '/')
+			p++;
+		*len = (size_t)(p - *part);
+		*path = p;
+		if (!*len)
+			return false;
+		if (*len != 1 || **part != '.')
+			return true;
+	}
+}
+
+/* Repeated and trailing slashes and "." do not matter, all else does. */
+static bool paths_equal(const char *a, const char *b)
+{
+	const char *a_part, *b_part;
+	size_t a_len, b_len;
+	bool more;
+
+	if (*a != '/' || *b != '/')
+		return false;
+	for (;;) {
+		more = next_component(&a, &a_part, &a_len);
+		if (next_component(&b, &b_part, &b_len) != more)
+			return false;
+		if (!more)
+			return true;
+		if (a_len != b_len || memcmp(a_part, b_part, a_len))
+			return false;
+	}
+}
+
+static bool in_group(const struct msp_caller *c, const char *group)
+{
+	size_t i;
+
+	for (i = 0; c->groups && i < c->n_groups; i++) {
+		if (c->groups[i] && !strcmp(c->groups[i], group))
+			return true;
+	}
+	return false;
+}
+
+/* All selectors that are there must match; a fact that is not there does not.
+ * A path that the kernel told but nobody compared with the file is as good as
+ * chosen by the client (bind mounts, kernel-design section 4). */
+static bool identity_matches(const struct msp_who *who,
+			     const struct msp_caller *c)
+{
+	bool names = c->flags & MSP_CALLER_NAMES;
+	bool exe = (c->flags & MSP_CALLER_EXE_VERIFIED) &&
+		   !(c->flags & (MSP_CALLER_PATH_CUT | MSP_CALLER_NO_PATH)) &&
+		   c->exe_path[0];
+
+	if (who->user &&
+	    (!names || !c->user_name || strcmp(who->user, c->user_name) != 0))
+		return false;
+	if (who->group && (!names || !in_group(c, who->group)))
+		return false;
+	if (who->exe && (!exe || !paths_equal(who->exe, c->exe_path)))
+		return false;
+	if (who->process &&
+	    (!exe || strcmp(who->process, msp_caller_process_name(c)) != 0))
+		return false;
+	return true;
+}
+
+/* Places in who[] where identities of this caller can be. */
+struct range {
+	uint32_t low;
+	uint32_t high;
+};
+
+/* primary group and supplementary ones; more are not looked at */
+#define GROUPS_MAX (1 + MSP_CALLER_GROUPS_MAX)
+#define RANGES_MAX (2 + GROUPS_MAX)
+
+static const char *sort_key(const struct msp_who *who)
+{
+	return who->user ? who->user : who->group;
+}
+
+/* First place in [low, high) whose key is not before name; with after, whose
+ * key is behind it. */
+static uint32_t find_key(const struct msp_who *who, uint32_t low, uint32_t high,
+			 const char *name, bool after)
+{
+	uint32_t mid;
+	int cmp;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		cmp = strcmp(sort_key(&who[mid]), name);
+		if (cmp < 0 || (after && !cmp))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static struct range find_range(const struct msp_rules *r, uint32_t low,
+			       uint32_t high, const char *name)
+{
+	struct range found = { 0, 0 };
+
+	if (!name)
+		return found;
+	found.low = find_key(r->who, low, high, name, false);
+	found.high = find_key(r->who, found.low, high, name, true);
+	return found;
+}
+
+static size_t find_ranges(struct range *out, const struct msp_rules *r,
+			  const struct msp_caller *c)
+{
+	size_t i, n = 0;
+
+	out[n++] = (struct range){ 0, r->n_anybody };
+	if (!(c->flags & MSP_CALLER_NAMES))
+		return n;
+	out[n++] = find_range(r, r->n_by_group, r->n_who, c->user_name);
+	for (i = 0; c->groups && i < c->n_groups && i < GROUPS_MAX; i++)
+		out[n++] = find_range(r, r->n_anybody, r->n_by_group,
+				      c->groups[i]);
+	return n;
+}
+
+/* ---- one walk over the privileges that cover the path -------------------- */
+
+struct walk {
+	const struct msp_rules *rules;
+	const struct msp_request *request;
+	const struct msp_caller *caller;
+	struct range ranges[RANGES_MAX];
+	size_t n_ranges;
+	const struct msp_rule *matched; /* first in the profile */
+	const struct msp_rule *granted; /* likewise */
+	const struct msp_who *by;	/* first identity of granted */
+	bool ambiguous;
+	bool duplicate;
+};
+
+static void match_set(const struct walk *w, const struct msp_who_set *set,
+		      struct range range, const struct msp_who **best)
+{
+	uint32_t low = 0, high = set->n, mid;
+	const struct msp_who *who;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (set->who[mid] < range.low)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < set->n && set->who[low] < range.high; low++) {
+		who = &w->rules->who[set->who[low]];
+		if (*best && (*best)->index < who->index)
+			continue;
+		if (identity_matches(who, w->caller))
+			*best = who;
+	}
+}
+
+/* The first identity in the profile that holds one of the rule's roles. */
+static const struct msp_who *find_identity(const struct walk *w,
+					   const struct msp_rule *rule)
+{
+	const struct msp_who *best = NULL;
+	uint32_t i;
+	size_t k;
+
+	for (i = 0; i < rule->n_roles; i++) {
+		for (k = 0; k < w->n_ranges; k++)
+			match_set(w, rule->roles[i], w->ranges[k], &best);
+	}
+	return best;
+}
+
+static void consider(struct walk *w, const struct msp_rule *rule)
+{
+	const struct msp_who *by;
+
+	if (!w->matched || rule->index < w->matched->index)
+		w->matched = rule;
+	if (w->granted && w->granted->index < rule->index)
+		return;
+	by = find_identity(w, rule);
+	if (!by)
+		return;
+	w->granted = rule;
+	w->by = by;
+}
+
+static bool value_equals(const struct msp_request *r, const struct msp_pair *p,
+			 const struct msp_rule_param *param)
+{
+	return p->value_len == param->value_len &&
+	       !memcmp(r->text + p->value, param->value, p->value_len);
+}
+
+static bool params_match(const struct msp_request *r,
+			 const struct msp_rule *rule)
+{
+	const struct msp_rule_param *param;
+	const struct msp_pair *pair;
+	size_t count;
+	uint32_t i;
+
+	for (i = 0; i < rule->n_params; i++) {
+		param = &rule->params[i];
+		pair = msp_request_find(r, param->name, param->name_len,
+					&count);
+		if (!pair || !value_equals(r, pair, param))
+			return false;
+	}
+	return true;
+}
+
+/* rules filed under a name and value: find_keyed() gives the first */
+static int compare_key(const struct msp_rule *rule, const struct msp_request *r,
+		       const struct msp_pair *p)
+{
+	const struct msp_rule_param *key = rule->key;
+	int cmp = msp_rules_compare(key->name, key->name_len, r->text + p->name,
+				    p->name_len);
+
+	return cmp ? cmp
+		   : msp_rules_compare(key->value, key->value_len,
+				       r->text + p->value, p->value_len);
+}
+
+static uint32_t find_keyed(const struct msp_rule *rules, uint32_t n,
+			   const struct msp_request *r,
+			   const struct msp_pair *p)
+{
+	uint32_t low = 0, high = n, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (compare_key(&rules[mid], r, p) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* Whichever is fewer is gone through: the rules, or what the client sent. */
+static void match_keyed(struct walk *w, const struct msp_rule *rules,
+			uint32_t n)
+{
+	const struct msp_request *r = w->request;
+	uint32_t i;
+	size_t k;
+
+	if (n <= r->n_pairs) {
+		for (i = 0; i < n; i++) {
+			if (params_match(r, &rules[i]))
+				consider(w, &rules[i]);
+		}
+		return;
+	}
+	for (k = 0; k < r->n_pairs; k++) {
+		i = find_keyed(rules, n, r, &r->pairs[k]);
+		for (; i < n && !compare_key(&rules[i], r, &r->pairs[k]); i++) {
+			if (params_match(r, &rules[i]))
+				consider(w, &rules[i]);
+		}
+	}
+}
+
+static void match_node(struct walk *w, const struct msp_node *node)
+{
+	const struct msp_rule *rules = w->rules->rules + node->first_rule;
+	uint32_t i;
+
+	for (i = 0; i < node->n_plain; i++) {
+		if (w->granted && w->granted->index < rules[i].index)
+			break;
+		consider(w, &rules[i]);
+	}
+	match_keyed(w, rules + node->n_plain, node->n_keyed);
+}
+
+/* A name that a second decoding changes could become any name; a value could
+ * become the one asked for, which matters if all the others fit. */
+static void check_params(struct walk *w, const struct msp_rule *rule)
+{
+	const struct msp_request *r = w->request;
+	const struct msp_rule_param *param;
+	const struct msp_pair *pair;
+	bool ambiguous = false, fits = true;
+	size_t count;
+	uint32_t i;
+
+	for (i = 0; i < rule->n_params; i++) {
+		param = &rule->params[i];
+		pair = msp_request_find(r, param->name, param->name_len,
+					&count);
+		if (count > 1)
+			w->duplicate = true;
+		if (!pair)
+			fits = false;
+		else if (msp_canon_ambiguous(r->text + pair->value,
+					     pair->value_len))
+			ambiguous = true;
+		else if (!value_equals(r, pair, param))
+			fits = false;
+	}
+	if (fits && ambiguous)
+		w->ambiguous = true;
+}
+
+static bool name_ambiguous(const struct msp_request *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_pairs; i++) {
+		if (msp_canon_ambiguous(r->text + r->pairs[i].name,
+					r->pairs[i].name_len))
+			return true;
+	}
+	return false;
+}
+
+static void check_node(struct walk *w, const struct msp_node *node)
+{
+	const struct msp_rule *rules =
+		w->rules->rules + node->first_rule + node->n_plain;
+	uint32_t i;
+
+	for (i = 0; i < node->n_keyed; i++)
+		check_params(w, &rules[i]);
+	if (node->n_keyed && w->request->ambiguous &&
+	    name_ambiguous(w->request))
+		w->ambiguous = true;
+}
+
+static const struct msp_node *find_child(const struct msp_rules *r,
+					 const struct msp_node *parent,
+					 const char *segment, size_t len)
+{
+	const struct msp_node *nodes = r->nodes + parent->first_child;
+	uint32_t low = 0, high = parent->n_children, mid;
+	int cmp;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		cmp = msp_rules_compare(nodes[mid].segment,
+					nodes[mid].segment_len, segment, len);
+		if (!cmp)
+			return &nodes[mid];
+		if (cmp < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+/* visit() each node whose path covers that of the request, from the root. */
+static void walk_path(struct walk *w,
+		      void (*visit)(struct walk *, const struct msp_node *))
+{
+	const struct msp_node *node = w->rules->nodes;
+	const char *path = w->request->text;
+	size_t i, end, len = w->request->text_len;
+
+	visit(w, node);
+	for (i = 0; i < len; i = end) {
+		end = i + 1;
+		while (end < len && path[end] != '/')
+			end++;
+		node = find_child(w->rules, node, path + i + 1, end - i - 1);
+		if (!node)
+			return;
+		visit(w, node);
+	}
+}
+
+/* ---- the order of things ------------------------------------------------- */
+
+static void deny_canon(struct msp_decision *out, enum msp_canon canon)
+{
+	out->verdict = MSP_DENY;
+	out->reason = MSP_REASON_CANON;
+	out->canon = canon;
+}
+
+static void settle(struct msp_decision *out, enum msp_verdict verdict,
+		   enum msp_reason reason)
+{
+	out->verdict = verdict;
+	out->reason = reason;
+}
+
+/* Spec 8.3 steps 4 to 6 with the canonical match of 8.6. */
+static void decide_by_rules(struct msp_decision *out,
+			    const struct msp_rules *rules,
+			    const struct msp_request *request,
+			    const struct msp_caller *caller)
+{
+	struct walk w;
+
+	memset(&w, 0, sizeof(w));
+	w.rules = rules;
+	w.request = request;
+	w.caller = caller;
+	if (request->duplicates || request->ambiguous)
+		walk_path(&w, check_node);
+	if (w.ambiguous || w.duplicate) {
+		deny_canon(out, w.ambiguous ? MSP_CANON_AMBIGUOUS
+					    : MSP_CANON_DUPLICATE_PARAM);
+		return;
+	}
+	w.n_ranges = find_ranges(w.ranges, rules, caller);
+	walk_path(&w, match_node);
+	if (w.granted) {
+		settle(out, MSP_ALLOW, MSP_REASON_GRANTED);
+		out->privilege = w.granted->name;
+		out->identity = w.by->name;
+	} else if (w.matched) {
+		settle(out, MSP_DENY, MSP_REASON_NO_IDENTITY);
+		out->privilege = w.matched->name;
+	} else if (rules->access == MSP_ACCESS_ALLOW) {
+		settle(out, MSP_ALLOW, MSP_REASON_DEFAULT_ALLOW);
+	} else {
+		settle(out, MSP_DENY, MSP_REASON_DEFAULT_DENY);
+	}
+}
+
+/* Codes that no mode softens: spec 6.3 step 2, and what is no request that
+ * could be forwarded to this endpoint (design D3, D5). */
+static bool refused_always(const struct msp_request *request)
+{
+	if (request->form == MSP_FORM_OTHER)
+		return true;
+	switch (request->canon) {
+	case MSP_CANON_SLASHES:
+	case MSP_CANON_TRAVERSAL:
+	case MSP_CANON_FORM:
+	case MSP_CANON_METHOD:
+	case MSP_CANON_SCHEME:
+	case MSP_CANON_USERINFO:
+	case MSP_CANON_HOST:
+	case MSP_CANON_PORT:
+		return true;
+	case MSP_CANON_OK:
+	case MSP_CANON_PCT:
+	case MSP_CANON_OVERLONG:
+	case MSP_CANON_UTF8:
+	case MSP_CANON_NON_ASCII:
+	case MSP_CANON_CTRL:
+	case MSP_CANON_UNDERFLOW:
+	case MSP_CANON_EMBQ:
+	case MSP_CANON_AMBIGUOUS:
+	case MSP_CANON_DUPLICATE_PARAM:
+		return false;
+	}
+	return true;
+}
+
+/* What holds whatever the rules say; true if that settled it. */
+static bool decide_before_rules(struct msp_decision *out,
+				enum msp_endpoint endpoint,
+				const struct msp_request *request,
+				const struct msp_caller *caller)
+{
+	bool elevated = msp_caller_elevated(caller);
+
+	if (!(caller->flags & MSP_CALLER_KNOWN) ||
+	    caller->flags & MSP_CALLER_KERNEL)
+		settle(out, MSP_DENY, MSP_REASON_UNKNOWN_CALLER);
+	else if (caller->flags & MSP_CALLER_DIRECT)
+		settle(out, MSP_DENY, MSP_REASON_DIRECT);
+	else if (refused_always(request))
+		deny_canon(out, request->canon);
+	else if (elevated && msp_request_exempt(request))
+		settle(out, MSP_ALLOW, MSP_REASON_EXEMPT);
+	else if (!elevated && endpoint != MSP_ENDPOINT_IMDS)
+		settle(out, MSP_DENY, MSP_REASON_NOT_ROOT);
+	else
+		return false;
+	return true;
+}
+
+static int check_arguments(enum msp_endpoint endpoint,
+			   const struct msp_request *request,
+			   const struct msp_caller *caller)
+{
+	if (!request || !caller || (unsigned int)endpoint >= MSP_ENDPOINTS)
+		return MSP_ERR_INVAL;
+	return caller->size < sizeof(*caller) ? MSP_ERR_INVAL : 0;
+}
+
+/* Every field but the size: nothing of an earlier decision stays. */
+static void begin(struct msp_decision *out, const struct msp_rules *rules)
+{
+	struct msp_decision fresh = {
+		.size = out->size,
+		.verdict = MSP_DENY,
+		.reason = MSP_REASON_ERROR,
+		.canon = MSP_CANON_OK,
+		.mode = msp_rules_mode(rules),
+		.epoch = msp_rules_epoch(rules),
+		.rule_id = msp_rules_id(rules),
+	};
+
+	*out = fresh;
+}
+
+int msp_decision_make(struct msp_decision *out, const struct msp_rules *rules,
+		      enum msp_endpoint endpoint,
+		      const struct msp_request *request,
+		      const struct msp_caller *caller)
+{
+	int rc;
+
+	if (!out || out->size < sizeof(*out))
+		return MSP_ERR_INVAL;
+	begin(out, rules);
+	rc = check_arguments(endpoint, request, caller);
+	if (rc < 0)
+		return rc;
+	if (decide_before_rules(out, endpoint, request, caller))
+		return 0;
+	if (!rules) {
+		settle(out, MSP_ALLOW, MSP_REASON_NO_RULES);
+		return 0;
+	}
+	if (rules->mode == MSP_MODE_DISABLED) {
+		settle(out, MSP_ALLOW, MSP_REASON_DISABLED);
+		return 0;
+	}
+	if (request->canon)
+		deny_canon(out, request->canon);
+	else
+		decide_by_rules(out, rules, request, caller);
+	if (out->verdict == MSP_DENY && rules->mode == MSP_MODE_AUDIT)
+		out->verdict = MSP_ALLOW_AUDITED;
+	return 0;
+}
+
+/* ---- names --------------------------------------------------------------- */
+
+const char *msp_verdict_name(enum msp_verdict verdict)
+{
+	switch (verdict) {
+	case MSP_DENY:
+		return "deny";
+	case MSP_ALLOW:
+		return "allow";
+	case MSP_ALLOW_AUDITED:
+		return "allow-audited";
+	}
+	return "unknown";
+}
+
+const char *msp_reason_name(enum msp_reason reason)
+{
+	switch (reason) {
+	case MSP_REASON_ERROR:
+		return "error";
+	case MSP_REASON_UNKNOWN_CALLER:
+		return "unknown-caller";
+	case MSP_REASON_DIRECT:
+		return "direct";
+	case MSP_REASON_NOT_ROOT:
+		return "not-root";
+	case MSP_REASON_CANON:
+		return "canon";
+	case MSP_REASON_EXEMPT:
+		return "exempt";
+	case MSP_REASON_NO_RULES:
+		return "no-rules";
+	case MSP_REASON_DISABLED:
+		return "disabled";
+	case MSP_REASON_GRANTED:
+		return "granted";
+	case MSP_REASON_NO_IDENTITY:
+		return "no-identity";
+	case MSP_REASON_DEFAULT_ALLOW:
+		return "default-allow";
+	case MSP_REASON_DEFAULT_DENY:
+		return "default-deny";
+	}
+	return "unknown";
+}
