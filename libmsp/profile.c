@@ -33,11 +33,22 @@ int msp_profile_parse(struct msp_profile **out, const char *json, size_t len,
 	return rc;
 }
 
+/* Content never changes after parse: only the count of owners does. */
+struct msp_profile *msp_profile_ref(const struct msp_profile *profile)
+{
+	struct msp_profile *shared = (struct msp_profile *)(uintptr_t)profile;
+
+	atomic_fetch_add_explicit(&shared->owners, 1, memory_order_relaxed);
+	return shared;
+}
+
 void msp_profile_free(struct msp_profile *profile)
 {
 	size_t i;
 
-	if (!profile)
+	if (!profile ||
+	    atomic_fetch_sub_explicit(&profile->owners, 1,
+				      memory_order_acq_rel) != 1)
 		return;
 	for (i = 0; i < profile->n_privileges; i++)
 		msp_mem_free(profile->privileges[i].params);

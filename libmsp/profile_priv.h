@@ -9,6 +9,8 @@
 #ifndef MSP_PROFILE_PRIV_H
 #define MSP_PROFILE_PRIV_H
 
+#include <stdatomic.h>
+
 #include <msp/profile.h>
 
 struct msp_json_value;
@@ -52,6 +54,7 @@ struct msp_assignment {
 };
 
 struct msp_profile {
+	atomic_uint owners;
 	struct msp_text id;
 	enum msp_mode mode;
 	enum msp_access access;

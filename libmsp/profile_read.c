@@ -764,6 +764,7 @@ int msp_profile_from_json(struct msp_profile **out,
 	r.profile = msp_mem_zalloc(sizeof(*r.profile));
 	if (!r.profile)
 		return no_memory(&r);
+	atomic_init(&r.profile->owners, 1);
 	r.profile->texts = msp_mem_alloc(msp_json_span(item));
 	rc = r.profile->texts ? read_head(&r, item) : no_memory(&r);
 	if (rc == 0)

@@ -61,7 +61,15 @@ MSP_API MSP_MUST_CHECK int
 msp_profile_parse(struct msp_profile **out, const char *json, size_t len,
 		  struct msp_error_info *info);
 
-/** msp_profile_free - free; NULL is fine. */
+/**
+ * msp_profile_ref - one more owner of the same profile
+ * @profile: not NULL; also one that is borrowed from a key status
+ *
+ * Returns @profile; each owner calls msp_profile_free() once. Threads: any.
+ */
+MSP_API struct msp_profile *msp_profile_ref(const struct msp_profile *profile);
+
+/** msp_profile_free - give up; the last owner frees. NULL is fine. */
 MSP_API void msp_profile_free(struct msp_profile *profile);
 
 /** msp_profile_id - id as received; borrowed. */

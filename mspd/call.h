@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * call.h - one client connection and the request it is busy with; shared by
+ * proxy.c, which admits and decides, and forward.c, which signs and streams.
+ */
+#ifndef MSPD_CALL_H
+#define MSPD_CALL_H
+
+#include "mspd/proxy.h"
+
+/** Largest body of a request that is signed, in bytes (spec 6.6). */
+#define MSPD_SIGNED_BODY_MAX (100 * 1024)
+/** Largest body of a request that is streamed unsigned. */
+#define MSPD_EXEMPT_BODY_MAX (100 * 1024 * 1024)
+
+struct mspd_proxy {
+	struct mspd_proxy_opts opts;
+	struct mspd_policy *held; /* newest snapshot seen by the loop */
+	struct msp_signer *signer; /* for held->key, NULL without */
+	uint64_t signer_generation;
+	uint64_t requests;
+};
+
+struct mspd_call {
+	struct mspd_proxy *proxy;
+	struct mspd_identity identity;
+	uint16_t client_port;
+	uint32_t client_ip;
+	int endpoint; /* enum msp_endpoint, -1 unknown */
+	struct msp_request *request;
+
+	/* of the request at hand */
+	struct mspd_exchange *x;
+	struct mspd_head head;
+	struct mspd_policy *policy; /* one epoch from start to end */
+	struct msp_decision decision;
+	bool decided;
+	bool exempt;
+	bool replied;
+	bool recorded;
+	bool upstream_failed;
+	bool retried;
+	bool body_finished; /* a streamed body has been handed over whole */
+	uint64_t id;
+	uint64_t started_us;
+	struct timespec started;
+	uint8_t *body; /* of a request to be signed */
+	size_t body_len, body_room;
+	uint64_t streamed;
+	struct mspd_upstream *up;
+};
+
+/* Answer with an empty body, close, record. */
+void mspd_call_refuse(struct mspd_call *call, unsigned int status);
+/* Answer and record. */
+void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply);
+
+/* forward.c: the request is allowed. */
+void mspd_forward_start(struct mspd_call *call);
+size_t mspd_forward_body(struct mspd_call *call, const void *data, size_t len);
+void mspd_forward_end(struct mspd_call *call);
+ssize_t mspd_forward_read(struct mspd_call *call, void *out, size_t size);
+void mspd_forward_close(struct mspd_call *call);
+
+/* local.c: requests the agent answers itself. True if it was one. */
+bool mspd_local_answer(struct mspd_call *call);
+
+#endif

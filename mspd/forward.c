@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: an allowed request. Out: the same request, signed, to its endpoint, and
+ * the answer streamed back (spec 6.8-6.10, design D5). Must never send what
+ * was not authorized, nor unsigned what must be signed.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mspd/call.h"
+#include "mspd/http_check.h"
+#include "mspd/log.h"
+
+#define HOST_TEXT 32
+#define HTTP_PORT 80
+
+/* The request as it goes out. */
+struct outgoing {
+	struct msp_header headers[MSP_MAX_HEADERS];
+	size_t n;
+	bool has_host;
+	bool overflow;
+	char date[MSP_DATE_SIZE];
+	char host[HOST_TEXT];
+};
+
+static void begin(struct mspd_call *call, bool fresh);
+
+/* ---- what is sent ----------------------------------------------------------- */
+
+static void add(struct outgoing *out, const char *name, size_t name_len,
+		const char *value, size_t value_len)
+{
+	if (out->n == MSP_MAX_HEADERS) {
+		out->overflow = true;
+		return;
+	}
+	out->headers[out->n++] =
+		(struct msp_header){ name, name_len, value, value_len };
+}
+
+/* Framing is ours, and nobody but us speaks for the agent. */
+static bool dropped(const struct msp_header *h)
+{
+	return mspd_http_hop_by_hop(h) || mspd_http_is(h, "content-length") ||
+	       mspd_http_is(h, MSP_HEADER_AUTHORIZATION) ||
+	       mspd_http_is(h, MSP_HEADER_CLAIMS) ||
+	       mspd_http_is(h, MSP_HEADER_DATE);
+}
+
+static void add_host(struct outgoing *out, const struct mspd_call *call)
+{
+	const struct msp_address *to =
+		&call->proxy->opts.endpoints[call->endpoint];
+	struct in_addr ip = { to->ip };
+	char text[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &ip, text, sizeof(text));
+	if (to->port == HTTP_PORT)
+		snprintf(out->host, sizeof(out->host), "%s", text);
+	else
+		snprintf(out->host, sizeof(out->host), "%s:%u", text, to->port);
+	add(out, "host", 4, out->host, strlen(out->host));
+}
+
+static void add_client_headers(struct outgoing *out,
+			       const struct mspd_call *call)
+{
+	struct msp_authority named;
+	bool absolute = msp_request_authority(call->request, &named);
+	size_t i;
+
+	for (i = 0; i < call->head.n_headers; i++) {
+		const struct msp_header *h = &call->head.headers[i];
+
+		if (dropped(h))
+			continue;
+		if (!mspd_http_is(h, "host")) {
+			add(out, h->name, h->name_len, h->value, h->value_len);
+			continue;
+		}
+		out->has_host = true;
+		/* RFC 9112 3.2.2: the target's authority replaces it */
+		if (absolute)
+			add(out, "host", 4, named.text, named.text_len);
+		else
+			add(out, "host", 4, h->value, h->value_len);
+	}
+	if (!out->has_host)
+		add_host(out, call);
+}
+
+static int compose(struct outgoing *out, const struct mspd_call *call)
+{
+	bool root = msp_caller_elevated(&call->identity.caller);
+	const char *claims = root ? MSP_CLAIMS_ROOT : MSP_CLAIMS_USER;
+	struct msp_time now = mspd_loop_now(call->proxy->opts.loop);
+
+	out->n = 0;
+	out->has_host = false;
+	out->overflow = false;
+	msp_date_format(out->date,
+			mspd_policy_date(call->proxy->opts.policies, now));
+	add_client_headers(out, call);
+	add(out, MSP_HEADER_CLAIMS, sizeof(MSP_HEADER_CLAIMS) - 1, claims,
+	    strlen(claims));
+	add(out, MSP_HEADER_DATE, sizeof(MSP_HEADER_DATE) - 1, out->date,
+	    MSP_DATE_SIZE - 1);
+	return out->overflow ? -1 : 0;
+}
+
+/* A signer for the newest key: NULL if there is no key, or on error. */
+static struct msp_signer *current_signer(struct mspd_proxy *p)
+{
+	mspd_policy_refresh(p->opts.policies, &p->held);
+	if (p->signer_generation == p->held->generation)
+		return p->signer;
+	msp_signer_free(p->signer);
+	p->signer = NULL;
+	p->signer_generation = 0;
+	if (p->held->key && msp_signer_new(&p->signer, p->held->key) < 0)
+		return NULL;
+	p->signer_generation = p->held->generation;
+	return p->signer;
+}
+
+/* ---- the answer --------------------------------------------------------------- */
+
+static uint64_t content_length(const struct msp_response *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_headers; i++)
+		if (mspd_http_is(&r->headers[i], "content-length"))
+			/* the client has checked that it is a number */
+			return strtoull(r->headers[i].value, NULL, 10);
+	return MSPD_LENGTH_UNKNOWN;
+}
+
+static uint64_t answer_length(const struct mspd_call *call,
+			      const struct msp_response *r)
+{
+	if (strcmp(call->head.method, "HEAD") == 0)
+		return content_length(r);
+	if (r->length == MSP_BODY_CHUNKED)
+		return MSPD_LENGTH_UNKNOWN;
+	return r->length;
+}
+
+static void answer(struct mspd_call *call)
+{
+	/* literally "value": clients see by it that the agent was there */
+	static const struct msp_header seen = {
+		MSP_HEADER_AUTHORIZATION, sizeof(MSP_HEADER_AUTHORIZATION) - 1,
+		"value", 5
+	};
+	const struct msp_response *r = msp_client_response(call->up->client);
+	struct msp_header headers[MSP_MAX_HEADERS + 1];
+	struct mspd_reply reply = { .status = r->status, .headers = headers };
+	size_t i;
+
+	for (i = 0; i < r->n_headers && reply.n_headers < MSP_MAX_HEADERS;
+	     i++) {
+		const struct msp_header *h = &r->headers[i];
+
+		if (mspd_http_hop_by_hop(h) ||
+		    mspd_http_is(h, "content-length") ||
+		    mspd_http_is(h, MSP_HEADER_AUTHORIZATION))
+			continue;
+		headers[reply.n_headers++] = *h;
+	}
+	headers[reply.n_headers++] = seen;
+	reply.length = answer_length(call, r);
+	mspd_upstream_rest(call->up);
+	mspd_call_reply(call, &reply);
+}
+
+/* ---- upstream ------------------------------------------------------------------- */
+
+static bool idempotent(const char *method)
+{
+	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+	       strcmp(method, "OPTIONS") == 0 || strcmp(method, "PUT") == 0 ||
+	       strcmp(method, "DELETE") == 0;
+}
+
+/* An idle connection may have been closed by the host just now: once more,
+ * on a new one, if nothing of an answer came and repeating does no harm. */
+static bool may_retry(const struct mspd_call *call)
+{
+	return call->up->reused && !call->retried && !call->exempt &&
+	       !call->replied && idempotent(call->head.method) &&
+	       msp_client_untouched(call->up->client);
+}
+
+static void upstream_error(struct mspd_call *call, int rc,
+			   const struct msp_error_info *info)
+{
+	if (may_retry(call)) {
+		call->retried = true;
+		mspd_forward_close(call);
+		begin(call, true);
+		return;
+	}
+	mspd_log(MSPD_WARN, "request %llu to %s failed: %s",
+		 (unsigned long long)call->id,
+		 msp_endpoint_name((enum msp_endpoint)call->endpoint),
+		 info->text[0] ? info->text : msp_error_text(rc));
+	mspd_upstream_rest(call->up);
+	if (call->replied) {
+		/* in mid-body: the client sees a truncated answer */
+		call->upstream_failed = true;
+		mspd_exchange_resume(call->x);
+		return;
+	}
+	mspd_call_refuse(call, rc == MSP_ERR_SYS || rc == MSP_ERR_CLOSED ? 502
+									 : 503);
+}
+
+static void on_upstream(void *arg)
+{
+	struct mspd_call *call = arg;
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_time now = mspd_loop_now(call->proxy->opts.loop);
+	int rc = msp_client_run(call->up->client, now, &info);
+
+	if (rc < 0 && rc != MSP_ERR_AGAIN) {
+		upstream_error(call, rc, &info);
+		return;
+	}
+	if (rc == 0 && !call->replied) {
+		answer(call);
+		return;
+	}
+	if (rc == 0) {
+		/* the reader asks again, and waits again if it must */
+		mspd_upstream_rest(call->up);
+	} else {
+		mspd_upstream_wait(call->up);
+		if (!call->exempt || call->body_finished)
+			return;
+	}
+	mspd_exchange_resume(call->x);
+}
+
+static int send_request(struct mspd_call *call, struct msp_signer *signer,
+			struct msp_error_info *info)
+{
+	struct msp_time now = mspd_loop_now(call->proxy->opts.loop);
+	struct msp_message message = { .size = sizeof(message) };
+	struct outgoing out;
+	uint64_t length;
+
+	if (compose(&out, call) < 0)
+		return MSP_ERR_LIMIT;
+	message.method = call->head.method;
+	message.method_len = strlen(call->head.method);
+	message.target = msp_request_origin(call->request, &message.target_len);
+	message.headers = out.headers;
+	message.n_headers = out.n;
+	length = call->head.length;
+	if (!call->exempt) {
+		message.body = call->body;
+		message.body_len = call->body_len;
+		length = call->body_len;
+	} else if (length == MSPD_LENGTH_UNKNOWN) {
+		length = MSP_BODY_CHUNKED;
+	}
+	return msp_client_send(call->up->client, now, &message, length, signer,
+			       info);
+}
+
+static void begin(struct mspd_call *call, bool fresh)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct mspd_proxy *p = call->proxy;
+	struct msp_signer *signer = NULL;
+	int rc;
+
+	if (!call->exempt) {
+		signer = current_signer(p);
+		/* unsigned only where rules are not enforced, and only if
+		 * there is no key at all: a failure to sign is 503 */
+		if (!signer &&
+		    (p->held->key ||
+		     call->policy->mode[call->endpoint] == MSP_MODE_ENFORCE)) {
+			mspd_call_refuse(call, 503);
+			return;
+		}
+	}
+	call->up = mspd_upstream_get(p->opts.upstreams,
+				     (enum msp_endpoint)call->endpoint, fresh,
+				     on_upstream, call);
+	if (!call->up) {
+		mspd_call_refuse(call, 503);
+		return;
+	}
+	rc = send_request(call, signer, &info);
+	if (rc == MSP_ERR_LIMIT) {
+		mspd_call_refuse(call, 431);
+		return;
+	}
+	if (rc < 0) {
+		upstream_error(call, rc, &info);
+		return;
+	}
+	mspd_upstream_wait(call->up);
+}
+
+/* ---- called by the pipeline -------------------------------------------------------- */
+
+void mspd_forward_start(struct mspd_call *call)
+{
+	/* what is signed must be known whole; the rest is streamed */
+	if (call->exempt)
+		begin(call, false);
+	if (!call->replied)
+		mspd_exchange_accept(call->x);
+}
+
+static size_t keep_body(struct mspd_call *call, const void *data, size_t len)
+{
+	size_t room = call->body_room ? call->body_room * 2 : 4096;
+	uint8_t *grown;
+
+	if (len > MSPD_SIGNED_BODY_MAX - call->body_len) {
+		mspd_call_refuse(call, 413);
+		return len;
+	}
+	while (room < call->body_len + len)
+		room *= 2;
+	if (call->body_len + len > call->body_room) {
+		grown = realloc(call->body, room);
+		if (!grown) {
+			mspd_call_refuse(call, 503);
+			return len;
+		}
+		call->body = grown;
+		call->body_room = room;
+	}
+	memcpy(call->body + call->body_len, data, len);
+	call->body_len += len;
+	return len;
+}
+
+static size_t stream_body(struct mspd_call *call, const void *data, size_t len)
+{
+	size_t taken = 0;
+
+	if (len > MSPD_EXEMPT_BODY_MAX - call->streamed) {
+		mspd_call_refuse(call, 413);
+		return len;
+	}
+	if (msp_client_write(call->up->client, data, len, &taken) < 0) {
+		mspd_call_refuse(call, 503);
+		return len;
+	}
+	call->streamed += taken;
+	mspd_upstream_wait(call->up);
+	return taken;
+}
+
+size_t mspd_forward_body(struct mspd_call *call, const void *data, size_t len)
+{
+	if (call->replied)
+		return len;
+	if (!call->exempt)
+		return keep_body(call, data, len);
+	return stream_body(call, data, len);
+}
+
+void mspd_forward_end(struct mspd_call *call)
+{
+	if (call->replied)
+		return;
+	if (!call->exempt) {
+		begin(call, false);
+		return;
+	}
+	call->body_finished = true;
+	if (call->head.length == MSPD_LENGTH_UNKNOWN &&
+	    msp_client_finish(call->up->client) < 0)
+		mspd_call_refuse(call, 503);
+	else
+		mspd_upstream_wait(call->up);
+}
+
+ssize_t mspd_forward_read(struct mspd_call *call, void *out, size_t size)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_time now = mspd_loop_now(call->proxy->opts.loop);
+	size_t got = 0;
+	int rc;
+
+	if (call->upstream_failed || !call->up)
+		return MSPD_READ_FAILED;
+	rc = msp_client_read(call->up->client, now, out, size, &got, &info);
+	if (rc == MSP_ERR_AGAIN) {
+		mspd_upstream_wait(call->up);
+		return 0;
+	}
+	if (rc < 0) {
+		mspd_log(MSPD_WARN, "request %llu: answer cut short: %s",
+			 (unsigned long long)call->id, info.text);
+		return MSPD_READ_FAILED;
+	}
+	return got ? (ssize_t)got : MSPD_READ_END;
+}
+
+void mspd_forward_close(struct mspd_call *call)
+{
+	if (call->up)
+		mspd_upstream_put(call->up);
+	call->up = NULL;
+}

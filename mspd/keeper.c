@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: the host's key status. Out: redirection, and snapshots of key and rules
+ * for the loop. Must never redirect a connection that could not be served,
+ * nor replace good rules by bad ones (design D4, D5).
+ */
+#include "mspd/keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mspd/listener.h"
+#include "mspd/log.h"
+#include "mspd/ruleset.h"
+
+#define STATUS_MS 60000
+#define RETRY_FIRST_MS 250
+#define RETRY_MAX_MS 30000
+
+struct mspd_keeper {
+	struct mspd_keeper_opts opts;
+	pthread_t thread;
+	atomic_bool stop;
+	bool joined;
+	int wake_fd;
+	int up_fd;
+	/* set before up_fd becomes readable, then constant */
+	int listen_fd;
+	struct msp_redirect *redirect;
+
+	/* the thread's own */
+	struct msp_keystore *store;
+	struct msp_channel *channel;
+	struct msp_latch *latch;
+	struct mspd_ruleset rules;
+	bool up;
+	bool latched_once; /* nothing is redirected before (design D5) */
+	uint64_t retry_at;
+	uint64_t retry_ms;
+	uint64_t status_at;
+};
+
+static struct msp_time read_clock(void)
+{
+	struct msp_time now;
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	now.boot_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	clock_gettime(CLOCK_REALTIME, &t);
+	now.wall_s = t.tv_sec;
+	return now;
+}
+
+/* ---- coming up ---------------------------------------------------------------- */
+
+static int bring_up_listener(struct mspd_keeper *k)
+{
+	char error[256];
+
+	if (k->listen_fd >= 0)
+		return 0;
+	k->listen_fd = mspd_listener_open(&k->opts.config->listener, error,
+					  sizeof(error));
+	if (k->listen_fd < 0)
+		mspd_status_module(k->opts.status, MSPD_MODULE_LISTENER,
+				   MSPD_STATE_STOPPED, "%s", error);
+	return k->listen_fd < 0 ? -1 : 0;
+}
+
+static void redirect_options(const struct mspd_config *config,
+			     struct msp_redirect_opts *opts)
+{
+	size_t i;
+
+	memset(opts, 0, sizeof(*opts));
+	opts->size = sizeof(*opts);
+	opts->listener = config->listener;
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		opts->endpoints[i] = config->endpoints[i];
+	if (config->cgroup_path) {
+		opts->cgroup = config->cgroup_path;
+		opts->cgroup_len = strlen(config->cgroup_path);
+	}
+}
+
+static int open_redirect(struct mspd_keeper *k, struct msp_error_info *info)
+{
+	const struct mspd_config *config = k->opts.config;
+	struct msp_redirect_opts opts;
+	int rc;
+
+	redirect_options(config, &opts);
+	rc = msp_redirect_open(&k->redirect, &opts, info);
+	if (rc == MSP_ERR_UNSUPPORTED && !opts.cgroup && config->cgroup_root) {
+		/* no cgroup2 mount was found: the configured one (spec 7.6) */
+		opts.cgroup = config->cgroup_root;
+		opts.cgroup_len = strlen(config->cgroup_root);
+		rc = msp_redirect_open(&k->redirect, &opts, info);
+	}
+	return rc;
+}
+
+static int bring_up_redirect(struct mspd_keeper *k)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	int rc;
+
+	rc = open_redirect(k, &info);
+	if (rc == 0)
+		rc = msp_redirect_prove(k->redirect, k->listen_fd, 0, &info);
+	if (rc == 0)
+		return 0;
+	msp_redirect_free(k->redirect);
+	k->redirect = NULL;
+	mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,
+			   MSPD_STATE_UNKNOWN,
+			   "Failed to start redirector: %s", info.text);
+	return -1;
+}
+
+static void announce(struct mspd_keeper *k)
+{
+	struct mspd_status *status = k->opts.status;
+	unsigned long long ms = mspd_status_elapsed_ms(status);
+	uint64_t one = 1;
+
+	k->up = true;
+	mspd_status_module(status, MSPD_MODULE_LISTENER, MSPD_STATE_RUNNING,
+			   "Started proxy listener, ready to accept request - "
+			   "%llu",
+			   ms);
+	mspd_status_module(status, MSPD_MODULE_REDIRECTOR, MSPD_STATE_RUNNING,
+			   "Started Redirector with eBPF maps - %llu", ms);
+	if (write(k->up_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+		mspd_log(MSPD_ERROR, "cannot wake the loop");
+}
+
+/* Listener, programs, proof, in this order; again later if one fails. */
+static void bring_up(struct mspd_keeper *k, uint64_t now_ms)
+{
+	if (now_ms < k->retry_at)
+		return;
+	if (bring_up_listener(k) == 0 && bring_up_redirect(k) == 0) {
+		announce(k);
+		return;
+	}
+	k->retry_at = now_ms + k->retry_ms;
+	k->retry_ms *= 2;
+	if (k->retry_ms > RETRY_MAX_MS)
+		k->retry_ms = RETRY_MAX_MS;
+	k->status_at = now_ms;
+}
+
+/* ---- key and rules ---------------------------------------------------------------- */
+
+static enum msp_redirect_state wanted_state(const struct mspd_keeper *k,
+					    size_t endpoint)
+{
+	if (!k->latched_once)
+		return MSP_REDIRECT_OFF;
+	switch (k->rules.mode[endpoint]) {
+	case MSP_MODE_ENFORCE:
+		return MSP_REDIRECT_ENFORCE;
+	case MSP_MODE_AUDIT:
+		return MSP_REDIRECT_AUDIT;
+	case MSP_MODE_DISABLED:
+		break;
+	}
+	return MSP_REDIRECT_OFF;
+}
+
+static void set_redirection(struct mspd_keeper *k)
+{
+	size_t i;
+
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		if (msp_redirect_set(k->redirect, (enum msp_endpoint)i,
+				     wanted_state(k, i)) < 0)
+			mspd_log(MSPD_ERROR, "cannot switch redirection of %s",
+				 msp_endpoint_name((enum msp_endpoint)i));
+}
+
+static int publish(struct mspd_keeper *k)
+{
+	struct msp_key *key = msp_latch_key(k->latch);
+	struct mspd_policy *policy = mspd_policy_new();
+	size_t i;
+
+	if (!policy)
+		return -ENOMEM;
+	if (key)
+		policy->key = msp_key_ref(key);
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
+		policy->mode[i] = k->rules.mode[i];
+		if (k->rules.rules[i])
+			policy->rules[i] = msp_rules_ref(k->rules.rules[i]);
+	}
+	mspd_policy_publish(k->opts.policies, policy);
+	return 0;
+}
+
+static void report_states(struct mspd_keeper *k)
+{
+	const struct msp_keystatus *status = msp_latch_status(k->latch);
+	struct mspd_key_states states = { 0 };
+	struct msp_key *key = msp_latch_key(k->latch);
+	size_t i;
+
+	if (status) {
+		states.channel = msp_keystatus_channel(status);
+		for (i = 0; i < MSP_ENDPOINTS; i++)
+			states.rule_id[i] = msp_keystatus_rule_id(
+				status, (enum msp_endpoint)i);
+	}
+	if (key) {
+		states.key_guid = msp_key_guid(key);
+		states.has_incarnation =
+			msp_key_incarnation(key, &states.incarnation);
+	}
+	if (mspd_status_states(k->opts.status, &states) < 0)
+		mspd_log(MSPD_ERROR, "no memory for the status");
+}
+
+/* Messages about an achievement carry the time it took (spec 4.3). */
+static void report_message(struct mspd_keeper *k)
+{
+	enum msp_latch_state state = msp_latch_state(k->latch);
+	const char *message = msp_latch_message(k->latch);
+	size_t len = strlen(message);
+	bool achieved = (state == MSP_LATCH_LATCHED ||
+			 state == MSP_LATCH_DISABLED) &&
+			len > 0 && message[len - 1] == '.' &&
+			strncmp(message, "Failed", 6) != 0;
+	char time[32] = "";
+
+	if (achieved)
+		snprintf(time, sizeof(time), " - %llu",
+			 (unsigned long long)mspd_status_elapsed_ms(
+				 k->opts.status));
+	mspd_status_module(k->opts.status, MSPD_MODULE_KEY_KEEPER,
+			   MSPD_STATE_RUNNING, "%s%s%s%s", message, time,
+			   k->rules.fault[0] ? " " : "", k->rules.fault);
+}
+
+static void take_clock(struct mspd_keeper *k)
+{
+	int64_t offset;
+
+	if (!msp_latch_clock(k->latch, &offset))
+		return;
+	atomic_store(&k->opts.policies->clock_offset, offset);
+	atomic_store(&k->opts.policies->clock_known, true);
+}
+
+static void take_changes(struct mspd_keeper *k, uint64_t now_ms)
+{
+	unsigned int changes = msp_latch_changes(k->latch);
+	const struct msp_keystatus *status = msp_latch_status(k->latch);
+	bool swapped = false;
+
+	if (!changes)
+		return;
+	if (status && changes & MSP_LATCH_CHANGED_STATUS)
+		swapped = mspd_ruleset_update(&k->rules, status);
+	if (msp_latch_state(k->latch) == MSP_LATCH_LATCHED)
+		k->latched_once = true;
+	take_clock(k);
+	/* what requests will be judged by, before any is sent here */
+	if ((swapped || changes & MSP_LATCH_CHANGED_KEY) && publish(k) < 0) {
+		mspd_log(MSPD_ERROR, "no memory for new rules: the old stay");
+		return;
+	}
+	set_redirection(k);
+	report_states(k);
+	if (changes & MSP_LATCH_CHANGED_STATE || swapped) {
+		report_message(k);
+		k->status_at = now_ms;
+	}
+}
+
+/* ---- the thread --------------------------------------------------------------------- */
+
+static void write_status(struct mspd_keeper *k, uint64_t now_ms)
+{
+	int err;
+
+	if (now_ms < k->status_at)
+		return;
+	k->status_at = now_ms + STATUS_MS;
+	err = mspd_status_write(k->opts.status, k->opts.summary,
+				k->opts.config->status_dir);
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot write status.json in %s: %s",
+			 k->opts.config->status_dir, strerror(-err));
+}
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
+{
+	struct pollfd fds[2] = { { .fd = k->wake_fd, .events = POLLIN },
+				 { .fd = -1 } };
+	uint64_t until = k->status_at;
+	int ms;
+
+	if (k->up) {
+		until = earliest(until, msp_latch_deadline(k->latch));
+		fds[1].fd = msp_latch_fd(k->latch);
+		fds[1].events = msp_latch_events(k->latch);
+	} else {
+		until = earliest(until, k->retry_at);
+	}
+	ms = until <= now_ms ? 0 : (int)earliest(until - now_ms, STATUS_MS);
+	poll(fds, 2, ms);
+}
+
+static void *keep(void *arg)
+{
+	struct mspd_keeper *k = arg;
+	struct msp_time now;
+
+	mspd_status_module(k->opts.status, MSPD_MODULE_KEY_KEEPER,
+			   MSPD_STATE_RUNNING,
+			   "poll secure channel status task started.");
+	while (!atomic_load(&k->stop)) {
+		now = read_clock();
+		if (!k->up)
+			bring_up(k, now.boot_ms);
+		/* no key before it can be used: the host enforces from the
+		 * moment it is attested */
+		if (k->up) {
+			if (msp_latch_run(k->latch, now) < 0)
+				mspd_log(MSPD_ERROR, "the key keeper is out "
+						     "of memory");
+			take_changes(k, now.boot_ms);
+		}
+		write_status(k, now.boot_ms);
+		wait_for_work(k, now.boot_ms);
+	}
+	mspd_status_module(k->opts.status, MSPD_MODULE_KEY_KEEPER,
+			   MSPD_STATE_STOPPED,
+			   "poll_secure_channel_status task exited.");
+	return NULL;
+}
+
+/* ---- from outside -------------------------------------------------------------------- */
+
+static int mark_own(void *arg, int fd)
+{
+	struct mspd_keeper *k = arg;
+
+	return msp_redirect_mark(k->redirect, fd, MSP_MARK_SKIP, NULL);
+}
+
+static int open_latch(struct mspd_keeper *k)
+{
+	const struct mspd_config *config = k->opts.config;
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_channel_opts channel = { .size = sizeof(channel) };
+	struct msp_latch_opts latch = { .size = sizeof(latch) };
+
+	if (msp_keystore_open(&k->store, config->key_dir,
+			      strlen(config->key_dir), &info) < 0) {
+		mspd_log(MSPD_ERROR, "key directory %s: %s", config->key_dir,
+			 info.text);
+		return -EACCES;
+	}
+	channel.client.size = sizeof(channel.client);
+	channel.client.address = config->endpoints[MSP_ENDPOINT_WIRESERVER];
+	channel.client.on_socket = mark_own;
+	channel.client.on_socket_arg = k;
+	latch.poll_ms = config->poll_s * 1000;
+	if (msp_channel_new(&k->channel, &channel) < 0 ||
+	    msp_latch_new(&k->latch, k->channel, k->store, &latch) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int open_descriptors(struct mspd_keeper *k)
+{
+	k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	k->up_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return k->wake_fd < 0 || k->up_fd < 0 ? -errno : 0;
+}
+
+int mspd_keeper_start(struct mspd_keeper **out,
+		      const struct mspd_keeper_opts *opts)
+{
+	struct mspd_keeper *k = calloc(1, sizeof(*k));
+	int err;
+
+	*out = NULL;
+	if (!k)
+		return -ENOMEM;
+	k->opts = *opts;
+	k->wake_fd = -1;
+	k->up_fd = -1;
+	k->listen_fd = -1;
+	k->joined = true;
+	k->retry_ms = RETRY_FIRST_MS;
+	err = open_descriptors(k);
+	if (err == 0)
+		err = open_latch(k);
+	/* a first snapshot: no key, everything closed */
+	if (err == 0)
+		err = publish(k);
+	if (err == 0)
+		err = -pthread_create(&k->thread, NULL, keep, k);
+	if (err < 0) {
+		mspd_keeper_free(k);
+		return err;
+	}
+	k->joined = false;
+	*out = k;
+	return 0;
+}
+
+int mspd_keeper_up_fd(const struct mspd_keeper *keeper)
+{
+	return keeper->up_fd;
+}
+
+struct msp_redirect *mspd_keeper_redirect(const struct mspd_keeper *keeper)
+{
+	return keeper->redirect;
+}
+
+int mspd_keeper_listen_fd(const struct mspd_keeper *keeper)
+{
+	return keeper->listen_fd;
+}
+
+void mspd_keeper_stop(struct mspd_keeper *keeper)
+{
+	uint64_t one = 1;
+	size_t i;
+
+	if (keeper->joined)
+		return;
+	atomic_store(&keeper->stop, true);
+	if (write(keeper->wake_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+		mspd_log(MSPD_ERROR, "cannot wake the key keeper");
+	pthread_join(keeper->thread, NULL);
+	keeper->joined = true;
+	for (i = 0; keeper->redirect && i < MSP_ENDPOINTS; i++)
+		if (msp_redirect_set(keeper->redirect, (enum msp_endpoint)i,
+				     MSP_REDIRECT_OFF) < 0)
+			mspd_log(MSPD_ERROR, "cannot switch redirection off");
+}
+
+void mspd_keeper_free(struct mspd_keeper *keeper)
+{
+	if (!keeper)
+		return;
+	mspd_keeper_stop(keeper);
+	msp_latch_free(keeper->latch);
+	msp_channel_free(keeper->channel);
+	msp_keystore_free(keeper->store);
+	mspd_ruleset_close(&keeper->rules);
+	msp_redirect_free(keeper->redirect);
+	if (keeper->listen_fd >= 0)
+		close(keeper->listen_fd);
+	if (keeper->wake_fd >= 0)
+		close(keeper->wake_fd);
+	if (keeper->up_fd >= 0)
+		close(keeper->up_fd);
+	free(keeper);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * keeper.h - the thread that keeps everything in place: listener, eBPF, key,
+ * rules and status.json. It publishes snapshots; the loop only reads them.
+ */
+#ifndef MSPD_KEEPER_H
+#define MSPD_KEEPER_H
+
+#include "mspd/config.h"
+#include "mspd/policy.h"
+#include "mspd/status.h"
+
+struct mspd_keeper;
+
+/* Everything borrowed; must outlive the keeper. */
+struct mspd_keeper_opts {
+	const struct mspd_config *config;
+	struct mspd_policy_slot *policies;
+	struct mspd_status *status;
+	struct mspd_summary *summary;
+};
+
+/* Start the thread. 0 or -errno. */
+int mspd_keeper_start(struct mspd_keeper **out,
+		      const struct mspd_keeper_opts *opts);
+
+/* Readable once connections are redirected to the listener and the channel
+ * has been proved; borrowed. */
+int mspd_keeper_up_fd(const struct mspd_keeper *keeper);
+
+/* After that: the redirector and the listening socket; borrowed. */
+struct msp_redirect *mspd_keeper_redirect(const struct mspd_keeper *keeper);
+int mspd_keeper_listen_fd(const struct mspd_keeper *keeper);
+
+/* All endpoints off, so that no new connection is sent here, and the thread
+ * ended. The programs stay attached until free. */
+void mspd_keeper_stop(struct mspd_keeper *keeper);
+
+/* Detach, close the listener, wipe the key; NULL is fine. */
+void mspd_keeper_free(struct mspd_keeper *keeper);
+
+#endif

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: a command line and a configuration. Out: the running agent. Wires the
+ * rooms together and takes them down in order; decides nothing.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "mspd/config.h"
+#include "mspd/file.h"
+#include "mspd/keeper.h"
+#include "mspd/log.h"
+#include "mspd/proxy.h"
+
+#define WORKERS 4
+#define DRAIN_MS 10000
+#define DRAIN_CHECK_MS 20
+#define WORKERS_WAIT_MS 500
+
+struct mspd {
+	struct mspd_config config;
+	struct mspd_loop *loop;
+	struct mspd_policy_slot policies;
+	struct mspd_status *status;
+	struct mspd_summary *summary;
+	struct mspd_audit *audit;
+	struct mspd_workers *workers;
+	struct mspd_name_cache *names;
+	struct mspd_identities identities;
+	struct mspd_upstreams *upstreams;
+	struct mspd_proxy *proxy;
+	struct mspd_server *server;
+	struct mspd_keeper *keeper;
+	struct mspd_watch up;
+	struct mspd_watch signals;
+	struct mspd_watch finished;
+	struct mspd_timer drain;
+	uint64_t drain_until; /* 0: not draining */
+};
+
+static const char usage_text[] =
+	"usage: mspd [--config FILE] [--foreground]\n"
+	"       mspd --version | --help\n"
+	"\n"
+	"  --config FILE   configuration, JSON (default: the first of\n"
+	"                  /etc/azure/proxy-agent.json, /etc/mspd/mspd.json)\n"
+	"  --foreground    say on the terminal what is going on\n"
+	"  --version       print the version\n";
+
+/* ---- events ------------------------------------------------------------------- */
+
+static int mark_own(void *arg, int fd)
+{
+	struct mspd *d = arg;
+
+	return msp_redirect_mark(mspd_keeper_redirect(d->keeper), fd,
+				 MSP_MARK_SKIP, NULL);
+}
+
+/* The channel is proved: take clients in. */
+static void on_up(void *arg, uint32_t events)
+{
+	struct mspd *d = arg;
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	const char *root = d->config.identity_root;
+
+	(void)events;
+	mspd_loop_unwatch(d->loop, &d->up);
+	d->identities.redirect = mspd_keeper_redirect(d->keeper);
+	if (msp_peer_open_root(d->identities.redirect, root, strlen(root),
+			       &d->identities.root_fd, &info) < 0)
+		mspd_log(MSPD_WARN,
+			 "rules that name a program will match nothing: %s",
+			 info.text);
+	if (mspd_server_listen(d->server, mspd_keeper_listen_fd(d->keeper)) <
+	    0) {
+		mspd_log(MSPD_ERROR, "cannot watch the listener");
+		mspd_loop_stop(d->loop);
+	}
+}
+
+static void on_finished(void *arg, uint32_t events)
+{
+	struct mspd *d = arg;
+
+	(void)events;
+	mspd_workers_reap(d->workers);
+}
+
+/* Until the last connection is gone, or patience is. */
+static void check_drained(void *arg)
+{
+	struct mspd *d = arg;
+	uint64_t now = mspd_loop_now(d->loop).boot_ms;
+
+	if (mspd_server_connections(d->server) == 0 || now >= d->drain_until)
+		mspd_loop_stop(d->loop);
+	else
+		mspd_loop_timer(d->loop, &d->drain, now + DRAIN_CHECK_MS);
+}
+
+static void on_signal(void *arg, uint32_t events)
+{
+	struct mspd *d = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(d->signals.fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (d->drain_until) { /* asked twice: now */
+		mspd_loop_stop(d->loop);
+		return;
+	}
+	d->drain_until = mspd_loop_now(d->loop).boot_ms + DRAIN_MS;
+	mspd_log(MSPD_INFO, "stopping");
+	mspd_keeper_stop(d->keeper);
+	mspd_server_drain(d->server);
+	check_drained(d);
+}
+
+/* ---- start and end ------------------------------------------------------------- */
+
+/* No core dump may hold the key, no library may wait for a terminal. */
+static void harden(void)
+{
+	struct rlimit none = { 0, 0 };
+	struct rlimit files;
+
+	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &none);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	umask(022);
+}
+
+/* Before any thread starts, so that all of them leave signals to the loop. */
+static int take_signals(struct mspd *d)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+		return -EINVAL;
+	d->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (d->signals.fd < 0)
+		return -errno;
+	d->signals.call = on_signal;
+	d->signals.arg = d;
+	return mspd_loop_watch(d->loop, &d->signals, EPOLLIN);
+}
+
+static int make_directories(const struct mspd_config *config)
+{
+	int err = mspd_dir_make(config->status_dir, 0755);
+
+	if (err == 0 && config->log_dir[0])
+		err = mspd_dir_make(config->log_dir, 0755);
+	return err;
+}
+
+static int open_records(struct mspd *d)
+{
+	int err;
+
+	err = mspd_status_new(&d->status);
+	if (err == 0)
+		err = mspd_summary_new(&d->summary, 0);
+	if (err == 0 && d->config.log_dir[0])
+		err = mspd_audit_open(&d->audit, d->config.log_dir);
+	return err;
+}
+
+static int open_identities(struct mspd *d)
+{
+	int err;
+
+	err = mspd_workers_new(&d->workers, WORKERS);
+	if (err == 0)
+		err = mspd_name_cache_new(&d->names, NULL, NULL);
+	if (err < 0)
+		return err;
+	d->identities.loop = d->loop;
+	d->identities.workers = d->workers;
+	d->identities.cache = d->names;
+	d->identities.root_fd = -1;
+	d->identities.timeout_s = d->config.identity_timeout_s;
+	d->finished.fd = mspd_workers_fd(d->workers);
+	d->finished.call = on_finished;
+	d->finished.arg = d;
+	return mspd_loop_watch(d->loop, &d->finished, EPOLLIN);
+}
+
+static int open_upstreams(struct mspd *d)
+{
+	struct mspd_upstreams_opts opts = {
+		.timeout_s = d->config.upstream_timeout_s,
+		.on_socket = mark_own,
+		.on_socket_arg = d,
+	};
+
+	memcpy(opts.endpoints, d->config.endpoints, sizeof(opts.endpoints));
+	return mspd_upstreams_new(&d->upstreams, d->loop, &opts);
+}
+
+static int open_proxy(struct mspd *d)
+{
+	struct mspd_proxy_opts proxy = {
+		.loop = d->loop,
+		.identities = &d->identities,
+		.upstreams = d->upstreams,
+		.policies = &d->policies,
+		.status = d->status,
+		.summary = d->summary,
+		.audit = d->audit,
+	};
+	struct mspd_server_opts server = {
+		.max_connections = d->config.max_connections,
+		.header_timeout_s = d->config.header_timeout_s,
+		.idle_timeout_s = d->config.idle_timeout_s,
+	};
+	int err;
+
+	memcpy(proxy.endpoints, d->config.endpoints, sizeof(proxy.endpoints));
+	err = mspd_proxy_new(&d->proxy, &proxy);
+	if (err == 0)
+		err = mspd_server_new(&d->server, d->loop, &mspd_proxy_ops,
+				      d->proxy, &server);
+	return err;
+}
+
+static int open_keeper(struct mspd *d)
+{
+	struct mspd_keeper_opts opts = {
+		.config = &d->config,
+		.policies = &d->policies,
+		.status = d->status,
+		.summary = d->summary,
+	};
+	int err = mspd_keeper_start(&d->keeper, &opts);
+
+	if (err < 0)
+		return err;
+	d->up.fd = mspd_keeper_up_fd(d->keeper);
+	d->up.call = on_up;
+	d->up.arg = d;
+	return mspd_loop_watch(d->loop, &d->up, EPOLLIN);
+}
+
+static int open_all(struct mspd *d)
+{
+	int (*const steps[])(struct mspd *) = {
+		take_signals,  open_records, open_identities,
+		open_upstreams, open_proxy,  open_keeper,
+	};
+	size_t i;
+	int err;
+
+	err = mspd_loop_new(&d->loop);
+	for (i = 0; err == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
+		err = steps[i](d);
+	d->drain.call = check_drained;
+	d->drain.arg = d;
+	return err;
+}
+
+/* The other way round: clients first, then what served them. */
+static void close_all(struct mspd *d)
+{
+	if (d->keeper)
+		mspd_keeper_stop(d->keeper);
+	mspd_server_free(d->server);
+	mspd_proxy_free(d->proxy);
+	mspd_upstreams_free(d->upstreams);
+	if (d->workers)
+		mspd_workers_free(d->workers, WORKERS_WAIT_MS);
+	mspd_name_cache_free(d->names);
+	if (d->audit && mspd_audit_close(d->audit) < 0)
+		mspd_log(MSPD_ERROR, "audit records are lost");
+	if (d->keeper)
+		mspd_status_write(d->status, d->summary, d->config.status_dir);
+	mspd_keeper_free(d->keeper);
+	mspd_policy_slot_close(&d->policies);
+	mspd_summary_free(d->summary);
+	mspd_status_free(d->status);
+	if (d->identities.root_fd >= 0)
+		close(d->identities.root_fd);
+	if (d->signals.fd >= 0)
+		close(d->signals.fd);
+	mspd_loop_free(d->loop);
+}
+
+static int serve(struct mspd *d)
+{
+	int err;
+
+	mspd_policy_slot_init(&d->policies);
+	d->signals.fd = -1;
+	d->identities.root_fd = -1;
+	err = open_all(d);
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot start: %s", strerror(-err));
+	else
+		err = mspd_loop_run(d->loop);
+	close_all(d);
+	mspd_log(MSPD_INFO, "stopped");
+	return err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void log_warnings(const struct mspd_config *config)
+{
+	size_t i;
+
+	for (i = 0; i < config->n_warnings; i++)
+		mspd_log(MSPD_WARN, "%s", config->warnings[i]);
+}
+
+static int run_service(const char *path, bool foreground)
+{
+	struct mspd d = { 0 };
+	enum mspd_level system_level;
+	char error[512];
+	int status;
+
+	if (!path)
+		path = mspd_config_default_path();
+	if (mspd_config_load(&d.config, path, error, sizeof(error)) < 0) {
+		fprintf(stderr, "mspd: %s\n", error);
+		return EX_CONFIG;
+	}
+	harden();
+	system_level = d.config.system_log_level;
+	if (foreground && system_level < MSPD_INFO)
+		system_level = MSPD_INFO;
+	if (make_directories(&d.config) < 0 ||
+	    mspd_log_open(d.config.log_dir, d.config.file_log_level,
+			  system_level) < 0)
+		fprintf(stderr, "mspd: cannot write to %s: %s\n",
+			d.config.log_dir, strerror(errno));
+	mspd_log(MSPD_INFO, "mspd %s is starting with %s", msp_version(), path);
+	log_warnings(&d.config);
+	status = serve(&d);
+	mspd_log_close();
+	mspd_config_free(&d.config);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *config = NULL;
+	bool foreground = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "vh", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			config = optarg;
+			break;
+		case 'f':
+			foreground = true;
+			break;
+		case 'v':
+			puts(msp_version());
+			return EXIT_SUCCESS;
+		case 'h':
+			fputs(usage_text, stdout);
+			return EXIT_SUCCESS;
+		default:
+			fputs(usage_text, stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "mspd: unexpected argument '%s'\n%s",
+			argv[optind], usage_text);
+		return 2;
+	}
+	return run_service(config, foreground);
+}

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: heads of requests, with the identity of their connection. Out: a
+ * refusal, or an allowed request for forward.c; one audit line for each.
+ * Must never open an upstream connection for a caller that is refused.
+ */
+#include "mspd/proxy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mspd/call.h"
+#include "mspd/http_check.h"
+#include "mspd/log.h"
+
+#define ALLOWED "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
+#define TEXT_PLAIN "text/plain; charset=utf-8"
+#define PATH_TEXT 1024
+
+/* ---- recording ------------------------------------------------------------ */
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void audit(struct mspd_call *call, unsigned int status)
+{
+	char path[PATH_TEXT];
+	struct mspd_audit_record record = {
+		.time = call->started,
+		.id = call->id,
+		.user = mspd_identity_user(&call->identity),
+		.endpoint = call->endpoint,
+		.method = call->head.method,
+		.path = path,
+		.decision = call->decided ? &call->decision : NULL,
+		.status = status,
+		.us = now_us() - call->started_us,
+		.client_port = call->client_port,
+	};
+
+	if (!call->proxy->opts.audit)
+		return;
+	if (call->identity.known)
+		record.caller = &call->identity.caller;
+	msp_request_path_text(call->request, path, sizeof(path));
+	mspd_audit_write(call->proxy->opts.audit, &record);
+}
+
+static void summarize(struct mspd_call *call, unsigned int status,
+		      enum mspd_summary_which which)
+{
+	const struct msp_caller *caller = &call->identity.caller;
+	struct mspd_summary_event event = {
+		.known = call->identity.known,
+		.client_ip = call->client_ip,
+		.status = status,
+	};
+	uint64_t now = mspd_loop_now(call->proxy->opts.loop).boot_ms;
+
+	if (event.known) {
+		event.user_name = caller->user_name;
+		event.groups = caller->groups;
+		event.n_groups = caller->n_groups;
+		event.exe_path = caller->exe_path[0] ? caller->exe_path : NULL;
+		event.destination = caller->destination;
+	}
+	mspd_summary_add(call->proxy->opts.summary, which, &event, now / 1000);
+}
+
+/* Which request lands in which table: spec 4.4. */
+static void record(struct mspd_call *call, unsigned int status)
+{
+	bool denied = call->decided &&
+		      call->decision.verdict != MSP_ALLOW;
+
+	if (call->recorded)
+		return;
+	call->recorded = true;
+	audit(call, status);
+	if (status == 413)
+		return;
+	if (!call->identity.known) {
+		summarize(call, status, MSPD_SUMMARY_FAILED);
+		return;
+	}
+	summarize(call, status, MSPD_SUMMARY_CONNECTIONS);
+	if (denied)
+		summarize(call, 403, MSPD_SUMMARY_FAILED);
+}
+
+void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply)
+{
+	if (call->replied)
+		return;
+	call->replied = true;
+	record(call, reply->status);
+	if (mspd_exchange_reply(call->x, reply) < 0)
+		mspd_log(MSPD_ERROR, "request %llu: no memory for the answer",
+			 (unsigned long long)call->id);
+}
+
+void mspd_call_refuse(struct mspd_call *call, unsigned int status)
+{
+	struct mspd_reply reply = { .status = status, .close = true };
+
+	mspd_call_reply(call, &reply);
+}
+
+static void refuse_with_text(struct mspd_call *call, unsigned int status,
+			     const char *allow, const char *text)
+{
+	struct msp_header headers[2] = {
+		{ "content-type", 12, TEXT_PLAIN, sizeof(TEXT_PLAIN) - 1 },
+	};
+	struct mspd_reply reply = {
+		.status = status,
+		.headers = headers,
+		.n_headers = 1,
+		.body = text,
+		.length = strlen(text),
+		.close = true,
+	};
+
+	if (allow) {
+		headers[1] = (struct msp_header){ "allow", 5, allow,
+						  strlen(allow) };
+		reply.n_headers = 2;
+	}
+	mspd_call_reply(call, &reply);
+}
+
+/* ---- admission: before anything is decided -------------------------------- */
+
+static bool method_allowed(const char *method)
+{
+	static const char *const methods[] = { "GET",	 "HEAD",    "POST",
+					       "PUT",	 "DELETE",  "OPTIONS",
+					       "PATCH" };
+	size_t i;
+
+	for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (strcmp(method, methods[i]) == 0)
+			return true;
+	return false;
+}
+
+static uint64_t body_limit(const struct mspd_call *call)
+{
+	return call->exempt ? MSPD_EXEMPT_BODY_MAX : MSPD_SIGNED_BODY_MAX;
+}
+
+/* Faults of the target that no mode forgives (design D3): 0 or a status. */
+static unsigned int check_target(const struct mspd_call *call)
+{
+	const struct msp_address *to = &call->identity.caller.destination;
+	struct msp_authority named;
+
+	switch (msp_request_form(call->request)) {
+	case MSP_FORM_ORIGIN:
+	case MSP_FORM_ASTERISK:
+		break;
+	case MSP_FORM_OTHER:
+		return 400;
+	case MSP_FORM_ABSOLUTE:
+		if (!msp_request_authority(call->request, &named))
+			return 400;
+		if (named.address.ip != to->ip || named.address.port != to->port)
+			return 421;
+	}
+	switch (msp_request_canon(call->request)) {
+	case MSP_CANON_FORM:
+	case MSP_CANON_SCHEME:
+	case MSP_CANON_USERINFO:
+	case MSP_CANON_HOST:
+	case MSP_CANON_PORT:
+		return 400;
+	default:
+		return 0;
+	}
+}
+
+static bool traversal(const struct mspd_call *call)
+{
+	enum msp_canon code = msp_request_canon(call->request);
+
+	return code == MSP_CANON_SLASHES || code == MSP_CANON_TRAVERSAL;
+}
+
+/* Why a request is turned away before the rules, in the words of a decision. */
+static void note(struct mspd_call *call, enum msp_reason reason)
+{
+	call->decision = (struct msp_decision){
+		.size = sizeof(call->decision),
+		.verdict = MSP_DENY,
+		.reason = reason,
+		.canon = msp_request_canon(call->request),
+		.rule_id = "",
+	};
+	call->decided = true;
+}
+
+/* The checks of spec 6.3 in their order; false if the request is answered. */
+static bool admit(struct mspd_call *call)
+{
+	unsigned int status;
+
+	if (call->head.length != MSPD_LENGTH_UNKNOWN &&
+	    call->head.length > body_limit(call)) {
+		refuse_with_text(call, 413, NULL, "length limit exceeded");
+		return false;
+	}
+	if (!method_allowed(call->head.method)) {
+		note(call, MSP_REASON_CANON);
+		refuse_with_text(call, 405, ALLOWED, "Method Not Allowed");
+		return false;
+	}
+	if (traversal(call)) {
+		note(call, MSP_REASON_CANON);
+		mspd_call_refuse(call, 403);
+		return false;
+	}
+	if (mspd_local_answer(call))
+		return false;
+	if (!call->identity.known || call->endpoint < 0) {
+		note(call, call->identity.known ? MSP_REASON_DIRECT
+						: MSP_REASON_UNKNOWN_CALLER);
+		mspd_call_refuse(call, 421);
+		return false;
+	}
+	status = check_target(call);
+	if (status) {
+		note(call, MSP_REASON_CANON);
+		mspd_call_refuse(call, status);
+		return false;
+	}
+	return true;
+}
+
+/* ---- decision --------------------------------------------------------------- */
+
+/* An enforced endpoint without a key: 503, never unsigned (design D5). */
+static bool must_sign_but_cannot(const struct mspd_call *call)
+{
+	return !call->exempt && !call->policy->key &&
+	       call->policy->mode[call->endpoint] == MSP_MODE_ENFORCE;
+}
+
+static void decide(void *arg)
+{
+	struct mspd_call *call = arg;
+	int rc;
+
+	rc = msp_decision_make(&call->decision,
+			       call->policy->rules[call->endpoint],
+			       (enum msp_endpoint)call->endpoint, call->request,
+			       &call->identity.caller);
+	call->decided = true;
+	if (rc < 0 || call->decision.verdict == MSP_DENY) {
+		mspd_call_refuse(call, 403);
+		return;
+	}
+	if (must_sign_but_cannot(call)) {
+		mspd_call_refuse(call, 503);
+		return;
+	}
+	mspd_forward_start(call);
+}
+
+static bool take_request(struct mspd_call *call)
+{
+	int rc = msp_request_set(call->request, call->head.method,
+				 strlen(call->head.method), call->head.target,
+				 call->head.target_len);
+
+	if (rc < 0) {
+		mspd_call_refuse(call, rc == MSP_ERR_LIMIT ? 414 : 503);
+		return false;
+	}
+	call->exempt = msp_request_exempt(call->request);
+	return true;
+}
+
+static void on_head(void *connection, struct mspd_exchange *x,
+		    const struct mspd_head *head)
+{
+	struct mspd_call *call = connection;
+	struct mspd_proxy *p = call->proxy;
+	struct msp_rules *rules;
+
+	call->x = x;
+	call->head = *head;
+	call->id = ++p->requests;
+	call->started_us = now_us();
+	clock_gettime(CLOCK_REALTIME, &call->started);
+	mspd_status_count(p->opts.status);
+	mspd_policy_refresh(p->opts.policies, &p->held);
+	if (!p->held) {
+		mspd_call_refuse(call, 500);
+		return;
+	}
+	call->policy = mspd_policy_ref(p->held);
+	if (!take_request(call) || !admit(call))
+		return;
+	rules = call->policy->rules[call->endpoint];
+	if (mspd_identity_complete(&call->identity,
+				   rules ? msp_rules_needs(rules) : 0, decide,
+				   call))
+		decide(call);
+}
+
+/* ---- connections -------------------------------------------------------------- */
+
+static int endpoint_of(const struct mspd_proxy *p, const struct msp_caller *c)
+{
+	int i;
+
+	if (c->flags & MSP_CALLER_DIRECT)
+		return -1;
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		if (p->opts.endpoints[i].ip == c->destination.ip &&
+		    p->opts.endpoints[i].port == c->destination.port)
+			return i;
+	return -1;
+}
+
+static void *on_open(void *arg, int fd, const struct sockaddr_in *from)
+{
+	struct mspd_proxy *p = arg;
+	struct mspd_call *call = calloc(1, sizeof(*call));
+
+	if (!call)
+		return NULL;
+	call->proxy = p;
+	call->endpoint = -1;
+	/* first of all: the client may be gone any moment */
+	mspd_identity_open(&call->identity, p->opts.identities, fd);
+	if (msp_request_new(&call->request) < 0) {
+		mspd_identity_close(&call->identity);
+		free(call);
+		return NULL;
+	}
+	call->client_port = ntohs(from->sin_port);
+	call->client_ip = from->sin_addr.s_addr;
+	if (call->identity.known)
+		call->endpoint = endpoint_of(p, &call->identity.caller);
+	return call;
+}
+
+static void forget_request(struct mspd_call *call)
+{
+	mspd_forward_close(call);
+	free(call->body);
+	call->body = NULL;
+	call->body_len = 0;
+	call->body_room = 0;
+	mspd_policy_free(call->policy);
+	call->policy = NULL;
+	memset(&call->decision, 0, sizeof(call->decision));
+	call->decided = false;
+	call->exempt = false;
+	call->replied = false;
+	call->recorded = false;
+	call->upstream_failed = false;
+	call->retried = false;
+	call->body_finished = false;
+	call->streamed = 0;
+	call->x = NULL;
+}
+
+static void on_close(void *connection)
+{
+	struct mspd_call *call = connection;
+
+	forget_request(call);
+	mspd_identity_close(&call->identity);
+	msp_request_free(call->request);
+	free(call);
+}
+
+static void on_done(void *connection, bool complete)
+{
+	struct mspd_call *call = connection;
+
+	(void)complete;
+	/* the client left before it could be answered */
+	if (!call->replied)
+		record(call, 0);
+	/* a worker must not call back for a request that is over */
+	call->identity.done = NULL;
+	forget_request(call);
+}
+
+static size_t on_body(void *connection, const void *data, size_t len)
+{
+	return mspd_forward_body(connection, data, len);
+}
+
+static void on_end(void *connection)
+{
+	mspd_forward_end(connection);
+}
+
+static ssize_t on_read(void *connection, void *out, size_t size)
+{
+	return mspd_forward_read(connection, out, size);
+}
+
+const struct mspd_server_ops mspd_proxy_ops = {
+	.open = on_open,
+	.close = on_close,
+	.head = on_head,
+	.body = on_body,
+	.end = on_end,
+	.read = on_read,
+	.done = on_done,
+};
+
+int mspd_proxy_new(struct mspd_proxy **out, const struct mspd_proxy_opts *opts)
+{
+	struct mspd_proxy *p = calloc(1, sizeof(*p));
+
+	*out = p;
+	if (!p)
+		return -ENOMEM;
+	p->opts = *opts;
+	return 0;
+}
+
+void mspd_proxy_free(struct mspd_proxy *proxy)
+{
+	if (!proxy)
+		return;
+	mspd_policy_free(proxy->held);
+	msp_signer_free(proxy->signer);
+	free(proxy);
+}

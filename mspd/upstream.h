@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * upstream.h - connections to the endpoints, a few idle ones kept for the
+ * next request. Belongs to the loop's thread.
+ */
+#ifndef MSPD_UPSTREAM_H
+#define MSPD_UPSTREAM_H
+
+#include <msp/msp.h>
+
+#include "mspd/loop.h"
+
+struct mspd_upstreams;
+
+/* One connection to an endpoint, in use by one exchange or idle. */
+struct mspd_upstream {
+	struct mspd_upstreams *pool;
+	struct msp_client *client; /* owned */
+	enum msp_endpoint endpoint;
+	bool reused; /* an earlier request has been answered on it */
+	bool idle;
+	struct mspd_upstream *next, *prev; /* among the idle ones */
+	struct mspd_watch watch;
+	struct mspd_timer timer;
+	void (*ready)(void *arg); /* something can be done */
+	void *arg;
+};
+
+struct mspd_upstreams_opts {
+	struct msp_address endpoints[MSP_ENDPOINTS];
+	unsigned int timeout_s; /* for the first byte, and between two */
+	/* called with each new socket before it connects */
+	int (*on_socket)(void *arg, int fd);
+	void *on_socket_arg;
+};
+
+/* 0 or -errno; opts are copied. */
+int mspd_upstreams_new(struct mspd_upstreams **out, struct mspd_loop *loop,
+		       const struct mspd_upstreams_opts *opts);
+void mspd_upstreams_free(struct mspd_upstreams *pool);
+
+/* An idle connection, or a new one that connects at the first request; NULL
+ * when out of memory. fresh: never an idle one. */
+struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
+					enum msp_endpoint endpoint, bool fresh,
+					void (*ready)(void *arg), void *arg);
+
+/* Keep it if another request may use it, else close it. */
+void mspd_upstream_put(struct mspd_upstream *up);
+
+/* Call ready() when the client can go on, or at its deadline. */
+void mspd_upstream_wait(struct mspd_upstream *up);
+/* Do not call ready(). */
+void mspd_upstream_rest(struct mspd_upstream *up);
+
+#endif
