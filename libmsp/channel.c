@@ -18,21 +18,16 @@
 #include "libmsp/mem.h"
 #include "libmsp/opts.h"
 
-#define CALL_MS 10000
+#define CALL_MS		10000
 #define BODY_FIRST_SIZE 4096
-#define KEY_MAX_BYTES 65536
-#define DATE_MAX 64
+#define KEY_MAX_BYTES	65536
+#define DATE_MAX	64
 
 #define PATH_STATUS "/secure-channel/status"
-#define PATH_KEY "/secure-channel/key"
+#define PATH_KEY    "/secure-channel/key"
 #define PATH_ATTEST "/key-attestation"
 
-enum call {
-	CALL_NONE = 0,
-	CALL_STATUS,
-	CALL_ACQUIRE,
-	CALL_ATTEST
-};
+enum call { CALL_NONE = 0, CALL_STATUS, CALL_ACQUIRE, CALL_ATTEST };
 
 struct msp_channel {
 	struct msp_channel_opts opts;
@@ -192,8 +187,8 @@ static int send_request(struct msp_channel *ch, struct msp_time now,
 	};
 
 	if (r->content_type)
-		headers[m.n_headers++] = header("content-type",
-						r->content_type);
+		headers[m.n_headers++] =
+			header("content-type", r->content_type);
 	return msp_client_send(ch->client, now, &m,
 			       r->body ? m.body_len : MSP_BODY_EMPTY, r->signer,
 			       info);
@@ -323,11 +318,12 @@ static int refused(const struct msp_channel *ch, const struct msp_response *r,
 
 	copy_reason(reason, sizeof(reason), r->reason);
 	if (ch->call == CALL_STATUS)
-		rc = msp_fail(info, MSP_ERR_STATUS,
-			      "Failed to get response from http://%s:%u"
-			      PATH_STATUS ", status code: %u %s", ch->host,
-			      (unsigned int)ch->opts.client.address.port,
-			      r->status, reason);
+		rc = msp_fail(
+			info, MSP_ERR_STATUS,
+			"Failed to get response from http://%s:%u" PATH_STATUS
+			", status code: %u %s",
+			ch->host, (unsigned int)ch->opts.client.address.port,
+			r->status, reason);
 	else
 		rc = msp_fail(info, MSP_ERR_STATUS,
 			      "Key error: Failed to %s key with status code: "
@@ -395,9 +391,9 @@ static void note_time(struct msp_channel *ch, const struct msp_response *r)
 		date = ours;
 		n_dates = n_ours;
 	}
-	ch->head_has_time = n_dates == 1 && msp_date_parse(date->value,
-							   date->value_len,
-							   &ch->head_time);
+	ch->head_has_time =
+		n_dates == 1 &&
+		msp_date_parse(date->value, date->value_len, &ch->head_time);
 }
 
 static size_t body_max(const struct msp_channel *ch)
@@ -447,7 +443,7 @@ static int make_room(struct msp_channel *ch, struct msp_error_info *info)
 	if (ch->body_len > body_max(ch))
 		return too_large(ch, info);
 	if (cap > body_max(ch))
-		cap = body_max(ch) + 1; /* one more tells that it is too large */
+		cap = body_max(ch) + 1; /* the last byte tells of too many */
 	body = msp_mem_alloc(cap);
 	if (!body)
 		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
@@ -491,7 +487,8 @@ static int unreadable(int rc, struct msp_error_info *info)
 	cause = *info;
 	msp_fail(info, rc,
 		 "Deserialization failed: Failed to json deserialize response "
-		 "body with error %s", cause.text);
+		 "body with error %s",
+		 cause.text);
 	info->offset = cause.offset;
 	info->line = cause.line;
 	info->column = cause.column;

@@ -22,11 +22,11 @@
 #include "libmsp/mem.h"
 #include "libmsp/opts.h"
 
-#define CONNECT_MS 5000
+#define CONNECT_MS    5000
 #define FIRST_BYTE_MS 60000
-#define IDLE_MS 60000
-#define IN_SIZE 16384
-#define OUT_ROOM 65536
+#define IDLE_MS	      60000
+#define IN_SIZE	      16384
+#define OUT_ROOM      65536
 /* Smaller pieces of a streamed body wait for room instead. */
 #define OUT_LEAST 512
 
@@ -63,9 +63,9 @@ struct msp_client {
 	bool excess;	 /* bytes came after its end */
 
 	/* times in ms on the caller's boot clock */
-	uint64_t last;	   /* last progress, or when waiting began */
-	bool waiting;	   /* in PHASE_BODY: the caller waits for the host */
-	bool rearm;	   /* waiting begins at the next run */
+	uint64_t last; /* last progress, or when waiting began */
+	bool waiting;  /* in PHASE_BODY: the caller waits for the host */
+	bool rearm;    /* waiting begins at the next run */
 };
 
 /* ---- life --------------------------------------------------------------- */
@@ -274,8 +274,8 @@ static int open_socket(struct msp_client *c, bool *connected,
 		return msp_fail_sys(info, errno, "TCP_NODELAY");
 	if (c->opts.on_socket &&
 	    c->opts.on_socket(c->opts.on_socket_arg, c->fd) != 0)
-		return msp_fail(info, MSP_ERR_SYS, "socket refused by its "
-						   "owner");
+		return msp_fail(info, MSP_ERR_SYS,
+				"socket refused by its owner");
 	if (connect(c->fd, (const struct sockaddr *)&sin, sizeof(sin)) == 0) {
 		*connected = true;
 		return 0;
@@ -317,16 +317,17 @@ static void begin(struct msp_client *c, const struct msp_message *message,
 		  uint64_t body_len)
 {
 	c->chunked = body_len == MSP_BODY_CHUNKED;
-	c->body_left = !c->chunked && is_streamed(message, body_len) ? body_len
-								     : 0;
+	c->body_left =
+		!c->chunked && is_streamed(message, body_len) ? body_len : 0;
 	c->finished = false;
 	c->deaf = false;
 	c->touched = false;
 	c->excess = false;
 	c->waiting = false;
 	c->rearm = false;
-	msp_http_begin(&c->http, message->method_len == 4 &&
-					 memcmp(message->method, "HEAD", 4) == 0);
+	msp_http_begin(&c->http,
+		       message->method_len == 4 &&
+			       memcmp(message->method, "HEAD", 4) == 0);
 }
 
 int msp_client_send(struct msp_client *client, struct msp_time now,
@@ -587,8 +588,8 @@ int msp_client_run(struct msp_client *client, struct msp_time now,
 	if (c->phase == PHASE_IDLE)
 		return msp_fail(info, MSP_ERR_STATE, "there is no request");
 	if (c->phase == PHASE_FAILED)
-		return msp_fail(info, c->failure, "the connection failed "
-						  "before");
+		return msp_fail(info, c->failure,
+				"the connection failed before");
 	if (c->phase == PHASE_BODY || c->phase == PHASE_DONE)
 		return flush(c, now, info);
 
@@ -683,8 +684,8 @@ int msp_client_read(struct msp_client *client, struct msp_time now, void *out,
 	if (!c || !out || !size || !got)
 		return MSP_ERR_INVAL;
 	if (c->phase == PHASE_FAILED)
-		return msp_fail(info, c->failure, "the connection failed "
-						  "before");
+		return msp_fail(info, c->failure,
+				"the connection failed before");
 	if (c->phase != PHASE_BODY && c->phase != PHASE_DONE)
 		return msp_fail(info, MSP_ERR_STATE, "there is no answer yet");
 

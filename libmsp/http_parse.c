@@ -105,7 +105,8 @@ static int grow_head(struct msp_http *http, struct msp_error_info *info)
 	if (http->head_len >= MSP_CLIENT_HEAD_MAX)
 		return msp_fail(info, MSP_ERR_LIMIT,
 				"the head of the host's answer is larger than "
-				"%d bytes", MSP_CLIENT_HEAD_MAX);
+				"%d bytes",
+				MSP_CLIENT_HEAD_MAX);
 	if (cap > MSP_CLIENT_HEAD_MAX)
 		cap = MSP_CLIENT_HEAD_MAX;
 	head = msp_mem_realloc(http->head, cap);
@@ -147,7 +148,8 @@ static int parse_status_line(struct msp_http *http, char *line, size_t len,
 	for (i = 9; i < 12; i++) {
 		if (line[i] < '0' || line[i] > '9')
 			return bad(info, "a status code that is no number");
-		http->status = http->status * 10 + (unsigned int)(line[i] - '0');
+		http->status =
+			http->status * 10 + (unsigned int)(line[i] - '0');
 	}
 	if (http->status < 100)
 		return bad(info, "a status code below 100");
@@ -201,8 +203,8 @@ static int parse_lines(struct msp_http *http, struct msp_error_info *info)
 		return rc;
 	for (;;) {
 		line = cr + 2;
-		cr = memchr(line, '\r', http->head_len -
-					       (size_t)(line - http->head));
+		cr = memchr(line, '\r',
+			    http->head_len - (size_t)(line - http->head));
 		if (cr == line)
 			return 0;
 		rc = parse_header(http, line, (size_t)(cr - line), info);

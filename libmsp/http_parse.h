@@ -16,7 +16,7 @@
 #define MSP_HTTP_MAX_INTERIM 8
 /* Most bytes of one chunk's extension, and of all trailers. */
 #define MSP_HTTP_MAX_EXTENSION 1024
-#define MSP_HTTP_MAX_TRAILERS 8192
+#define MSP_HTTP_MAX_TRAILERS  8192
 
 enum msp_http_framing {
 	MSP_HTTP_NO_BODY = 0,
@@ -26,15 +26,15 @@ enum msp_http_framing {
 };
 
 struct msp_http {
-	char *head;	 /* owned: the head as received, for headers[] */
-	size_t head_len; /* bytes */
-	size_t head_cap; /* bytes allocated */
-	unsigned int crlf; /* bytes of CR LF CR LF seen just now, 0-4 */
+	char *head;	      /* owned: the head as received, for headers[] */
+	size_t head_len;      /* bytes */
+	size_t head_cap;      /* bytes allocated */
+	unsigned int crlf;    /* bytes of CR LF CR LF seen just now, 0-4 */
 	unsigned int interim; /* 1xx answers skipped */
-	bool to_head;	 /* the request was HEAD: no body whatever it says */
+	bool to_head; /* the request was HEAD: no body whatever it says */
 	bool http10;
-	bool close;	 /* Connection: close */
-	bool done;	 /* head and body are complete */
+	bool close; /* Connection: close */
+	bool done;  /* head and body are complete */
 
 	unsigned int status;
 	const char *reason; /* into head, NUL-terminated */
@@ -42,10 +42,10 @@ struct msp_http {
 	size_t n_headers;
 
 	enum msp_http_framing framing;
-	uint64_t left; /* bytes of the body, or of this chunk, to come */
-	unsigned int chunk; /* enum chunk_state */
+	uint64_t left;	     /* bytes of the body, or of this chunk, to come */
+	unsigned int chunk;  /* enum chunk_state */
 	unsigned int digits; /* of the chunk size */
-	size_t skipped;	 /* bytes of this extension, or of all trailers */
+	size_t skipped;	     /* bytes of this extension, or of all trailers */
 };
 
 /* Start anew for the answer to one request; a zeroed struct is fine. */

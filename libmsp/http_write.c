@@ -17,7 +17,7 @@
 
 /* Frame of one chunk of up to 16^8 bytes, and "0" CR LF CR LF. */
 #define CHUNK_FRAME (8 + 2 + 2)
-#define LAST_CHUNK "0\r\n\r\n"
+#define LAST_CHUNK  "0\r\n\r\n"
 
 /* All header lines as they will be sent: the caller's, then ours. */
 struct lines {
@@ -199,8 +199,8 @@ static int sign_lines(struct lines *l, const struct msp_message *m,
 
 	signed_message.headers = l->header;
 	signed_message.n_headers = l->n;
-	rc = msp_signer_sign(signer, l->authorization,
-			     sizeof(l->authorization), &signed_message);
+	rc = msp_signer_sign(signer, l->authorization, sizeof(l->authorization),
+			     &signed_message);
 	if (rc < 0)
 		return msp_fail(info, rc, "the request cannot be signed: %s",
 				msp_error_text(rc));
@@ -324,8 +324,8 @@ size_t msp_http_out_room(struct msp_http_out *out, bool chunked)
 	return n > frame ? n - frame : 0;
 }
 
-void msp_http_out_append(struct msp_http_out *out, const void *data,
-			 size_t len, bool chunked)
+void msp_http_out_append(struct msp_http_out *out, const void *data, size_t len,
+			 bool chunked)
 {
 	char size[CHUNK_FRAME];
 	int n;

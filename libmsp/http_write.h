@@ -32,8 +32,8 @@ void msp_http_out_free(struct msp_http_out *out);
  * is framed here; the room for it and for the last chunk is counted.
  */
 size_t msp_http_out_room(struct msp_http_out *out, bool chunked);
-void msp_http_out_append(struct msp_http_out *out, const void *data,
-			 size_t len, bool chunked);
+void msp_http_out_append(struct msp_http_out *out, const void *data, size_t len,
+			 bool chunked);
 void msp_http_out_last_chunk(struct msp_http_out *out);
 
 #endif

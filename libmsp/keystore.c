@@ -22,7 +22,7 @@
 #include "libmsp/mem.h"
 
 #define FILE_MAX_BYTES 65536
-#define NAME_SIZE (MSP_GUID_LEN + sizeof(".key"))
+#define NAME_SIZE      (MSP_GUID_LEN + sizeof(".key"))
 /* One byte of a JSON text takes six at most: \u001f. */
 #define ESCAPED_MAX 6
 
@@ -399,8 +399,10 @@ static int store_text(const struct msp_keystore *store, const char *guid,
 				    what, name);
 	}
 	if (fsync(store->dir) < 0)
-		return msp_fail_sys(info, errno, "%s: cannot sync the key "
-						 "directory", what);
+		return msp_fail_sys(info, errno,
+				    "%s: cannot sync the key "
+				    "directory",
+				    what);
 	return 0;
 }
 
@@ -420,7 +422,8 @@ static int check_stored(struct msp_keystore *store, const struct msp_key *key,
 	if (rc < 0)
 		return msp_fail(info, MSP_ERR_CRYPTO,
 				"Key error: Failed to check local key with "
-				"error: %s", cause.text);
+				"error: %s",
+				cause.text);
 	same = msp_key_equal(key, again);
 	msp_key_free(again);
 	if (!same)

@@ -14,8 +14,9 @@ struct msp_channel;
 /**
  * struct msp_channel_opts
  * @size:    sizeof(struct msp_channel_opts)
- * @client:  how to reach WireServer; its size 0 means all defaults
- * @call_ms: limit for one whole call, 0: 10,000
+ * @client:  how to reach WireServer; its size 0 means all defaults, and an
+ *           address of all zeros that of WireServer in Azure
+ * @call_ms: limit for one whole call, connecting included, 0: 10,000
  * @reserved: 0
  */
 struct msp_channel_opts {
@@ -78,7 +79,10 @@ MSP_API uint64_t msp_channel_deadline(const struct msp_channel *channel);
  * value ends the call: those of msp_client_run(), MSP_ERR_STATUS (2xx is
  * needed for status, 200 for the others; see info->http_status),
  * MSP_ERR_SYNTAX and MSP_ERR_SCHEMA (the answer's body), MSP_ERR_STATE
- * (nothing is under way).
+ * (nothing is under way). MSP_ERR_PROTOCOL is also an answer that calls
+ * itself XML, UTF-16 or UTF-32, MSP_ERR_LIMIT also a body that is too large.
+ *
+ * Texts are those of spec 5.10, without the body: it may hold a key.
  */
 MSP_API MSP_MUST_CHECK int msp_channel_run(struct msp_channel *channel,
 					   struct msp_time now,

@@ -40,7 +40,7 @@ MSP_API void msp_keystore_free(struct msp_keystore *store);
  * @guid:  MSP_GUID_LEN characters; checked before it is a file name (Q26)
  * @info:  optional detail
  *
- * A file that is no regular file, not ours, readable by others, too large, or
+ * A file that is no regular file, not ours, open to others, too large, or
  * whose own guid differs is refused.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOENT, MSP_ERR_SYS, MSP_ERR_SYNTAX,
  * MSP_ERR_SCHEMA, MSP_ERR_LIMIT, MSP_ERR_NOMEM.
@@ -55,7 +55,8 @@ msp_keystore_load(struct msp_keystore *store, struct msp_key **out,
  * @key:   borrowed
  * @info:  optional detail
  *
- * Either the whole file is there afterwards, or the old one still is.
+ * Either the whole file is there afterwards, or the old one still is. A
+ * temporary file that a crashed predecessor left is replaced.
  * Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_NOMEM, MSP_ERR_CRYPTO (what was
  * read back is not what was written).
  */

@@ -15,12 +15,23 @@
 /** Room for an RFC 1123 date and NUL: "Wed, 23 Apr 2025 12:00:00 GMT". */
 #define MSP_DATE_SIZE 30
 
+/**
+ * States. A failure keeps the state and the key, sets the message, and is
+ * tried again at the next interval.
+ *
+ * LATCHED: the host attested our key, or names one that we have on disk.
+ * While it names none at all (after a key reset) a new one is acquired at
+ * each poll, and ours stays in use until that one is attested.
+ *
+ * LOST: we held a key and the host names another that we do not have. It no
+ * longer accepts ours, so msp_latch_key() is NULL; a new one is acquired.
+ */
 enum msp_latch_state {
 	MSP_LATCH_UNKNOWN = 0,	/* no status from the host yet */
 	MSP_LATCH_DISABLED = 1,	/* the host does not want a channel */
 	MSP_LATCH_ACQUIRING = 2, /* enabled, and we have no key yet */
 	MSP_LATCH_ATTESTING = 3, /* a key is stored and being attested */
-	MSP_LATCH_LATCHED = 4,	/* we hold the key the host names */
+	MSP_LATCH_LATCHED = 4,	/* we hold a key that the host takes */
 	MSP_LATCH_LOST = 5	/* we held one, the host names another */
 };
 
@@ -76,12 +87,14 @@ MSP_API uint64_t msp_latch_deadline(const struct msp_latch *latch);
  * @now: the caller's clock
  *
  * Returns 0; failures of the host or the disk are states and messages, not
- * errors of this call. Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
+ * errors of this call. Errors: MSP_ERR_INVAL; MSP_ERR_NOMEM, which is tried
+ * again like any other failure.
  */
 MSP_API MSP_MUST_CHECK int msp_latch_run(struct msp_latch *latch,
 					 struct msp_time now);
 
-/** msp_latch_poll_now - poll at the next run instead of waiting. */
+/** msp_latch_poll_now - poll at the next run instead of waiting, or as soon
+ * as the poll under way has ended. At most one is remembered. */
 MSP_API void msp_latch_poll_now(struct msp_latch *latch);
 
 /** msp_latch_changes - or of enum msp_latch_change since the last call. */
