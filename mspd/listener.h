@@ -5,7 +5,7 @@
 #ifndef MSPD_LISTENER_H
 #define MSPD_LISTENER_H
 
-#include <msp/endpoint.h>
+#include <msp/msp.h>
 
 /* Bound, listening, non-blocking; -1 with a sentence in error. */
 int mspd_listener_open(const struct msp_address *address, char *error,

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <msp/defs.h>
+#include <msp/msp.h>
 
 struct mspd_loop;
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: a profile of IMDS (one rule item), a user name and a request target.
+ * Out: what the profile says about that, and what is odd about the profile.
+ * Never: asks the machine anything; the user need not exist.
+ *
+ *   check_profile PROFILE USER TARGET
+ */
+#include <msp/msp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct msp_profile *read_profile(const char *path)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	static char text[MSP_PROFILE_MAX_BYTES];
+	const struct msp_finding *finding;
+	struct msp_profile *profile;
+	FILE *file = fopen(path, "rb");
+	size_t i, len;
+
+	if (!file) {
+		perror(path);
+		exit(1);
+	}
+	len = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	if (msp_profile_parse(&profile, text, len, &info) < 0) {
+		fprintf(stderr, "%s:%u:%u: %s: %s\n", path, info.line,
+			info.column, info.pointer, info.text);
+		exit(1);
+	}
+	for (i = 0; (finding = msp_profile_finding(profile, i)); i++)
+		printf("warning: %s: %s\n", finding->pointer, finding->text);
+	return profile;
+}
+
+int main(int argc, char **argv)
+{
+	struct msp_caller caller = { .size = sizeof(caller) };
+	struct msp_decision decision = { .size = sizeof(decision) };
+	struct msp_request *request = NULL;
+	struct msp_rules *rules = NULL;
+	struct msp_profile *profile;
+	int rc;
+
+	if (argc != 4)
+		return 2;
+	profile = read_profile(argv[1]);
+	caller.flags = MSP_CALLER_KNOWN | MSP_CALLER_NAMES;
+	caller.uid = caller.euid = 1000;
+	caller.user_name = argv[2];
+
+	rc = msp_rules_compile(&rules, profile, 1);
+	if (rc == 0)
+		rc = msp_request_new(&request);
+	if (rc == 0)
+		rc = msp_request_set(request, "GET", 3, argv[3],
+				     strlen(argv[3]));
+	if (rc == 0)
+		rc = msp_decision_make(&decision, rules, MSP_ENDPOINT_IMDS,
+				       request, &caller);
+	if (rc == 0)
+		printf("%s: %s, privilege %s, identity %s\n",
+		       msp_verdict_name(decision.verdict),
+		       decision.reason == MSP_REASON_CANON ?
+			       msp_canon_name(decision.canon) :
+			       msp_reason_name(decision.reason),
+		       decision.privilege ? decision.privilege : "-",
+		       decision.identity ? decision.identity : "-");
+	else
+		fprintf(stderr, "%s\n", msp_error_text(rc));
+	msp_request_free(request);
+	msp_rules_free(rules);
+	msp_profile_free(profile);
+	return rc == 0 && decision.verdict != MSP_DENY ? 0 : 1;
+}
