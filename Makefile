@@ -14,6 +14,7 @@
 O	?= build$(if $(SAN),-san)
 CC	?= cc
 CLANG	?= clang
+LLVM_STRIP ?= llvm-strip
 PKG_CONFIG ?= pkg-config
 # Ubuntu's bpftool is a wrapper that wants the tools of the running kernel.
 # Debian's is where only root's PATH looks.
@@ -87,6 +88,7 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 		-Wno-unused-parameter -Ibpf \
 		-idirafter /usr/include/$(MULTIARCH) -MMD -MP -MT $@ \
 		-MF $(@:.o=.d) -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
 $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name msp_bpf > $@
@@ -97,6 +99,9 @@ $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPOURS) $(CPPFLAGS) $(OURS) $(CFLAGS) -MT $@ -c $< -o $@
 $(LIB_OBJ): | $(SKEL)
+# included as a system header (its one string literal is longer than ISO C
+# promises), which -MMD does not list
+$(O)/libmsp/redirect.o: $(SKEL)
 
 $(O)/$(SHLIB): $(LIB_OBJ) libmsp/libmsp.map
 	$(call say,LD,$@)
