@@ -14,7 +14,6 @@
 O	?= build$(if $(SAN),-san)
 CC	?= cc
 CLANG	?= clang
-LLVM_STRIP ?= llvm-strip
 PKG_CONFIG ?= pkg-config
 # Ubuntu's bpftool is a wrapper that wants the tools of the running kernel.
 # Debian's is where only root's PATH looks.
@@ -87,8 +86,8 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(Q)$(CLANG) -g -O2 -target bpf -Wall -Wextra -Werror \
 		-Wno-unused-parameter -Ibpf \
 		-idirafter /usr/include/$(MULTIARCH) -MMD -MP -MT $@ \
-		-MF $(@:.o=.d) -c $< -o $@
-	$(Q)$(LLVM_STRIP) -g $@
+		-MF $(@:.o=.d) -c $< -o $@.full
+	$(Q)$(BPFTOOL) gen object $@ $@.full # without DWARF, which is large
 $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name msp_bpf > $@
