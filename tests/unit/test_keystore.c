@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: a directory of our own, made odd in many ways. Out: whether keys come
+ * back as they were saved, and nothing else comes back at all.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <msp/keystore.h>
+
+#include "tests/lib/failalloc.h"
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+#define GUID	 "9cf81e97-0316-4ad3-94a7-8ccbdee8ccbf"
+#define OTHER	 "00000000-0316-4ad3-94a7-8ccbdee8ccbf"
+#define KEY_HEX                                                                \
+	"4A404E635266556A586E3272357538782F413F4428472B4B6250645367566B59"
+
+/* spec 5.6, as the reference writes it */
+#define FILE_TEXT(incarnation, guid)                                           \
+	"{\n  \"authorizationScheme\": \"Azure-HMAC-SHA256\",\n" incarnation   \
+	"  \"guid\": \"" guid "\",\n"                                          \
+	"  \"issued\": \"2021-05-05T 12:00:00Z\",\n"                           \
+	"  \"key\": \"" KEY_HEX "\"\n}"
+#define INCARNATION "  \"incarnationId\": 1,\n"
+
+static char base[] = "/tmp/msp-keystore-XXXXXX";
+static char dir[64]; /* base/keys */
+static struct msp_keystore *store;
+
+static const char *in_dir(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static void remove_all(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", base);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void setup(void)
+{
+	strcpy(base + sizeof(base) - 7, "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(base));
+	snprintf(dir, sizeof(dir), "%s/keys", base);
+	ck_assert_int_eq(msp_keystore_open(&store, dir, strlen(dir), NULL), 0);
+}
+
+static void teardown(void)
+{
+	msp_keystore_free(store);
+	store = NULL;
+	remove_all();
+	ck_assert_int_eq(failalloc_live(), 0);
+}
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+	int fd = open(in_dir(name), O_WRONLY | O_CREAT | O_TRUNC, mode);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fchmod(fd, mode), 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static size_t read_file(const char *name, char *out, size_t size)
+{
+	int fd = open(in_dir(name), O_RDONLY);
+	ssize_t n;
+
+	ck_assert_int_ge(fd, 0);
+	n = read(fd, out, size - 1);
+	ck_assert_int_ge(n, 0);
+	out[n] = '\0';
+	close(fd);
+	return (size_t)n;
+}
+
+static struct msp_key *parse_key(const char *text)
+{
+	struct msp_key *key;
+
+	ck_assert_int_eq(msp_key_parse(&key, text, strlen(text), NULL), 0);
+	return key;
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(lstat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+/* ---- directory ---------------------------------------------------------- */
+
+START_TEST(keystore_makes_directory_with_parents)
+{
+	struct msp_keystore *s;
+	char path[128];
+
+	ck_assert_uint_eq(mode_of(dir), 0700);
+	umask(022);
+	snprintf(path, sizeof(path), "%s/a/b//c//", base);
+	ck_assert_int_eq(msp_keystore_open(&s, path, strlen(path), NULL), 0);
+	msp_keystore_free(s);
+	ck_assert_uint_eq(mode_of(path), 0700);
+	snprintf(path, sizeof(path), "%s/a/b", base);
+	ck_assert_uint_eq(mode_of(path), 0755);
+}
+END_TEST
+
+START_TEST(keystore_closes_open_directory)
+{
+	struct msp_keystore *s;
+
+	ck_assert_int_eq(chmod(dir, 0777), 0);
+	ck_assert_int_eq(msp_keystore_open(&s, dir, strlen(dir), NULL), 0);
+	ck_assert_uint_eq(mode_of(dir), 0700);
+	msp_keystore_free(s);
+}
+END_TEST
+
+static const char *const links[] = { "link", "link/" };
+
+START_TEST(keystore_refuses_link_as_directory)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_keystore *s;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/link", base);
+	ck_assert_int_eq(symlink(dir, path), 0);
+	snprintf(path, sizeof(path), "%s/%s", base, links[_i]);
+	ck_assert_int_eq(msp_keystore_open(&s, path, strlen(path), &info),
+			 MSP_ERR_SYS);
+	ck_assert_ptr_null(s);
+	ck_assert_ptr_nonnull(strstr(info.text, "link"));
+}
+END_TEST
+
+START_TEST(keystore_refuses_bad_directory)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_keystore *s;
+
+	ck_assert_int_eq(msp_keystore_open(NULL, dir, 1, NULL), MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_keystore_open(&s, NULL, 1, NULL), MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_keystore_open(&s, dir, 0, NULL), MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_keystore_open(&s, "/tmp\0x", 6, NULL),
+			 MSP_ERR_INVAL);
+	write_file("file", "x", 0600);
+	ck_assert_int_eq(msp_keystore_open(&s, in_dir("file"),
+					   strlen(in_dir("file")), &info),
+			 MSP_ERR_SYS);
+	ck_assert_int_eq(info.sys_errno, ENOTDIR);
+	ck_assert_int_eq(msp_keystore_open(&s, in_dir("file/below"),
+					   strlen(in_dir("file/below")), &info),
+			 MSP_ERR_SYS);
+	ck_assert_ptr_null(s);
+	if (geteuid() != 0)
+		ck_assert_int_eq(msp_keystore_open(&s, "/proc", 5, &info),
+				 MSP_ERR_SYS);
+}
+END_TEST
+
+START_TEST(keystore_refuses_directory_of_somebody_else)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_keystore *s;
+
+	/* one of root's for everybody else, one of nobody's for root */
+	if (geteuid() != 0) {
+		ck_assert_int_eq(msp_keystore_open(&s, "/usr", 4, &info),
+				 MSP_ERR_SYS);
+	} else {
+		ck_assert_int_eq(chown(dir, 65534, 65534), 0);
+		ck_assert_int_eq(msp_keystore_open(&s, dir, strlen(dir), &info),
+				 MSP_ERR_SYS);
+	}
+	ck_assert_ptr_nonnull(strstr(info.text, "belongs to"));
+}
+END_TEST
+
+/* ---- saving ------------------------------------------------------------- */
+
+static const char *const texts[] = {
+	FILE_TEXT("", GUID),
+	FILE_TEXT(INCARNATION, GUID),
+};
+
+START_TEST(keystore_writes_the_files_of_the_reference)
+{
+	struct msp_key *key = parse_key(texts[_i]);
+	char text[1024];
+
+	umask(0);
+	ck_assert_int_eq(msp_keystore_save(store, key, NULL), 0);
+	msp_key_free(key);
+	read_file(GUID ".key", text, sizeof(text));
+	ck_assert_str_eq(text, texts[_i]);
+	ck_assert_uint_eq(mode_of(in_dir(GUID ".key")), 0600);
+	ck_assert_int_ne(access(in_dir(GUID ".tmp"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(keystore_gives_back_what_was_saved)
+{
+	static const char odd[] =
+		"{\"authorizationScheme\": \"Azure-HMAC-SHA256\", "
+		"\"incarnationId\": 4294967295, \"guid\": \"" GUID "\", "
+		"\"issued\": \"a\\\"b\\\\c\\u0001\\n\\u00e9\", "
+		"\"key\": \"" KEY_HEX "\"}";
+	struct msp_key *key = parse_key(odd), *again;
+	uint32_t incarnation = 0;
+
+	umask(0777);
+	ck_assert_int_eq(msp_keystore_save(store, key, NULL), 0);
+	umask(022);
+	ck_assert_int_eq(msp_keystore_load(store, &again, GUID, NULL), 0);
+	ck_assert(msp_key_equal(key, again));
+	ck_assert_str_eq(msp_key_issued(again), "a\"b\\c\x01\n\xc3\xa9");
+	ck_assert(msp_key_incarnation(again, &incarnation));
+	ck_assert_uint_eq(incarnation, UINT32_MAX);
+	msp_key_free(again);
+	msp_key_free(key);
+}
+END_TEST
+
+START_TEST(keystore_replaces_what_a_crash_left)
+{
+	struct msp_key *key = parse_key(texts[0]);
+	char text[1024];
+
+	if (_i == 0)
+		write_file(GUID ".tmp", "half", 0644);
+	else
+		ck_assert_int_eq(symlink("victim", in_dir(GUID ".tmp")), 0);
+	ck_assert_int_eq(msp_keystore_save(store, key, NULL), 0);
+	msp_key_free(key);
+	read_file(GUID ".key", text, sizeof(text));
+	ck_assert_str_eq(text, texts[0]);
+	ck_assert_int_ne(access(in_dir("victim"), F_OK), 0);
+	ck_assert_uint_eq(mode_of(in_dir(GUID ".key")), 0600);
+}
+END_TEST
+
+START_TEST(keystore_keeps_old_file_when_it_cannot_save)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_key *key = parse_key(texts[1]);
+	char text[1024];
+
+	write_file(GUID ".key", texts[0], 0600);
+	/* neither to be written nor to be removed, not even by root */
+	ck_assert_int_eq(mkdir(in_dir(GUID ".tmp"), 0700), 0);
+	ck_assert_int_eq(msp_keystore_save(store, key, &info), MSP_ERR_SYS);
+	msp_key_free(key);
+	ck_assert_ptr_nonnull(
+		strstr(info.text, "Failed to store key locally with error"));
+	ck_assert_int_ne(info.sys_errno, 0);
+	read_file(GUID ".key", text, sizeof(text));
+	ck_assert_str_eq(text, texts[0]);
+}
+END_TEST
+
+START_TEST(keystore_fails_to_save_without_directory)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_key *key = parse_key(texts[0]);
+
+	ck_assert_int_eq(rmdir(dir), 0);
+	ck_assert_int_eq(msp_keystore_save(store, key, &info), MSP_ERR_SYS);
+	ck_assert_int_eq(info.sys_errno, ENOENT);
+	msp_key_free(key);
+}
+END_TEST
+
+START_TEST(keystore_cleans_up_when_rename_fails)
+{
+	struct msp_key *key = parse_key(texts[0]);
+
+	ck_assert_int_eq(mkdir(in_dir(GUID ".key"), 0700), 0);
+	ck_assert_int_eq(msp_keystore_save(store, key, NULL), MSP_ERR_SYS);
+	ck_assert_int_ne(access(in_dir(GUID ".tmp"), F_OK), 0);
+	msp_key_free(key);
+}
+END_TEST
+
+/* ---- loading ------------------------------------------------------------ */
+
+static const char *const bad_guids[] = {
+	"",
+	"x",
+	"../../../../../../../../../etc/passwd",
+	"9cf81e97-0316-4ad3-94a7-8ccbdee8ccb",
+	"9cf81e97-0316-4ad3-94a7-8ccbdee8ccbff",
+	"9cf81e97-0316-4ad3-94a7-8ccbdee8ccb/",
+	"9cf81e97-0316-4ad3-94a7-8ccbdee8ccb.",
+	"../81e97-0316-4ad3-94a7-8ccbdee8ccbf",
+	"9cf81e97-0316-4ad3-94a7_8ccbdee8ccbf",
+};
+
+START_TEST(keystore_refuses_bad_guid)
+{
+	struct msp_key *key;
+
+	ck_assert_int_eq(msp_keystore_load(store, &key, bad_guids[_i], NULL),
+			 MSP_ERR_INVAL);
+	ck_assert_ptr_null(key);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	mode_t mode;
+	int rc;
+} files[] = {
+	{ FILE_TEXT(INCARNATION, GUID), 0600, 0 },
+	{ FILE_TEXT("", GUID), 0400, 0 },
+	{ FILE_TEXT("", GUID), 0640, MSP_ERR_SCHEMA },
+	{ FILE_TEXT("", GUID), 0604, MSP_ERR_SCHEMA },
+	{ FILE_TEXT("", GUID), 0620, MSP_ERR_SCHEMA },
+	{ FILE_TEXT("", GUID), 0601, MSP_ERR_SCHEMA },
+	{ FILE_TEXT("", OTHER), 0600, MSP_ERR_SCHEMA },
+	{ "", 0600, MSP_ERR_SYNTAX },
+	{ "{", 0600, MSP_ERR_SYNTAX },
+	{ "{}", 0600, MSP_ERR_SCHEMA },
+};
+
+START_TEST(keystore_takes_only_good_file)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_key *key;
+	int rc = files[_i].rc;
+
+	write_file(GUID ".key", files[_i].text, files[_i].mode);
+	ck_assert_int_eq(msp_keystore_load(store, &key, GUID, &info), rc);
+	ck_assert((key != NULL) == (rc == 0));
+	ck_assert((strlen(info.text) > 0) == (rc != 0));
+	ck_assert_ptr_null(strstr(info.text, "4A404E"));
+	msp_key_free(key);
+}
+END_TEST
+
+START_TEST(keystore_refuses_what_is_no_file)
+{
+	struct msp_key *key;
+
+	ck_assert_int_eq(msp_keystore_load(store, &key, GUID, NULL),
+			 MSP_ERR_NOENT);
+	ck_assert_int_eq(mkfifo(in_dir(GUID ".key"), 0600), 0);
+	ck_assert_int_eq(msp_keystore_load(store, &key, GUID, NULL),
+			 MSP_ERR_SCHEMA);
+	ck_assert_int_eq(unlink(in_dir(GUID ".key")), 0);
+	ck_assert_int_eq(mkdir(in_dir(GUID ".key"), 0700), 0);
+	ck_assert_int_eq(msp_keystore_load(store, &key, GUID, NULL),
+			 MSP_ERR_SCHEMA);
+	ck_assert_int_eq(rmdir(in_dir(GUID ".key")), 0);
+	write_file("real", texts[0], 0600);
+	ck_assert_int_eq(symlink("real", in_dir(GUID ".key")), 0);
+	ck_assert_int_eq(msp_keystore_load(store, &key, GUID, NULL),
+			 MSP_ERR_SYS);
+	ck_assert_ptr_null(key);
+}
+END_TEST
+
+START_TEST(keystore_refuses_large_file)
+{
+	struct msp_key *key;
+
+	write_file(GUID ".key", texts[0], 0600);
+	ck_assert_int_eq(truncate(in_dir(GUID ".key"), 65537), 0);
+	ck_assert_int_eq(msp_keystore_load(store, &key, GUID, NULL),
+			 MSP_ERR_LIMIT);
+	ck_assert_int_eq(truncate(in_dir(GUID ".key"), 65536), 0);
+	ck_assert_int_eq(msp_keystore_load(store, &key, GUID, NULL),
+			 MSP_ERR_SYNTAX);
+}
+END_TEST
+
+START_TEST(keystore_survives_every_failed_allocation)
+{
+	struct msp_key *key = parse_key(texts[0]), *again = NULL;
+	struct msp_keystore *s = NULL;
+	long n;
+	int rc;
+
+	for (n = 0;; n++) {
+		failalloc_arm(n);
+		rc = msp_keystore_open(&s, dir, strlen(dir), NULL);
+		if (rc == 0)
+			rc = msp_keystore_save(s, key, NULL);
+		if (rc == 0)
+			rc = msp_keystore_load(s, &again, GUID, NULL);
+		if (!failalloc_disarm())
+			break;
+		ck_assert_int_eq(rc, MSP_ERR_NOMEM);
+		ck_assert_ptr_null(again);
+		msp_keystore_free(s);
+		s = NULL;
+	}
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_gt(n, 4);
+	ck_assert(msp_key_equal(key, again));
+	msp_key_free(again);
+	msp_key_free(key);
+	msp_keystore_free(s);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("keystore");
+	TCase *tc = tcase_create("keystore");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, keystore_makes_directory_with_parents);
+	tcase_add_test(tc, keystore_closes_open_directory);
+	tcase_add_loop_test(tc, keystore_refuses_link_as_directory, 0,
+			    COUNT(links));
+	tcase_add_test(tc, keystore_refuses_bad_directory);
+	tcase_add_test(tc, keystore_refuses_directory_of_somebody_else);
+	tcase_add_loop_test(tc, keystore_writes_the_files_of_the_reference, 0,
+			    COUNT(texts));
+	tcase_add_test(tc, keystore_gives_back_what_was_saved);
+	tcase_add_loop_test(tc, keystore_replaces_what_a_crash_left, 0, 2);
+	tcase_add_test(tc, keystore_keeps_old_file_when_it_cannot_save);
+	tcase_add_test(tc, keystore_fails_to_save_without_directory);
+	tcase_add_test(tc, keystore_cleans_up_when_rename_fails);
+	tcase_add_loop_test(tc, keystore_refuses_bad_guid, 0, COUNT(bad_guids));
+	tcase_add_loop_test(tc, keystore_takes_only_good_file, 0, COUNT(files));
+	tcase_add_test(tc, keystore_refuses_what_is_no_file);
+	tcase_add_test(tc, keystore_refuses_large_file);
+	tcase_add_test(tc, keystore_survives_every_failed_allocation);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed;
+}
