@@ -36,6 +36,7 @@ struct mspd_call {
 	struct msp_decision decision;
 	bool decided;
 	bool exempt;
+	bool local; /* answered by the agent itself */
 	bool replied;
 	bool recorded;
 	bool upstream_failed;
@@ -50,6 +51,8 @@ struct mspd_call {
 	struct mspd_upstream *up;
 };
 
+/* Why a request is turned away before the rules, in the words of a decision. */
+void mspd_call_note(struct mspd_call *call, enum msp_reason reason);
 /* Answer with an empty body, close, record. */
 void mspd_call_refuse(struct mspd_call *call, unsigned int status);
 /* Answer and record. */

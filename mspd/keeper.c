@@ -242,6 +242,8 @@ static void report_message(struct mspd_keeper *k)
 			strncmp(message, "Failed", 6) != 0;
 	char time[32] = "";
 
+	if (!len && !k->rules.fault[0])
+		return; /* nothing has happened yet that is worth a word */
 	if (achieved)
 		snprintf(time, sizeof(time), " - %llu",
 			 (unsigned long long)mspd_status_elapsed_ms(

@@ -59,15 +59,20 @@ static void answer_status(struct mspd_call *call)
 
 bool mspd_local_answer(struct mspd_call *call)
 {
+	const struct msp_caller *caller = &call->identity.caller;
+
 	if (!target_is(call, STATUS_TARGET))
 		return false;
-	if (!has_metadata_header(call))
+	call->local = true;
+	if (!has_metadata_header(call)) {
 		mspd_call_refuse(call, 400);
-	else if (!call->identity.known ||
-		 call->identity.caller.flags & MSP_CALLER_DIRECT ||
-		 !msp_caller_elevated(&call->identity.caller))
+	} else if (!call->identity.known ||
+		   caller->flags & MSP_CALLER_DIRECT ||
+		   !msp_caller_elevated(caller)) {
+		mspd_call_note(call, MSP_REASON_NOT_ROOT);
 		mspd_call_refuse(call, 403);
-	else
+	} else {
 		answer_status(call);
+	}
 	return true;
 }

@@ -83,8 +83,10 @@ static void record(struct mspd_call *call, unsigned int status)
 	if (call->recorded)
 		return;
 	call->recorded = true;
+	if (call->local && status == 200)
+		return;
 	audit(call, status);
-	if (status == 413)
+	if (call->local || status == 413)
 		return;
 	if (!call->identity.known) {
 		summarize(call, status, MSPD_SUMMARY_FAILED);
@@ -193,8 +195,7 @@ static bool traversal(const struct mspd_call *call)
 	return code == MSP_CANON_SLASHES || code == MSP_CANON_TRAVERSAL;
 }
 
-/* Why a request is turned away before the rules, in the words of a decision. */
-static void note(struct mspd_call *call, enum msp_reason reason)
+void mspd_call_note(struct mspd_call *call, enum msp_reason reason)
 {
 	call->decision = (struct msp_decision){
 		.size = sizeof(call->decision),
@@ -217,26 +218,27 @@ static bool admit(struct mspd_call *call)
 		return false;
 	}
 	if (!method_allowed(call->head.method)) {
-		note(call, MSP_REASON_CANON);
+		mspd_call_note(call, MSP_REASON_CANON);
 		refuse_with_text(call, 405, ALLOWED, "Method Not Allowed");
 		return false;
 	}
 	if (traversal(call)) {
-		note(call, MSP_REASON_CANON);
+		mspd_call_note(call, MSP_REASON_CANON);
 		mspd_call_refuse(call, 403);
 		return false;
 	}
 	if (mspd_local_answer(call))
 		return false;
 	if (!call->identity.known || call->endpoint < 0) {
-		note(call, call->identity.known ? MSP_REASON_DIRECT
-						: MSP_REASON_UNKNOWN_CALLER);
+		mspd_call_note(call, call->identity.known
+					     ? MSP_REASON_DIRECT
+					     : MSP_REASON_UNKNOWN_CALLER);
 		mspd_call_refuse(call, 421);
 		return false;
 	}
 	status = check_target(call);
 	if (status) {
-		note(call, MSP_REASON_CANON);
+		mspd_call_note(call, MSP_REASON_CANON);
 		mspd_call_refuse(call, status);
 		return false;
 	}
@@ -257,6 +259,7 @@ static void decide(void *arg)
 	struct mspd_call *call = arg;
 	int rc;
 
+	call->decision.size = sizeof(call->decision);
 	rc = msp_decision_make(&call->decision,
 			       call->policy->rules[call->endpoint],
 			       (enum msp_endpoint)call->endpoint, call->request,
@@ -365,6 +368,7 @@ static void forget_request(struct mspd_call *call)
 	memset(&call->decision, 0, sizeof(call->decision));
 	call->decided = false;
 	call->exempt = false;
+	call->local = false;
 	call->replied = false;
 	call->recorded = false;
 	call->upstream_failed = false;
