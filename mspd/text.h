@@ -8,6 +8,7 @@
 #ifndef MSPD_TEXT_H
 #define MSPD_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -39,12 +40,13 @@ void mspd_text_put(struct mspd_text *text, const char *constant);
 /* Append a decimal number. */
 void mspd_text_number(struct mspd_text *text, uint64_t number);
 
-/* Append @len bytes with every invalid byte replaced by U+FFFD. */
-void mspd_text_clean(struct mspd_text *text, const char *in, size_t len);
+/* Append @len bytes with every invalid byte replaced by U+FFFD. Returns
+ * whether all of it was taken. */
+bool mspd_text_clean(struct mspd_text *text, const char *in, size_t len);
 
 /* The same, for one line of a log: control characters (C0, DEL, C1 and the
  * line separators of Unicode) become \n, \t, \x1b, \u009b. */
-void mspd_text_line(struct mspd_text *text, const char *in, size_t len);
+bool mspd_text_line(struct mspd_text *text, const char *in, size_t len);
 
 /* The same, as a JSON string in its quotes, at most @max bytes of text before
  * escaping; NULL becomes null. */
@@ -57,6 +59,9 @@ void mspd_text_json(struct mspd_text *text, const char *in, size_t max);
  * a surrogate, beyond U+10FFFF, or @len is 0 (RFC 3629).
  */
 size_t mspd_utf8_step(const char *in, size_t len);
+
+/* Longest part of @in, at most @max bytes, that ends between characters. */
+size_t mspd_utf8_cut(const char *in, size_t len, size_t max);
 
 /* UTC as YYYY-MM-DDTHH:MM:SS.mmm with @colon between hours, minutes and
  * seconds (':' in documents, '.' in file names, spec 3.3). */

@@ -5,9 +5,11 @@
 #ifndef MSPD_WORKER_H
 #define MSPD_WORKER_H
 
+#include <pthread.h>
 #include <stddef.h>
+#include <time.h>
 
-/** Most jobs that are queued or running. */
+/** Most jobs that are queued, running or not reaped yet. */
 #define MSPD_WORKERS_QUEUE 1024
 
 struct mspd_workers;
@@ -46,5 +48,14 @@ size_t mspd_workers_reap(struct mspd_workers *workers);
  * never freed. Loop thread only. Returns the number of such jobs.
  */
 size_t mspd_workers_free(struct mspd_workers *workers, unsigned int wait_ms);
+
+/**
+ * mspd_thread_start - a joinable thread that takes no signals
+ * Returns 0 or -errno.
+ */
+int mspd_thread_start(pthread_t *out, void *(*run)(void *arg), void *arg);
+
+/* CLOCK_MONOTONIC in @ms, for condition variables set to that clock. */
+struct timespec mspd_deadline(unsigned int ms);
 
 #endif

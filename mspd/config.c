@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: a configuration file. Out: a validated configuration, or one clear error.
+ * Must never go on with a key missing, nor guess what one meant.
+ */
+#include "mspd/config_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mspd/text.h"
+
+#define AT(member)  offsetof(struct mspd_config, member)
+#define ENDPOINT(e) (AT(endpoints) + (e) * sizeof(struct msp_address))
+
+/* clang-format off */
+#define TEXT(name, type, offset, flags, text) \
+	{ name, MSPD_FIELD_##type, offset, flags, text, 0, 0, 0 }
+#define NUMBER(name, member, number, min, max) \
+	{ name, MSPD_FIELD_NUMBER, AT(member), 0, NULL, number, min, max }
+#define IGNORED(name, type) \
+	{ name, MSPD_FIELD_##type, MSPD_LOADER_NOWHERE, MSPD_FIELD_NO_EFFECT, \
+	  NULL, 0, 0, UINT32_MAX }
+
+static const struct mspd_field fields[] = {
+	TEXT("logFolder", FOLDER, AT(log_dir),
+	     MSPD_FIELD_REQUIRED | MSPD_FIELD_EMPTY, NULL),
+	TEXT("latchKeyFolder", FOLDER, AT(key_dir), MSPD_FIELD_REQUIRED, NULL),
+	TEXT("eventFolder", FOLDER, AT(event_dir), MSPD_FIELD_EMPTY,
+	     "/var/log/azure-proxy-agent/events"),
+	NUMBER("pollKeyStatusIntervalInSeconds", poll_s, 15, 1, 86400),
+	TEXT("fileLogLevel", LEVEL, AT(file_log_level), 0, "Info"),
+	TEXT("fileLogLevelForSystemEvents", LEVEL, AT(system_log_level), 0,
+	     "Error"),
+	TEXT("cgroupRoot", PATH, AT(cgroup_root), 0, "/sys/fs/cgroup"),
+	TEXT("canonicalRequestMode", MODE, MSPD_LOADER_NOWHERE, 0, NULL),
+	IGNORED("monitorIntervalInSeconds", NUMBER),
+	IGNORED("maxEventFileCount", NUMBER),
+	IGNORED("ebpfFileFullPath", STRING),
+	IGNORED("ebpfProgramName", STRING),
+	IGNORED("fileLogLevelForEvents", STRING),
+	IGNORED("enableHttpProxyTrace", BOOL),
+	IGNORED("hostGAPluginSupport", ANY),
+	IGNORED("wireServerSupport", ANY),
+	IGNORED("imdsSupport", ANY),
+	TEXT("listenAddress", LISTENER, AT(listener), 0, "127.0.0.1:3080"),
+	TEXT("wireServerAddress", ADDRESS, ENDPOINT(MSP_ENDPOINT_WIRESERVER), 0,
+	     "168.63.129.16:80"),
+	TEXT("imdsAddress", ADDRESS, ENDPOINT(MSP_ENDPOINT_IMDS), 0,
+	     "169.254.169.254:80"),
+	TEXT("hostGAPluginAddress", ADDRESS, ENDPOINT(MSP_ENDPOINT_HOSTGA), 0,
+	     "168.63.129.16:32526"),
+	TEXT("statusFolder", PATH, AT(status_dir), 0,
+	     "/var/log/azure-proxy-agent"),
+	TEXT("cgroupPath", PATH, AT(cgroup_path), MSPD_FIELD_UNSET, NULL),
+	TEXT("identityRoot", PATH, AT(identity_root), 0, "/proc/1/root"),
+	NUMBER("maxConnections", max_connections, 4096, 1, 65536),
+	NUMBER("requestHeaderTimeoutInSeconds", header_timeout_s, 30, 1, 3600),
+	NUMBER("idleTimeoutInSeconds", idle_timeout_s, 60, 1, 3600),
+	NUMBER("upstreamTimeoutInSeconds", upstream_timeout_s, 60, 1, 3600),
+	NUMBER("identityTimeoutInSeconds", identity_timeout_s, 5, 1, 3600),
+};
+/* clang-format on */
+
+#define FIELDS (sizeof(fields) / sizeof(fields[0]))
+_Static_assert(FIELDS <= 64, "mspd_loader.seen has one bit per key");
+
+const struct mspd_field *mspd_field_find(const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < FIELDS; i++)
+		if (strlen(fields[i].name) == len &&
+		    memcmp(fields[i].name, name, len) == 0)
+			return &fields[i];
+	return NULL;
+}
+
+uint64_t mspd_field_bit(const struct mspd_field *field)
+{
+	return (uint64_t)1 << (field - fields);
+}
+
+/* ---- the file ---------------------------------------------------------- */
+
+static int check_utf8(struct mspd_loader *l)
+{
+	size_t i, n;
+
+	for (i = 0; i < l->len; i += n) {
+		n = mspd_utf8_step(l->data + i, l->len - i);
+		if (!n)
+			return mspd_loader_fail_at(l, i, "not UTF-8");
+	}
+	return 0;
+}
+
+static int read_file(struct mspd_loader *l, char *buffer, size_t size)
+{
+	struct stat st;
+	ssize_t n = 0;
+	int fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return mspd_loader_fail(l, -errno, NULL,
+					"cannot be opened (%s)",
+					strerrordesc_np(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return mspd_loader_fail(l, -EINVAL, NULL,
+					"is not a regular file");
+	}
+	while (l->len < size) {
+		n = read(fd, buffer + l->len, size - l->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		l->len += (size_t)n;
+	}
+	if (n < 0)
+		mspd_loader_fail(l, -errno, NULL, "cannot be read (%s)",
+				 strerrordesc_np(errno));
+	else if (l->len == size)
+		mspd_loader_fail(l, -EINVAL, NULL, "is longer than %d bytes",
+				 MSPD_CONFIG_MAX_BYTES);
+	close(fd);
+	return l->rc;
+}
+
+static void skip_mark(struct mspd_loader *l)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	if (l->len >= 3 && memcmp(l->data, mark, 3) == 0) {
+		l->data += 3;
+		l->len -= 3;
+	}
+}
+
+/* ---- what is not in the file ------------------------------------------- */
+
+static int set_default(struct mspd_loader *l, const struct mspd_field *f)
+{
+	l->field = f;
+	if (f->flags & MSPD_FIELD_REQUIRED)
+		return mspd_loader_fail(l, -EINVAL, f->name,
+					"required key is missing");
+	if (f->offset == MSPD_LOADER_NOWHERE || (f->flags & MSPD_FIELD_UNSET))
+		return 0;
+	if (f->type == MSPD_FIELD_NUMBER)
+		*(uint32_t *)((char *)l->out + f->offset) = f->number;
+	else
+		mspd_loader_set_text(l, f->text, strlen(f->text));
+	return l->rc;
+}
+
+static int set_defaults(struct mspd_loader *l)
+{
+	size_t i;
+	int rc;
+
+	for (i = 0; i < FIELDS; i++) {
+		if (l->seen & ((uint64_t)1 << i))
+			continue;
+		rc = set_default(l, &fields[i]);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* The kernel side tells endpoints by address: each needs its own. */
+static int check_addresses(struct mspd_loader *l)
+{
+	static const char *const names[] = { "wireServerAddress", "imdsAddress",
+					     "hostGAPluginAddress",
+					     "listenAddress" };
+	const struct mspd_config *c = l->out;
+	const struct msp_address all[] = {
+		c->endpoints[MSP_ENDPOINT_WIRESERVER],
+		c->endpoints[MSP_ENDPOINT_IMDS],
+		c->endpoints[MSP_ENDPOINT_HOSTGA], c->listener
+	};
+	size_t i, k;
+
+	for (i = 1; i < sizeof(all) / sizeof(all[0]); i++)
+		for (k = 0; k < i; k++)
+			if (all[i].ip == all[k].ip &&
+			    all[i].port == all[k].port)
+				return mspd_loader_fail(l, -EINVAL, names[i],
+							"same address as %s",
+							names[k]);
+	return 0;
+}
+
+/* ---- public ------------------------------------------------------------ */
+
+static int load(struct mspd_loader *l, char *buffer)
+{
+	int rc = read_file(l, buffer, MSPD_CONFIG_MAX_BYTES + 1);
+
+	if (rc < 0)
+		return rc;
+	l->data = buffer;
+	skip_mark(l);
+	rc = check_utf8(l);
+	if (rc < 0)
+		return rc;
+	rc = mspd_loader_parse(l);
+	if (rc < 0)
+		return rc;
+	rc = set_defaults(l);
+	if (rc < 0)
+		return rc;
+	rc = check_addresses(l);
+	if (rc < 0)
+		return rc;
+	mspd_loader_close_warnings(l);
+	return l->rc;
+}
+
+int mspd_config_load(struct mspd_config *out, const char *path, char *error,
+		     size_t error_size)
+{
+	struct mspd_loader l = { .out = out,
+				 .path = path,
+				 .error = error,
+				 .error_size = error_size };
+	char *buffer = malloc(MSPD_CONFIG_MAX_BYTES + 1);
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	if (error_size)
+		error[0] = '\0';
+	rc = buffer ? load(&l, buffer)
+		    : mspd_loader_fail(&l, -ENOMEM, NULL, "no memory");
+	free(buffer);
+	if (rc < 0)
+		mspd_config_free(out);
+	return rc;
+}
+
+void mspd_config_free(struct mspd_config *config)
+{
+	size_t i;
+
+	free(config->log_dir);
+	free(config->event_dir);
+	free(config->key_dir);
+	free(config->status_dir);
+	free(config->cgroup_root);
+	free(config->cgroup_path);
+	free(config->identity_root);
+	for (i = 0; i < config->n_warnings; i++)
+		free(config->warnings[i]);
+	memset(config, 0, sizeof(*config));
+}
+
+const char *mspd_config_default_path(void)
+{
+	static const char azure[] = "/etc/azure/proxy-agent.json";
+
+	return access(azure, F_OK) == 0 ? azure : "/etc/mspd/mspd.json";
+}

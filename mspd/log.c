@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: messages, some with text from callers. Out: one line each (spec 9.4).
+ * Must never write two lines for one message, nor stop the daemon.
+ */
+#include "mspd/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mspd/rotate.h"
+#include "mspd/text.h"
+
+#define HEADER	   34	/* column of the message */
+#define MESSAGE	   4096 /* bytes of a message, before escaping */
+#define LINE_BYTES (HEADER + 4 * MESSAGE + 8)
+#define NOWHERE	   (-1)
+
+static struct {
+	pthread_mutex_t lock; /* of the file and of what was lost */
+	struct mspd_rotate file;
+	uint64_t lost; /* lines the file did not take */
+	atomic_int file_level;
+	atomic_int system_level;
+} the_log = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.file_level = NOWHERE,
+	.system_level = MSPD_WARN,
+};
+
+static const char *const level_names[] = { "ERROR", "WARN", "INFO", "DEBUG",
+					   "TRACE" };
+
+const char *mspd_level_name(enum mspd_level level)
+{
+	if ((unsigned int)level > MSPD_TRACE)
+		return "UNKNOWN";
+	return level_names[level];
+}
+
+bool mspd_level_parse(const char *word, enum mspd_level *out)
+{
+	int i;
+
+	for (i = MSPD_ERROR; i <= MSPD_TRACE; i++) {
+		if (strcasecmp(word, level_names[i]) == 0) {
+			*out = (enum mspd_level)i;
+			return true;
+		}
+	}
+	*out = MSPD_INFO;
+	return false;
+}
+
+int mspd_log_open(const char *dir, enum mspd_level file_level,
+		  enum mspd_level system_level)
+{
+	int rc;
+
+	atomic_store(&the_log.system_level, (int)system_level);
+	if (!dir || !*dir)
+		return 0;
+	pthread_mutex_lock(&the_log.lock);
+	rc = mspd_rotate_open(&the_log.file, dir, "ProxyAgent.log");
+	if (rc == 0)
+		atomic_store(&the_log.file_level, (int)file_level);
+	pthread_mutex_unlock(&the_log.lock);
+	return rc;
+}
+
+void mspd_log_close(void)
+{
+	pthread_mutex_lock(&the_log.lock);
+	if (atomic_load(&the_log.file_level) != NOWHERE)
+		mspd_rotate_close(&the_log.file);
+	atomic_store(&the_log.file_level, NOWHERE);
+	atomic_store(&the_log.system_level, MSPD_WARN);
+	the_log.lost = 0;
+	pthread_mutex_unlock(&the_log.lock);
+}
+
+bool mspd_log_wants(enum mspd_level level)
+{
+	return (int)level <= atomic_load(&the_log.file_level) ||
+	       (int)level <= atomic_load(&the_log.system_level);
+}
+
+/* Time and level, padded; the message follows. */
+static void put_header(struct mspd_text *line, enum mspd_level level)
+{
+	char stamp[MSPD_TEXT_TIME];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	mspd_text_time(stamp, now, ':');
+	mspd_text_put(line, stamp);
+	mspd_text_put(line, " [");
+	mspd_text_put(line, mspd_level_name(level));
+	mspd_text_put(line, "]");
+	while (line->len < HEADER)
+		mspd_text_put(line, " ");
+}
+
+/* Say first how many lines are missing, so that a gap cannot look like
+ * silence. */
+static int note_lost(void)
+{
+	char buffer[160];
+	struct mspd_text line;
+	int rc;
+
+	if (!the_log.lost)
+		return 0;
+	mspd_text_init(&line, buffer, sizeof(buffer));
+	put_header(&line, MSPD_WARN);
+	mspd_text_number(&line, the_log.lost);
+	mspd_text_put(&line, " lines could not be written here.\n");
+	rc = mspd_rotate_append(&the_log.file, line.at, line.len);
+	if (rc == 0)
+		the_log.lost = 0;
+	return rc;
+}
+
+static void to_file(const struct mspd_text *line)
+{
+	pthread_mutex_lock(&the_log.lock);
+	if (atomic_load(&the_log.file_level) != NOWHERE &&
+	    (note_lost() < 0 ||
+	     mspd_rotate_append(&the_log.file, line->at, line->len) < 0))
+		the_log.lost++;
+	pthread_mutex_unlock(&the_log.lock);
+}
+
+/* One write per line, so that lines of several threads do not mix. */
+static void to_system(enum mspd_level level, const char *at, size_t len)
+{
+	int fd = level == MSPD_ERROR ? STDERR_FILENO : STDOUT_FILENO;
+	ssize_t n;
+
+	do {
+		n = write(fd, at, len);
+	} while (n < 0 && errno == EINTR);
+}
+
+void mspd_log(enum mspd_level level, const char *format, ...)
+{
+	char message[MESSAGE];
+	char buffer[LINE_BYTES];
+	struct mspd_text line;
+	int saved = errno;
+	va_list args;
+	size_t len;
+	int n;
+
+	if (!mspd_log_wants(level))
+		return;
+	va_start(args, format);
+	n = vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	mspd_text_init(&line, buffer, sizeof(buffer));
+	put_header(&line, level);
+	/* The last byte kept tells whether the one before it ends there. */
+	len = mspd_utf8_cut(message, (size_t)n, sizeof(message) - 2);
+	mspd_text_line(&line, message, len);
+	mspd_text_put(&line, (size_t)n > len ? "...\n" : "\n");
+	if ((int)level <= atomic_load(&the_log.file_level))
+		to_file(&line);
+	if ((int)level <= atomic_load(&the_log.system_level))
+		to_system(level, line.at + HEADER, line.len - HEADER);
+	errno = saved;
+}
