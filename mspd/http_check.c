@@ -49,13 +49,18 @@ static bool is_value(const char *text, size_t len)
 	return true;
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 static void trim(struct msp_header *h)
 {
-	while (h->value_len && strchr(" \t", h->value[0])) {
+	while (h->value_len && is_blank(h->value[0])) {
 		h->value++;
 		h->value_len--;
 	}
-	while (h->value_len && strchr(" \t", h->value[h->value_len - 1]))
+	while (h->value_len && is_blank(h->value[h->value_len - 1]))
 		h->value_len--;
 }
 

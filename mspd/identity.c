@@ -41,6 +41,13 @@ static void take_names(struct mspd_identity *id, struct mspd_names *names)
 	mspd_names_apply(names, &id->caller);
 }
 
+static void disown(struct mspd_identity *id)
+{
+	if (id->job)
+		id->job->owner = NULL;
+	id->job = NULL;
+}
+
 static void finish(struct mspd_identity *id)
 {
 	void (*done)(void *arg) = id->done;
@@ -77,13 +84,6 @@ static void done(void *arg)
 		take_result(job->owner, job);
 	mspd_names_free(job->names);
 	free(job);
-}
-
-static void disown(struct mspd_identity *id)
-{
-	if (id->job)
-		id->job->owner = NULL;
-	id->job = NULL;
 }
 
 static void on_late(void *arg)
@@ -163,6 +163,7 @@ bool mspd_identity_complete(struct mspd_identity *identity, unsigned int needs,
 
 	if (!identity->known || identity->caller.flags & MSP_CALLER_KERNEL)
 		return true;
+	disown(identity); /* of an earlier request that is over */
 	want_names = !refresh_names(identity);
 	want_exe = (needs & MSP_NEED_EXE) && !identity->exe_checked &&
 		   shared->root_fd >= 0;

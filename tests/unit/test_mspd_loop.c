@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Timers fire in order, also when others are taken out; who unwatches in a
+ * turn is not called later in it.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "mspd/loop.h"
+
+#define TIMERS 200
+
+static struct mspd_loop *loop;
+
+struct shot {
+	struct mspd_timer timer;
+	uint64_t at;
+};
+
+static uint64_t last_at;
+static unsigned int fired;
+
+static void on_shot(void *arg)
+{
+	struct shot *s = arg;
+
+	ck_assert_uint_ge(s->at, last_at);
+	last_at = s->at;
+	fired++;
+}
+
+static void on_end(void *arg)
+{
+	(void)arg;
+	mspd_loop_stop(loop);
+}
+
+static void setup(void)
+{
+	last_at = 0;
+	fired = 0;
+	ck_assert_int_eq(mspd_loop_new(&loop), 0);
+}
+
+static void teardown(void)
+{
+	mspd_loop_free(loop);
+}
+
+START_TEST(timers_fire_in_order_and_removed_ones_never)
+{
+	static struct shot shots[TIMERS];
+	struct mspd_timer end = { .call = on_end };
+	uint64_t now = mspd_loop_now(loop).boot_ms;
+	unsigned int i, removed = 0;
+
+	srand(7);
+	for (i = 0; i < TIMERS; i++) {
+		shots[i].timer.call = on_shot;
+		shots[i].timer.arg = &shots[i];
+		shots[i].at = now + (uint64_t)(rand() % 20);
+		mspd_loop_timer(loop, &shots[i].timer, shots[i].at);
+	}
+	for (i = 0; i < TIMERS; i += 3, removed++)
+		mspd_loop_timer(loop, &shots[i].timer, MSP_NEVER);
+	for (i = 1; i < TIMERS; i += 3) {
+		shots[i].at = now + (uint64_t)(rand() % 20);
+		mspd_loop_timer(loop, &shots[i].timer, shots[i].at);
+	}
+	mspd_loop_timer(loop, &end, now + 40);
+	ck_assert_int_eq(mspd_loop_run(loop), 0);
+	ck_assert_uint_eq(fired, TIMERS - removed);
+}
+END_TEST
+
+struct pair {
+	struct mspd_watch watch;
+	struct pair *other;
+	unsigned int calls;
+};
+
+static void on_ready(void *arg, uint32_t events)
+{
+	struct pair *p = arg;
+
+	ck_assert_uint_eq(events, EPOLLIN);
+	p->calls++;
+	mspd_loop_unwatch(loop, &p->other->watch);
+	mspd_loop_unwatch(loop, &p->watch);
+	mspd_loop_stop(loop);
+}
+
+START_TEST(unwatched_in_the_same_turn_is_not_called)
+{
+	struct pair a = { .other = NULL }, b = { .other = &a };
+	struct pair *both[2] = { &a, &b };
+	int i;
+
+	a.other = &b;
+	for (i = 0; i < 2; i++) {
+		both[i]->watch.fd = eventfd(1, EFD_CLOEXEC);
+		both[i]->watch.call = on_ready;
+		both[i]->watch.arg = both[i];
+		ck_assert_int_eq(mspd_loop_watch(loop, &both[i]->watch,
+						 EPOLLIN),
+				 0);
+	}
+	ck_assert_int_eq(mspd_loop_run(loop), 0);
+	ck_assert_uint_eq(a.calls + b.calls, 1);
+	close(a.watch.fd);
+	close(b.watch.fd);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("mspd_loop");
+	TCase *tc = tcase_create("loop");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, timers_fire_in_order_and_removed_ones_never);
+	tcase_add_test(tc, unwatched_in_the_same_turn_is_not_called);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rules are swapped when content changes, and bad items open nothing.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mspd/ruleset.h"
+
+#define GOOD(mode, id) \
+	"{\"defaultAccess\":\"deny\",\"mode\":\"" mode "\",\"id\":\"" id "\"}"
+#define BAD "{\"defaultAccess\":\"maybe\",\"mode\":\"audit\",\"id\":\"bad\"}"
+
+static struct mspd_ruleset set;
+
+static bool update(const char *imds, const char *wireserver)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_keystatus *status = NULL;
+	char json[2048];
+	bool changed;
+	int rc;
+
+	snprintf(json, sizeof(json),
+		 "{\"authorizationScheme\":\"Azure-HMAC-SHA256\","
+		 "\"keyDeliveryMethod\":\"http\",\"keyGuid\":null,"
+		 "\"secureChannelEnabled\":true,\"version\":\"2.0\","
+		 "\"authorizationRules\":{\"imds\":%s,\"wireserver\":%s}}",
+		 imds, wireserver);
+	rc = msp_keystatus_parse(&status, json, strlen(json), &info);
+	ck_assert_msg(rc == 0, "%s", info.text);
+	changed = mspd_ruleset_update(&set, status);
+	msp_keystatus_free(status);
+	return changed;
+}
+
+static void setup(void)
+{
+	memset(&set, 0, sizeof(set));
+}
+
+static void teardown(void)
+{
+	mspd_ruleset_close(&set);
+}
+
+START_TEST(same_content_keeps_the_epoch)
+{
+	struct msp_rules *before;
+
+	ck_assert(update(GOOD("enforce", "a"), GOOD("audit", "b")));
+	before = set.rules[MSP_ENDPOINT_IMDS];
+	ck_assert(!update(GOOD("enforce", "a"), GOOD("audit", "b")));
+	ck_assert_ptr_eq(set.rules[MSP_ENDPOINT_IMDS], before);
+}
+END_TEST
+
+START_TEST(change_under_the_same_id_is_taken)
+{
+	uint64_t epoch;
+
+	update(GOOD("audit", "a"), GOOD("audit", "b"));
+	epoch = msp_rules_epoch(set.rules[MSP_ENDPOINT_IMDS]);
+	ck_assert(update(GOOD("enforce", "a"), GOOD("audit", "b")));
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_ENFORCE);
+	ck_assert_uint_gt(msp_rules_epoch(set.rules[MSP_ENDPOINT_IMDS]),
+			  epoch);
+}
+END_TEST
+
+START_TEST(bad_item_keeps_the_last_good_rules_and_says_so)
+{
+	struct msp_rules *before;
+
+	update(GOOD("enforce", "a"), GOOD("audit", "b"));
+	before = set.rules[MSP_ENDPOINT_IMDS];
+	update(BAD, GOOD("enforce", "b2"));
+	ck_assert_ptr_eq(set.rules[MSP_ENDPOINT_IMDS], before);
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_ENFORCE);
+	ck_assert_ptr_nonnull(strstr(set.fault, "IMDS rules are not valid"));
+	ck_assert_ptr_nonnull(
+		strstr(set.fault, "/authorizationRules/imds/defaultAccess"));
+	/* the other endpoint goes on */
+	ck_assert_str_eq(msp_rules_id(set.rules[MSP_ENDPOINT_WIRESERVER]),
+			 "b2");
+	update(GOOD("enforce", "c"), GOOD("enforce", "b2"));
+	ck_assert_str_eq(set.fault, "");
+}
+END_TEST
+
+START_TEST(bad_item_without_good_ones_before_closes)
+{
+	update(BAD, GOOD("audit", "b"));
+	ck_assert_ptr_nonnull(set.rules[MSP_ENDPOINT_IMDS]);
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_ENFORCE);
+	ck_assert_int_eq(msp_rules_mode(set.rules[MSP_ENDPOINT_IMDS]),
+			 MSP_MODE_ENFORCE);
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_WIRESERVER], MSP_MODE_AUDIT);
+}
+END_TEST
+
+START_TEST(item_that_disappears_is_removed)
+{
+	update(GOOD("enforce", "a"), GOOD("audit", "b"));
+	ck_assert(update("null", GOOD("audit", "b")));
+	ck_assert_ptr_null(set.rules[MSP_ENDPOINT_IMDS]);
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_DISABLED);
+}
+END_TEST
+
+START_TEST(hostga_follows_wireserver)
+{
+	update(GOOD("enforce", "a"), GOOD("audit", "b"));
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_HOSTGA], MSP_MODE_AUDIT);
+	ck_assert_str_eq(msp_rules_id(set.rules[MSP_ENDPOINT_HOSTGA]), "b");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("mspd_ruleset");
+	TCase *tc = tcase_create("ruleset");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, same_content_keeps_the_epoch);
+	tcase_add_test(tc, change_under_the_same_id_is_taken);
+	tcase_add_test(tc, bad_item_keeps_the_last_good_rules_and_says_so);
+	tcase_add_test(tc, bad_item_without_good_ones_before_closes);
+	tcase_add_test(tc, item_that_disappears_is_removed);
+	tcase_add_test(tc, hostga_follows_wireserver);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
