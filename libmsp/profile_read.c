@@ -14,6 +14,7 @@
 #include "libmsp/info.h"
 #include "libmsp/json.h"
 #include "libmsp/mem.h"
+#include "libmsp/profile_names.h"
 #include "libmsp/profile_priv.h"
 
 /* A hostile item may deserve a remark per byte: that many are kept. */
@@ -21,26 +22,19 @@
 /* bytes of a name shown in a text, with NUL */
 #define QUOTE_MAX 64
 
-struct named {
-	const struct msp_text *name;
-	uint32_t index;
-};
-
 /* One of the arrays whose entries have a name. */
-struct names {
+struct table {
 	const char *noun;
-	struct named *sorted;
-	bool *used; /* by index: some reference leads here */
-	size_t n;
 	const struct msp_json_value *array; /* NULL if absent */
+	struct msp_names names;
 };
 
 struct reader {
 	struct msp_profile *profile;
 	struct msp_error_info *info;
-	struct names privileges;
-	struct names roles;
-	struct names identities;
+	struct table privileges;
+	struct table roles;
+	struct table identities;
 };
 
 static int no_memory(const struct reader *r)
@@ -120,31 +114,11 @@ static struct msp_text keep_string(struct reader *r,
 	return keep_text(r, text, len);
 }
 
-static int compare_text(const struct msp_text *a, const struct msp_text *b)
-{
-	size_t len = a->len < b->len ? a->len : b->len;
-	int order = memcmp(a->text, b->text, len);
-
-	if (order)
-		return order;
-	return a->len < b->len ? -1 : a->len > b->len;
-}
-
-static int compare_named(const void *va, const void *vb)
-{
-	const struct named *a = va, *b = vb;
-	int order = compare_text(a->name, b->name);
-
-	if (order)
-		return order;
-	return a->index < b->index ? -1 : a->index > b->index;
-}
-
 static int compare_param(const void *va, const void *vb)
 {
 	const struct msp_param *a = va, *b = vb;
 
-	return compare_text(&a->name, &b->name);
+	return msp_text_compare(&a->name, &b->name);
 }
 
 static const struct msp_json_value *element(const struct msp_json_value *array,
@@ -159,88 +133,54 @@ static const struct msp_json_value *element(const struct msp_json_value *array,
 
 /* A second entry of a name could take rights away from the first, or add
  * some, depending on who reads: GPA lets the later one win. */
-static int refuse_duplicates(struct reader *r, const struct names *names)
+static int refuse_duplicate(struct reader *r, const struct table *table,
+			    uint32_t index)
 {
-	const struct msp_json_value *entry, *name;
-	const struct named *second = NULL;
-	char quote[QUOTE_MAX];
-	size_t i;
-	int rc;
-
-	for (i = 1; i < names->n; i++) {
-		const struct named *n = &names->sorted[i];
-
-		if (compare_text(n[-1].name, n->name) == 0 &&
-		    (!second || n->index < second->index))
-			second = n;
-	}
-	if (!second)
-		return 0;
-	entry = element(names->array, second->index);
-	rc = msp_json_member(&name, entry, "name", r->info);
-	if (rc < 0)
-		return rc;
-	msp_info_copy(quote, sizeof(quote), second->name->text,
-		      second->name->len);
-	return msp_json_fail(name, r->info, MSP_ERR_SCHEMA,
-			     "is '%s', as is that of another %s", quote,
-			     names->noun);
-}
-
-/* entries: array of n structs of size bytes that begin with their name */
-static int index_names(struct reader *r, struct names *names,
-		       const void *entries, size_t n, size_t size)
-{
-	const char *entry = entries;
-	size_t i;
-
-	if (!n)
-		return 0;
-	names->sorted = msp_mem_array(n, sizeof(*names->sorted));
-	names->used = msp_mem_array(n, sizeof(*names->used));
-	if (!names->sorted || !names->used)
-		return no_memory(r);
-	for (i = 0; i < n; i++, entry += size) {
-		names->sorted[i].name = (const void *)entry;
-		names->sorted[i].index = (uint32_t)i;
-	}
-	names->n = n;
-	qsort(names->sorted, n, sizeof(*names->sorted), compare_named);
-	return refuse_duplicates(r, names);
-}
-
-static const struct named *find_name(const struct names *names,
-				     const struct msp_json_value *value)
-{
-	size_t low = 0, high = names->n, mid;
-	struct msp_text wanted;
-	int order;
-
-	wanted.text = (char *)msp_json_text(value, &wanted.len);
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		order = compare_text(&wanted, names->sorted[mid].name);
-		if (order == 0)
-			return &names->sorted[mid];
-		if (order < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return NULL;
-}
-
-static int not_found(struct reader *r, const struct names *names,
-		     const struct msp_json_value *value)
-{
+	const struct msp_json_value *name;
 	char quote[QUOTE_MAX];
 	const char *text;
 	size_t len;
+	int rc;
 
-	text = msp_json_text(value, &len);
+	rc = msp_json_need(&name, element(table->array, index), "name",
+			   MSP_JSON_STRING, r->info);
+	if (rc < 0)
+		return rc;
+	text = msp_json_text(name, &len);
 	msp_info_copy(quote, sizeof(quote), text, len);
+	return msp_json_fail(name, r->info, MSP_ERR_SCHEMA,
+			     "is '%s', as is that of another %s", quote,
+			     table->noun);
+}
+
+static int index_table(struct reader *r, struct table *table,
+		       const void *entries, size_t n, size_t size)
+{
+	uint32_t second;
+
+	if (msp_names_index(&table->names, entries, n, size) < 0)
+		return no_memory(r);
+	if (msp_names_duplicate(&table->names, &second))
+		return refuse_duplicate(r, table, second);
+	return 0;
+}
+
+/* Index of the entry that a string names. One that leads nowhere is remarked
+ * and grants nothing; *found says which. */
+static int resolve(struct reader *r, const struct table *table,
+		   const struct msp_json_value *value, uint32_t *index,
+		   bool *found)
+{
+	struct msp_text name;
+	char quote[QUOTE_MAX];
+
+	name.text = (char *)msp_json_text(value, &name.len);
+	*found = msp_names_find(&table->names, index, &name);
+	if (*found)
+		return 0;
+	msp_info_copy(quote, sizeof(quote), name.text, name.len);
 	return remark(r, value, "there is no %s '%s': grants nothing",
-		      names->noun, quote);
+		      table->noun, quote);
 }
 
 static int check_count(struct reader *r, const struct msp_json_value *value)
@@ -252,13 +192,14 @@ static int check_count(struct reader *r, const struct msp_json_value *value)
 			     msp_json_count(value), MSP_PROFILE_MAX_ITEMS);
 }
 
-/* Names -> indices; the ones that lead nowhere are remarked and left out.
- * mark: whether a reference counts as use. */
+/* Names -> indices. mark: whether a reference counts as use. */
 static int read_references(struct reader *r, uint32_t **out, size_t *n,
 			   const struct msp_json_value *array,
-			   struct names *names, bool mark)
+			   struct table *table, bool mark)
 {
 	const struct msp_json_value *value = msp_json_first(array);
+	uint32_t index = 0;
+	bool found;
 	int rc;
 
 	rc = check_count(r, array);
@@ -268,21 +209,16 @@ static int read_references(struct reader *r, uint32_t **out, size_t *n,
 	if (!*out)
 		return no_memory(r);
 	for (; value; value = msp_json_next(value)) {
-		const struct named *found;
-
 		rc = msp_json_expect(value, MSP_JSON_STRING, r->info);
+		if (rc == 0)
+			rc = resolve(r, table, value, &index, &found);
 		if (rc < 0)
 			return rc;
-		found = find_name(names, value);
-		if (!found) {
-			rc = not_found(r, names, value);
-			if (rc < 0)
-				return rc;
+		if (!found)
 			continue;
-		}
 		if (mark)
-			names->used[found->index] = true;
-		(*out)[(*n)++] = found->index;
+			table->names.used[index] = true;
+		(*out)[(*n)++] = index;
 	}
 	return 0;
 }
@@ -480,7 +416,6 @@ static int read_assignment(struct reader *r, struct msp_assignment *assignment,
 			   const struct msp_json_value *entry, bool *known)
 {
 	const struct msp_json_value *role, *array;
-	const struct named *found;
 	int rc;
 
 	*known = false;
@@ -494,16 +429,11 @@ static int read_assignment(struct reader *r, struct msp_assignment *assignment,
 			   r->info);
 	if (rc < 0)
 		return rc;
-	found = find_name(&r->roles, role);
-	if (!found) {
-		rc = not_found(r, &r->roles, role);
-		if (rc < 0)
-			return rc;
-	} else {
-		*known = true;
-		assignment->role = found->index;
-		r->roles.used[found->index] = true;
-	}
+	rc = resolve(r, &r->roles, role, &assignment->role, known);
+	if (rc < 0)
+		return rc;
+	if (*known)
+		r->roles.names.used[assignment->role] = true;
 	return read_references(r, &assignment->identities,
 			       &assignment->n_identities, array, &r->identities,
 			       *known);
@@ -547,7 +477,7 @@ static int read_privileges(struct reader *r, const struct msp_json_value *rules)
 		if (rc < 0)
 			return rc;
 	}
-	return index_names(r, &r->privileges, p->privileges, p->n_privileges,
+	return index_table(r, &r->privileges, p->privileges, p->n_privileges,
 			   sizeof(*p->privileges));
 }
 
@@ -569,7 +499,7 @@ static int read_roles(struct reader *r, const struct msp_json_value *rules)
 		if (rc < 0)
 			return rc;
 	}
-	return index_names(r, &r->roles, p->roles, p->n_roles,
+	return index_table(r, &r->roles, p->roles, p->n_roles,
 			   sizeof(*p->roles));
 }
 
@@ -591,7 +521,7 @@ static int read_identities(struct reader *r, const struct msp_json_value *rules)
 		if (rc < 0)
 			return rc;
 	}
-	return index_names(r, &r->identities, p->identities, p->n_identities,
+	return index_table(r, &r->identities, p->identities, p->n_identities,
 			   sizeof(*p->identities));
 }
 
@@ -625,18 +555,18 @@ static int read_assignments(struct reader *r,
 	return 0;
 }
 
-static int remark_unused(struct reader *r, const struct names *names,
+static int remark_unused(struct reader *r, const struct table *table,
 			 const char *text)
 {
 	const struct msp_json_value *value;
 	size_t i;
 	int rc;
 
-	if (!names->n)
+	if (!table->names.n)
 		return 0;
-	value = msp_json_first(names->array);
-	for (i = 0; i < names->n; i++, value = msp_json_next(value)) {
-		if (names->used[i])
+	value = msp_json_first(table->array);
+	for (i = 0; i < table->names.n; i++, value = msp_json_next(value)) {
+		if (table->names.used[i])
 			continue;
 		rc = remark(r, value, "%s", text);
 		if (rc < 0)
@@ -723,12 +653,6 @@ static int read_head(struct reader *r, const struct msp_json_value *item)
 	return 0;
 }
 
-static void free_names(struct names *names)
-{
-	msp_mem_free(names->sorted);
-	msp_mem_free(names->used);
-}
-
 static int check_item(const struct msp_json_value *item,
 		      struct msp_error_info *info)
 {
@@ -773,9 +697,9 @@ int msp_profile_from_json(struct msp_profile **out,
 		*out = r.profile;
 		r.profile = NULL;
 	}
-	free_names(&r.privileges);
-	free_names(&r.roles);
-	free_names(&r.identities);
+	msp_names_free(&r.privileges.names);
+	msp_names_free(&r.roles.names);
+	msp_names_free(&r.identities.names);
 	msp_profile_free(r.profile);
 	return rc;
 }
