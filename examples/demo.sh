@@ -154,7 +154,7 @@ redirected() {
 
 # What the host's log says of the requests since line $1 of it.
 host_says() {
-	sed -n "$(($1 + 1)),\$p" "$dir/host.log" | grep -v /secure-channel/ |
+	sed -n "$(($1 + 1)),\$p" "$dir/host.log" | grep -Ev '/secure-channel/| Control ' |
 		awk '{ print $NF }' | tail -n 1
 }
 

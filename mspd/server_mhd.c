@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@
 #define RUNS_PER_TURN 32
 /* Body thrown away after an early reply before we lose patience. */
 #define DISCARD_MAX (1024 * 1024)
+/* A client that has said its last byte is waited for no longer than this. */
+#define GRACE_MS 250
 
 enum stage {
 	STAGE_IDLE,   /* between requests */
@@ -48,6 +51,7 @@ struct mspd_exchange {
 	enum stage stage;
 	bool accepted;	/* the application wants the body */
 	bool suspended; /* libmicrohttpd does not look at it */
+	bool ended;	/* the client will send no more */
 	bool aborted;
 	struct MHD_Response *reply; /* given by the application, not sent yet */
 	unsigned int status;
@@ -78,6 +82,16 @@ struct mspd_server {
 
 /* ---- suspend and resume ------------------------------------------------- */
 
+/* libmicrohttpd asks for edges and takes a short read for "nothing more", so
+ * it misses an end that came together with the last bytes, and would keep
+ * the connection until a timeout. It does notice what goes wrong. */
+static void watch_for_end(struct mspd_exchange *x)
+{
+	if (x->ended ||
+	    mspd_loop_watch(x->server->loop, &x->watch, EPOLLRDHUP) < 0)
+		mspd_loop_unwatch(x->server->loop, &x->watch);
+}
+
 static void suspend(struct mspd_exchange *x)
 {
 	x->suspended = true;
@@ -93,7 +107,7 @@ void mspd_exchange_resume(struct mspd_exchange *x)
 	if (!x->suspended)
 		return;
 	x->suspended = false;
-	mspd_loop_unwatch(x->server->loop, &x->watch);
+	watch_for_end(x);
 	MHD_resume_connection(x->mhd);
 	x->server->dirty = true;
 }
@@ -113,26 +127,54 @@ void mspd_exchange_accept(struct mspd_exchange *x)
 	mspd_exchange_resume(x);
 }
 
-static void on_client_gone(void *arg, uint32_t events)
+static void arm_ms(struct mspd_exchange *x, uint64_t ms)
 {
+	uint64_t now = mspd_loop_now(x->server->loop).boot_ms;
+
+	mspd_loop_timer(x->server->loop, &x->timer, now + ms);
+}
+
+static void arm(struct mspd_exchange *x, unsigned int seconds)
+{
+	arm_ms(x, x->ended ? GRACE_MS : (uint64_t)seconds * 1000);
+}
+
+/* Is there anything the client has yet to send, or we to read? */
+static bool wants_more(const struct mspd_exchange *x)
+{
+	return x->stage == STAGE_IDLE || x->stage == STAGE_HEAD ||
+	       x->stage == STAGE_BODY;
+}
+
+static void on_client_event(void *arg, uint32_t events)
+{
+	struct mspd_exchange *x = arg;
+
 	(void)events;
-	mspd_exchange_abort(arg);
+	if (x->suspended) {
+		mspd_exchange_abort(x);
+		return;
+	}
+	x->ended = true;
+	mspd_loop_unwatch(x->server->loop, &x->watch);
+	if (wants_more(x))
+		arm_ms(x, GRACE_MS);
 }
 
 static void on_client_late(void *arg)
 {
 	struct mspd_exchange *x = arg;
+	int unread = 0;
 
+	/* what it sent before its end may still be on the way through us */
+	if (x->ended && x->stage == STAGE_BODY &&
+	    (x->suspended ||
+	     (ioctl(x->fd, FIONREAD, &unread) == 0 && unread > 0))) {
+		arm_ms(x, GRACE_MS);
+		return;
+	}
 	shutdown(x->fd, SHUT_RDWR);
 	x->server->dirty = true;
-}
-
-static void arm(struct mspd_exchange *x, unsigned int seconds)
-{
-	uint64_t now = mspd_loop_now(x->server->loop).boot_ms;
-
-	mspd_loop_timer(x->server->loop, &x->timer,
-			now + (uint64_t)seconds * 1000);
 }
 
 /* ---- replies ------------------------------------------------------------- */
@@ -311,6 +353,8 @@ static enum MHD_Result settle(struct mspd_exchange *x)
 		return send_reply(x);
 	if (x->stage == STAGE_WAIT && x->accepted) {
 		x->stage = STAGE_BODY;
+		if (x->ended)
+			arm_ms(x, GRACE_MS);
 		return MHD_YES;
 	}
 	suspend(x);
@@ -512,7 +556,7 @@ static struct mspd_exchange *exchange_new(struct mspd_server *s, int fd,
 	x->server = s;
 	x->fd = fd;
 	x->watch.fd = fd;
-	x->watch.call = on_client_gone;
+	x->watch.call = on_client_event;
 	x->watch.arg = x;
 	x->timer.call = on_client_late;
 	x->timer.arg = x;
@@ -548,6 +592,7 @@ static void take_connection(struct mspd_server *s, int fd,
 		return;
 	}
 	s->dirty = true;
+	watch_for_end(x);
 	if (x->stage == STAGE_IDLE)
 		arm(x, s->opts.idle_timeout_s);
 }

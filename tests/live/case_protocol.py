@@ -24,6 +24,7 @@ def head(text):
 
 
 class Protocol(unittest.TestCase):
+    marks = 0
 
     @classmethod
     def setUpClass(cls):
@@ -35,9 +36,14 @@ class Protocol(unittest.TestCase):
     def recorded(self):
         return list(sign.recorded(self.world.path("record")))
 
-    def last_request(self):
-        return [r for _, r in self.recorded()
-                if not r.target.startswith(b"/secure-channel")][-1]
+    def pass_on(self, target, headers, host=IMDS, uid=0):
+        """The request as the host received it, told by a mark."""
+        type(self).marks += 1
+        mark = (b"x-mark", b"%d" % self.marks)
+        data = wire.request(b"GET", target, host, [*headers, mark])
+        answer = self.world.talk((IMDS, 80), [data], uid=uid)[0]
+        self.assertEqual(answer.status, 200, answer)
+        return [r for _, r in self.recorded() if mark in r.headers][0]
 
     def count(self):
         return sum(1 for _, r in self.recorded()
@@ -80,10 +86,7 @@ class Protocol(unittest.TestCase):
                           "[::ffff:169.254.169.254]"):
             target = f"http://{authority}{INSTANCE}"
             with self.subTest(target=target):
-                data = wire.request(b"GET", target, "example.org", [METADATA])
-                answer = self.world.talk((IMDS, 80), [data])[0]
-                self.assertEqual(answer.status, 200)
-                seen = self.last_request()
+                seen = self.pass_on(target, [METADATA], "example.org")
                 self.assertEqual(seen.target, INSTANCE.encode())
                 self.assertEqual(wire.values(seen.headers, b"host"),
                                  [authority.encode()])
@@ -140,19 +143,15 @@ class Protocol(unittest.TestCase):
         self.refused(data, (413, "closed"))
 
     def test_headers_of_the_connection_are_not_forwarded(self):
-        data = wire.request(b"GET", INSTANCE, IMDS,
-                            [METADATA, *KEPT, *HOP_BY_HOP])
-        self.assertEqual(self.world.talk((IMDS, 80), [data])[0].status, 200)
-        names = [n for n, _ in self.last_request().headers]
+        seen = self.pass_on(INSTANCE, [METADATA, *KEPT, *HOP_BY_HOP])
+        names = [n for n, _ in seen.headers]
         for name, _ in HOP_BY_HOP:
             self.assertNotIn(name.lower(), names)
 
     def test_all_other_headers_are_forwarded_in_order(self):
-        data = wire.request(b"GET", INSTANCE, IMDS, [METADATA, *KEPT])
-        self.assertEqual(self.world.talk((IMDS, 80), [data])[0].status, 200)
+        request = self.pass_on(INSTANCE, [METADATA, *KEPT])
         sent = [(n.lower(), v.strip()) for n, v in KEPT]
-        seen = [h for h in self.last_request().headers
-                if h[0] in dict(sent)]
+        seen = [h for h in request.headers if h[0] in dict(sent)]
         self.assertEqual(sorted(seen), sorted(sent))
         self.assertEqual([v for n, v in seen if n == b"x-kept"],
                          [b"1", b"2"])
@@ -162,10 +161,8 @@ class Protocol(unittest.TestCase):
                   (b"X-MS-Azure-Host-Claims", b'{ "isRoot": "true"}'),
                   (b"x-ms-azure-host-date", b"yesterday"),
                   (b"x-ms-azure-host-claims", b"again")]
-        data = wire.request(b"GET", INSTANCE, IMDS, [METADATA, *forged])
-        answer = self.world.talk((IMDS, 80), [data], uid=world.NOBODY)[0]
-        self.assertEqual(answer.status, 200)
-        seen = self.last_request().headers
+        seen = self.pass_on(INSTANCE, [METADATA, *forged],
+                            uid=world.NOBODY).headers
         self.assertEqual(wire.values(seen, b"x-ms-azure-host-claims"),
                          [b'{ "isRoot": "false"}'])
         self.assertEqual(len(wire.values(seen, sign.AUTHORIZATION)), 1)
@@ -174,9 +171,9 @@ class Protocol(unittest.TestCase):
                          rb"\d\d:\d\d:\d\d GMT$")
 
     def test_requests_without_a_body_stay_without_one(self):
-        data = wire.request(b"GET", INSTANCE, IMDS, [METADATA])
-        self.world.talk((IMDS, 80), [data])
-        self.assertEqual(self.last_request().body, b"")
+        seen = self.pass_on(INSTANCE, [METADATA])
+        self.assertEqual(seen.body, b"")
+        self.assertFalse(wire.values(seen.headers, b"content-length"))
 
     def test_pipelined_requests_are_answered_in_order(self):
         data = b"".join(wire.request(b"GET", t, WIRESERVER) for t in
@@ -197,7 +194,9 @@ class Protocol(unittest.TestCase):
 
     def test_rubbish_does_no_harm(self):
         for data in (b"\r\n\r\n", b"\0" * 100, b"GET\r\n\r\n",
-                     b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n"):
+                     b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"G",
+                     b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+                     b"ab"):
             with self.subTest(data=data):
                 self.world.call(self.throw, data)
         self.assertEqual(self.world.get(INSTANCE).status, 200)

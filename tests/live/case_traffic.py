@@ -6,6 +6,7 @@ for, or a refusal, each according to who they are.
 import hashlib
 import json
 import pwd
+import socket
 import unittest
 
 import wire
@@ -162,15 +163,22 @@ class Traffic(unittest.TestCase):
             f"http://{IMDS}{INSTANCE}", uid=NOBODY)
         self.assertEqual(status, 403)
 
-    def test_half_closed_client_gets_its_answer(self):
-        def half_close():
-            import socket
-            with wire.connect((IMDS, 80)) as s:
-                s.sendall(wire.request(b"GET", INSTANCE, IMDS, [METADATA]))
+    def test_half_closed_client_gets_its_answers_and_then_the_end(self):
+        def half_close(data, count):
+            with wire.connect((IMDS, 80), timeout=3) as s:
+                s.sendall(data)
                 s.shutdown(socket.SHUT_WR)
-                return wire.receive(s, b"", False)[0]
-        answer = self.world.call(half_close)
-        self.assertEqual(answer.status, 200)
+                answers, rest = [], b""
+                for _ in range(count + 1):
+                    answer, rest = wire.receive(s, rest, False)
+                    answers.append(answer.status if answer else None)
+                return answers
+        data = wire.request(b"GET", INSTANCE, IMDS, [METADATA])
+        for count in (1, 2, 5):
+            with self.subTest(count=count):
+                self.assertEqual(
+                    self.world.call(half_close, data * count, count),
+                    [200] * count + [None])
 
     def test_parallel_users_are_never_mixed_up(self):
         names = users()
