@@ -203,7 +203,7 @@ static void set_failure(struct msp_latch *l, const char *what,
 			const struct msp_error_info *info, int rc)
 {
 	char place[sizeof(info->pointer) + 48];
-	char text[MESSAGE_SIZE];
+	char text[2 * MESSAGE_SIZE]; /* cut by set_message(), at a character */
 
 	describe_place(place, sizeof(place), info);
 	snprintf(text, sizeof(text), "%s%s%s", what, place,
@@ -318,7 +318,7 @@ static bool found_on_disk(struct msp_latch *l, struct msp_time now,
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct msp_key *key = NULL;
-	char what[MESSAGE_SIZE];
+	char what[2 * MESSAGE_SIZE];
 	int rc;
 
 	if (!l->store)

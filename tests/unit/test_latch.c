@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: a host whose mind changes, a disk that fails, and time that is passed
+ * in. Out: whether the latch is in the right state with the right key, says
+ * why, and comes back by itself.
+ */
+#include <check.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <msp/latch.h>
+
+#include "tests/lib/failalloc.h"
+#include "tests/lib/fakehost.h"
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+#define WALL	 1000000000 /* Sun, 09 Sep 2001 01:46:40 GMT */
+#define GUID_A	 "aaaaaaaa-0316-4ad3-94a7-8ccbdee8ccbf"
+#define GUID_B	 "bbbbbbbb-0316-4ad3-94a7-8ccbdee8ccbf"
+#define KEY_HEX                                                                \
+	"4A404E635266556A586E3272357538782F413F4428472B4B6250645367566B59"
+
+#define HEAD "HTTP/1.1 200 OK\r\nDate: Wed, 23 Apr 2025 12:00:00 GMT\r\n\r\n"
+#define STATUS(guid, state)                                                    \
+	HEAD "{\"authorizationScheme\": \"Azure-HMAC-SHA256\", "               \
+	     "\"keyDeliveryMethod\": \"http\", \"keyGuid\": " guid ", "        \
+	     "\"secureChannelState\": \"" state "\", \"version\": \"1.0\"}"
+#define ENABLED(guid)  STATUS("\"" guid "\"", "WireserverAndImds")
+#define ENABLED_NO_KEY STATUS("null", "WireserverAndImds")
+#define DISABLED(guid) STATUS("\"" guid "\"", "Disabled")
+#define KEY(guid)                                                              \
+	HEAD "{\"authorizationScheme\": \"Azure-HMAC-SHA256\", \"guid\": "     \
+	     "\"" guid                                                         \
+	     "\", \"issued\": \"2021-05-05T 12:00:00Z\", \"key\": \"" KEY_HEX  \
+	     "\"}"
+#define REFUSED "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+#define HANGS	NULL
+
+static struct fakehost host;
+static struct msp_channel *channel;
+static struct msp_keystore *store;
+static struct msp_latch *latch;
+static char base[] = "/tmp/msp-latch-XXXXXX";
+static char dir[64]; /* base/keys */
+
+/* What the host says now, and how often it was asked. */
+static struct {
+	const char *status;
+	const char *key;
+	const char *attest;
+	unsigned int n_status;
+	unsigned int n_key;
+	unsigned int n_attest;
+	char date[64]; /* of the last request */
+} mind;
+
+static struct msp_time at(uint64_t boot_ms)
+{
+	struct msp_time t = { .boot_ms = boot_ms, .wall_s = WALL };
+
+	return t;
+}
+
+static int make_channel(void)
+{
+	struct msp_channel_opts o = { .size = sizeof(o) };
+
+	o.client.size = sizeof(o.client);
+	o.client.address = host.address;
+	return msp_channel_new(&channel, &o);
+}
+
+static void restart(bool with_store)
+{
+	msp_latch_free(latch);
+	msp_channel_free(channel);
+	ck_assert_int_eq(make_channel(), 0);
+	ck_assert_int_eq(
+		msp_latch_new(&latch, channel, with_store ? store : NULL, NULL),
+		0);
+}
+
+static void setup(void)
+{
+	fakehost_open(&host);
+	memset(&mind, 0, sizeof(mind));
+	strcpy(base + sizeof(base) - 7, "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(base));
+	snprintf(dir, sizeof(dir), "%s/keys", base);
+	ck_assert_int_eq(msp_keystore_open(&store, dir, strlen(dir), NULL), 0);
+	restart(true);
+}
+
+static void teardown(void)
+{
+	char command[128];
+
+	msp_latch_free(latch);
+	latch = NULL;
+	msp_channel_free(channel);
+	channel = NULL;
+	msp_keystore_free(store);
+	store = NULL;
+	fakehost_close(&host);
+	snprintf(command, sizeof(command), "rm -rf '%s'", base);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(failalloc_live(), 0);
+}
+
+static void note_date(void)
+{
+	const char *date = strstr(host.in, "x-ms-azure-host-date: ");
+
+	ck_assert_ptr_nonnull(date);
+	snprintf(mind.date, sizeof(mind.date), "%.29s", date + 22);
+}
+
+static const char *think(void)
+{
+	if (strncmp(host.in, "GET /secure-channel/status ", 27) == 0) {
+		mind.n_status++;
+		return mind.status;
+	}
+	if (strncmp(host.in, "POST /secure-channel/key ", 25) == 0) {
+		mind.n_key++;
+		return mind.key;
+	}
+	ck_assert_ptr_nonnull(strstr(host.in, "/key-attestation HTTP/1.1"));
+	ck_assert_ptr_nonnull(strstr(host.in, "Azure-HMAC-SHA256 "));
+	mind.n_attest++;
+	return mind.attest;
+}
+
+/* Until the latch waits for its next poll, or for a host that hangs. */
+static int drive(uint64_t now)
+{
+	int rc = msp_latch_run(latch, at(now));
+
+	while (rc == 0 && msp_latch_fd(latch) >= 0) {
+		const char *answer;
+
+		rc = msp_latch_run(latch, at(now));
+		fakehost_accept(&host);
+		fakehost_hear(&host);
+		if (!fakehost_has_request(&host))
+			continue;
+		note_date();
+		answer = think();
+		fakehost_forget(&host);
+		if (!answer)
+			return rc;
+		fakehost_say(&host, answer, strlen(answer));
+		fakehost_hang_up(&host);
+	}
+	return rc;
+}
+
+static void check_asked(unsigned int n_status, unsigned int n_key,
+			unsigned int n_attest)
+{
+	ck_assert_uint_eq(mind.n_status, n_status);
+	ck_assert_uint_eq(mind.n_key, n_key);
+	ck_assert_uint_eq(mind.n_attest, n_attest);
+}
+
+/* guid NULL: no key */
+static void check_latch(enum msp_latch_state state, const char *guid,
+			const char *message)
+{
+	ck_assert_str_eq(msp_latch_state_name(msp_latch_state(latch)),
+			 msp_latch_state_name(state));
+	if (!guid)
+		ck_assert_ptr_null(msp_latch_key(latch));
+	else
+		ck_assert_str_eq(msp_key_guid(msp_latch_key(latch)), guid);
+	ck_assert_msg(strncmp(msp_latch_message(latch), message,
+			      strlen(message)) == 0,
+		      "%s", msp_latch_message(latch));
+}
+
+#define FOUND	 "Found key details from local and ready to use."
+#define ATTESTED "Successfully attest the key and ready to use."
+#define OFF	 "Customer has not enforce the secure channel state."
+
+static bool on_disk(const char *guid)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s.key", dir, guid);
+	return access(path, F_OK) == 0;
+}
+
+/* A latch with key A, attested at time 0. */
+static void latch_a(void)
+{
+	mind.status = ENABLED_NO_KEY;
+	mind.key = KEY(GUID_A);
+	mind.attest = HEAD;
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, ATTESTED);
+	check_asked(1, 1, 1);
+	mind.status = ENABLED(GUID_A);
+}
+
+/* ---- getting a key ------------------------------------------------------ */
+
+START_TEST(latch_acquires_stores_and_attests)
+{
+	check_latch(MSP_LATCH_UNKNOWN, NULL, "");
+	ck_assert_uint_eq(msp_latch_deadline(latch), 0);
+	latch_a();
+	ck_assert(on_disk(GUID_A));
+	ck_assert_ptr_nonnull(msp_latch_status(latch));
+	ck_assert_uint_eq(msp_latch_changes(latch),
+			  MSP_LATCH_CHANGED_STATE | MSP_LATCH_CHANGED_KEY |
+				  MSP_LATCH_CHANGED_STATUS);
+	ck_assert_uint_eq(msp_latch_changes(latch), 0);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 15000);
+
+	ck_assert_int_eq(drive(14999), 0);
+	check_asked(1, 1, 1);
+	ck_assert_int_eq(drive(15000), 0);
+	check_asked(2, 1, 1);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, ATTESTED);
+	ck_assert_uint_eq(msp_latch_changes(latch), MSP_LATCH_CHANGED_STATUS);
+}
+END_TEST
+
+START_TEST(latch_works_without_a_store)
+{
+	restart(false);
+	latch_a();
+	ck_assert(!on_disk(GUID_A));
+	restart(false);
+	mind.key = KEY(GUID_B);
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+}
+END_TEST
+
+START_TEST(latch_uses_key_from_disk_without_asking)
+{
+	latch_a();
+	restart(true);
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, FOUND);
+	check_asked(2, 1, 1);
+}
+END_TEST
+
+START_TEST(latch_acquires_when_file_is_damaged)
+{
+	char path[128];
+
+	latch_a();
+	snprintf(path, sizeof(path), "%s/%s.key", dir, GUID_A);
+	ck_assert_int_eq(truncate(path, 40), 0);
+	restart(true);
+	mind.key = HANGS;
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_ACQUIRING, NULL,
+		    "Failed to fetch local key details with error: ");
+	restart(true);
+	mind.key = KEY(GUID_B);
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+}
+END_TEST
+
+START_TEST(latch_refuses_guid_that_is_a_path)
+{
+	mind.status = ENABLED("../../../../../../tmp/x");
+	mind.key = KEY(GUID_A);
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_UNKNOWN, NULL, "Failed to get key status - ");
+	check_asked(1, 0, 0);
+
+	mind.status = ENABLED_NO_KEY;
+	mind.key = KEY("../../../../../../tmp/x");
+	ck_assert_int_eq(drive(1000), 0);
+	check_latch(MSP_LATCH_ACQUIRING, NULL,
+		    "Failed to acquire key details: ");
+	check_asked(2, 1, 0);
+}
+END_TEST
+
+/* ---- failures ----------------------------------------------------------- */
+
+static const struct {
+	const char *status;
+	const char *key;
+	const char *attest;
+	enum msp_latch_state state;
+	const char *message;
+	uint64_t next;
+} failures[] = {
+	{ REFUSED, HANGS, HANGS, MSP_LATCH_UNKNOWN,
+	  "Failed to get key status - Failed to get response from http://",
+	  1000 },
+	{ HEAD "{", HANGS, HANGS, MSP_LATCH_UNKNOWN,
+	  "Failed to get key status - line 1 column 2: Deserialization "
+	  "failed: ",
+	  1000 },
+	{ "", HANGS, HANGS, MSP_LATCH_UNKNOWN, "Failed to get key status - ",
+	  1000 },
+	{ ENABLED_NO_KEY, REFUSED, HANGS, MSP_LATCH_ACQUIRING,
+	  "Failed to acquire key details: Key error: Failed to acquire key "
+	  "with status code: 401 Unauthorized",
+	  15000 },
+	{ ENABLED_NO_KEY, HEAD "{}", HANGS, MSP_LATCH_ACQUIRING,
+	  "Failed to acquire key details: ", 15000 },
+	{ ENABLED_NO_KEY, KEY(GUID_A), REFUSED, MSP_LATCH_ACQUIRING,
+	  "Failed to attest the key: Key error: Failed to attest key with "
+	  "status code: 401 Unauthorized",
+	  15000 },
+	{ ENABLED_NO_KEY, KEY(GUID_A), "", MSP_LATCH_ACQUIRING,
+	  "Failed to attest the key: Key error: Failed to send attest key "
+	  "with error: ",
+	  15000 },
+};
+
+START_TEST(latch_tells_failure_and_recovers)
+{
+	mind.status = failures[_i].status;
+	mind.key = failures[_i].key;
+	mind.attest = failures[_i].attest;
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(failures[_i].state, NULL, failures[_i].message);
+	ck_assert_uint_eq(msp_latch_deadline(latch), failures[_i].next);
+
+	mind.status = ENABLED_NO_KEY;
+	mind.key = KEY(GUID_B);
+	mind.attest = HEAD;
+	ck_assert_int_eq(drive(failures[_i].next), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+}
+END_TEST
+
+START_TEST(latch_keeps_state_and_key_while_host_fails)
+{
+	latch_a();
+	msp_latch_changes(latch);
+	mind.status = REFUSED;
+	ck_assert_int_eq(drive(15000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, "Failed to get key status - ");
+	ck_assert_uint_eq(msp_latch_changes(latch), MSP_LATCH_CHANGED_STATE);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 30000);
+	mind.status = ENABLED(GUID_A);
+	ck_assert_int_eq(drive(30000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, ATTESTED);
+}
+END_TEST
+
+START_TEST(latch_is_not_held_up_by_hung_host)
+{
+	mind.status = HANGS;
+	ck_assert_int_eq(drive(0), 0);
+	ck_assert_int_ge(msp_latch_fd(latch), 0);
+	ck_assert_int_eq(msp_latch_events(latch), POLLIN);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 10000);
+	ck_assert_int_eq(msp_latch_run(latch, at(9999)), 0);
+	check_latch(MSP_LATCH_UNKNOWN, NULL, "");
+	ck_assert_int_eq(msp_latch_run(latch, at(10000)), 0);
+	check_latch(MSP_LATCH_UNKNOWN, NULL,
+		    "Failed to get key status - timed out: ");
+	ck_assert_uint_eq(msp_latch_deadline(latch), 11000);
+}
+END_TEST
+
+START_TEST(latch_polls_eagerly_only_at_first)
+{
+	mind.status = REFUSED;
+	ck_assert_int_eq(drive(5000), 0);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 6000);
+	ck_assert_int_eq(drive(304999), 0);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 305999);
+	ck_assert_int_eq(drive(305999), 0);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 320999);
+}
+END_TEST
+
+START_TEST(latch_attests_nothing_it_cannot_store)
+{
+	mind.status = ENABLED_NO_KEY;
+	mind.key = KEY(GUID_A);
+	mind.attest = HEAD;
+	ck_assert_int_eq(rmdir(dir), 0);
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_ACQUIRING, NULL,
+		    "Failed to save key details to file: Key error: Failed to "
+		    "store key locally with error: ");
+	check_asked(1, 1, 0);
+}
+END_TEST
+
+/* ---- a host that changes its mind --------------------------------------- */
+
+START_TEST(latch_follows_disabled_and_back)
+{
+	latch_a();
+	msp_latch_changes(latch);
+	mind.status = DISABLED(GUID_A);
+	ck_assert_int_eq(drive(15000), 0);
+	check_latch(MSP_LATCH_DISABLED, NULL, OFF);
+	ck_assert_uint_eq(msp_latch_changes(latch),
+			  MSP_LATCH_CHANGED_STATE | MSP_LATCH_CHANGED_KEY |
+				  MSP_LATCH_CHANGED_STATUS);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 30000);
+	mind.status = ENABLED(GUID_A);
+	ck_assert_int_eq(drive(30000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, FOUND);
+	mind.status = DISABLED(GUID_A);
+	ck_assert_int_eq(drive(45000), 0);
+	check_latch(MSP_LATCH_DISABLED, NULL, OFF);
+	check_asked(4, 1, 1);
+}
+END_TEST
+
+START_TEST(latch_drops_key_the_host_replaced)
+{
+	latch_a();
+	mind.status = ENABLED(GUID_B);
+	mind.key = HANGS;
+	ck_assert_int_eq(drive(15000), 0);
+	check_latch(MSP_LATCH_LOST, NULL, ATTESTED);
+	mind.key = REFUSED;
+	ck_assert_int_eq(msp_latch_run(latch, at(25000)), 0);
+	check_latch(MSP_LATCH_LOST, NULL,
+		    "Failed to acquire key details: Key error: Failed to send "
+		    "acquire key with error: timed out");
+	ck_assert_int_eq(drive(40000), 0);
+	check_latch(MSP_LATCH_LOST, NULL, "Failed to acquire key details: ");
+	mind.key = KEY(GUID_B);
+	ck_assert_int_eq(drive(55000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+	ck_assert(on_disk(GUID_A));
+	ck_assert(on_disk(GUID_B));
+	/* and back again, both are known */
+	mind.status = ENABLED(GUID_A);
+	ck_assert_int_eq(drive(70000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, FOUND);
+}
+END_TEST
+
+START_TEST(latch_signs_with_old_key_until_new_one_is_attested)
+{
+	latch_a();
+	mind.status = ENABLED_NO_KEY;
+	mind.key = KEY(GUID_B);
+	mind.attest = HANGS;
+	ck_assert_int_eq(drive(15000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, ATTESTED);
+	check_asked(2, 2, 2);
+	mind.attest = HEAD;
+	ck_assert_int_eq(msp_latch_run(latch, at(25000)), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, "Failed to attest the key: ");
+	msp_latch_changes(latch);
+	ck_assert_int_eq(drive(40000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+	ck_assert(msp_latch_changes(latch) & MSP_LATCH_CHANGED_KEY);
+	/* still none named: one more each time, as in the reference */
+	ck_assert_int_eq(drive(55000), 0);
+	check_asked(4, 4, 4);
+}
+END_TEST
+
+START_TEST(latch_takes_guid_in_any_case)
+{
+	latch_a();
+	mind.status = ENABLED("AAAAAAAA-0316-4AD3-94A7-8CCBDEE8CCBF");
+	ck_assert_int_eq(drive(15000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, ATTESTED);
+	check_asked(2, 1, 1);
+}
+END_TEST
+
+START_TEST(latch_polls_when_told)
+{
+	latch_a();
+	msp_latch_poll_now(latch);
+	msp_latch_poll_now(latch);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 0);
+	ck_assert_int_eq(drive(100), 0);
+	ck_assert_int_eq(drive(101), 0);
+	check_asked(2, 1, 1);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 15100);
+
+	/* told while a poll is under way: once more after it */
+	mind.status = HANGS;
+	ck_assert_int_eq(drive(15100), 0);
+	msp_latch_poll_now(latch);
+	ck_assert_int_eq(msp_latch_run(latch, at(25100)), 0);
+	ck_assert_int_eq(msp_latch_fd(latch), -1);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 0);
+	mind.status = ENABLED(GUID_A);
+	ck_assert_int_eq(drive(25100), 0);
+	check_asked(4, 1, 1);
+}
+END_TEST
+
+/* ---- the host's time (spec 5.9) ----------------------------------------- */
+
+#define AT_NOON	 INT64_C(1745409600000)
+#define TOMORROW "Thu, 24 Apr 2025 12:00:00 GMT"
+
+static void poll_at(uint64_t now)
+{
+	msp_latch_poll_now(latch);
+	ck_assert_int_eq(drive(now), 0);
+}
+
+START_TEST(latch_keeps_the_host_time)
+{
+	int64_t offset = 0;
+
+	mind.status = REFUSED;
+	poll_at(5000);
+	ck_assert(!msp_latch_clock(latch, &offset));
+	ck_assert_str_eq(mind.date, "Sun, 09 Sep 2001 01:46:40 GMT");
+	mind.status = DISABLED(GUID_A);
+	poll_at(6000);
+	ck_assert_str_eq(mind.date, "Sun, 09 Sep 2001 01:46:40 GMT");
+	ck_assert(msp_latch_clock(latch, &offset));
+	ck_assert(offset == AT_NOON - 6000);
+
+	/* from now on it goes by the boot clock alone */
+	poll_at(6000 + 59000);
+	ck_assert_str_eq(mind.date, "Wed, 23 Apr 2025 12:00:59 GMT");
+
+	mind.status = "HTTP/1.1 200 OK\r\nDate: " TOMORROW "\r\n\r\n{}";
+	poll_at(6000 + 900000); /* no good status: no time either */
+	ck_assert(msp_latch_clock(latch, &offset));
+	ck_assert(offset == AT_NOON - 6000);
+
+	mind.status = DISABLED(GUID_A);
+	poll_at(6000 + 900000); /* not older than 15 minutes yet */
+	ck_assert(msp_latch_clock(latch, &offset));
+	ck_assert(offset == AT_NOON - 6000);
+	poll_at(6000 + 900001);
+	ck_assert(msp_latch_clock(latch, &offset));
+	ck_assert(offset == AT_NOON - 906001);
+}
+END_TEST
+
+/* ---- wrong use, no memory ----------------------------------------------- */
+
+START_TEST(latch_checks_arguments)
+{
+	struct msp_latch_opts o = { .size = sizeof(o) - 1 };
+	struct msp_latch *l;
+
+	ck_assert_int_eq(msp_latch_new(NULL, channel, NULL, NULL),
+			 MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_latch_new(&l, NULL, NULL, NULL), MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_latch_new(&l, channel, NULL, &o), MSP_ERR_INVAL);
+	ck_assert_ptr_null(l);
+	ck_assert_int_eq(msp_latch_run(NULL, at(0)), MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_latch_run(latch, at(UINT64_MAX)), MSP_ERR_INVAL);
+	msp_latch_free(NULL);
+	ck_assert_str_eq(msp_latch_state_name((enum msp_latch_state)99),
+			 "unknown");
+}
+END_TEST
+
+START_TEST(latch_takes_intervals_from_options)
+{
+	struct msp_latch_opts o = { sizeof(o), 7, 5, 11, 3 };
+
+	msp_latch_free(latch);
+	ck_assert_int_eq(msp_latch_new(&latch, channel, store, &o), 0);
+	mind.status = REFUSED;
+	ck_assert_int_eq(drive(100), 0);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 105);
+	ck_assert_int_eq(drive(111), 0);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 118);
+	mind.status = ENABLED_NO_KEY;
+	mind.key = REFUSED;
+	ck_assert_int_eq(drive(200), 0);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 203);
+}
+END_TEST
+
+START_TEST(latch_survives_every_failed_allocation)
+{
+	uint64_t now = 0;
+	bool failed;
+	long n;
+	int rc;
+
+	mind.status = ENABLED_NO_KEY;
+	mind.key = KEY(GUID_A);
+	mind.attest = HEAD;
+	for (n = 0;; n++, now += 20000) {
+		failalloc_arm(n);
+		rc = drive(now);
+		failed = failalloc_disarm();
+		ck_assert(rc == 0 || rc == MSP_ERR_NOMEM);
+		if (!failed)
+			break;
+		ck_assert_int_eq(msp_latch_fd(latch), -1);
+		ck_assert_ptr_null(msp_latch_key(latch));
+		ck_assert_uint_gt(strlen(msp_latch_message(latch)), 0);
+	}
+	ck_assert_int_gt(n, 20);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, ATTESTED);
+}
+END_TEST
+
+static TCase *keys_case(void)
+{
+	TCase *tc = tcase_create("keys");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, latch_acquires_stores_and_attests);
+	tcase_add_test(tc, latch_works_without_a_store);
+	tcase_add_test(tc, latch_uses_key_from_disk_without_asking);
+	tcase_add_test(tc, latch_acquires_when_file_is_damaged);
+	tcase_add_test(tc, latch_refuses_guid_that_is_a_path);
+	tcase_add_loop_test(tc, latch_tells_failure_and_recovers, 0,
+			    COUNT(failures));
+	tcase_add_test(tc, latch_keeps_state_and_key_while_host_fails);
+	tcase_add_test(tc, latch_is_not_held_up_by_hung_host);
+	tcase_add_test(tc, latch_polls_eagerly_only_at_first);
+	tcase_add_test(tc, latch_attests_nothing_it_cannot_store);
+	return tc;
+}
+
+static TCase *changes_case(void)
+{
+	TCase *tc = tcase_create("changes");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, latch_follows_disabled_and_back);
+	tcase_add_test(tc, latch_drops_key_the_host_replaced);
+	tcase_add_test(tc, latch_signs_with_old_key_until_new_one_is_attested);
+	tcase_add_test(tc, latch_takes_guid_in_any_case);
+	tcase_add_test(tc, latch_polls_when_told);
+	tcase_add_test(tc, latch_keeps_the_host_time);
+	tcase_add_test(tc, latch_checks_arguments);
+	tcase_add_test(tc, latch_takes_intervals_from_options);
+	tcase_add_test(tc, latch_survives_every_failed_allocation);
+	return tc;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("latch");
+	SRunner *sr;
+	int failed;
+
+	suite_add_tcase(s, keys_case());
+	suite_add_tcase(s, changes_case());
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed;
+}
