@@ -435,8 +435,8 @@ static void decide_by_rules(struct msp_decision *out,
 	if (request->duplicates || request->ambiguous)
 		walk_path(&w, check_node);
 	if (w.ambiguous || w.duplicate) {
-		deny_canon(out, w.ambiguous ? MSP_CANON_AMBIGUOUS
-					    : MSP_CANON_DUPLICATE_PARAM);
+		deny_canon(out, w.duplicate ? MSP_CANON_DUPLICATE_PARAM
+					    : MSP_CANON_AMBIGUOUS);
 		return;
 	}
 	w.n_ranges = find_ranges(w.ranges, rules, caller);

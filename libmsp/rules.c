@@ -548,15 +548,16 @@ static int compile_tree(struct msp_rules *r)
 {
 	static const struct msp_rule root = { .path = "" };
 	const struct msp_rule *before = &root;
-	uint32_t i, *highs, n = 1;
+	uint32_t i, *highs;
 
 	qsort(r->rules, r->n_rules, sizeof(*r->rules), compare_rules);
+	r->max_nodes = 1;
 	for (i = 0; i < r->n_rules; i++) {
-		n += new_nodes(before, &r->rules[i]);
+		r->max_nodes += new_nodes(before, &r->rules[i]);
 		before = &r->rules[i];
 	}
-	r->nodes = keep(r, n, sizeof(*r->nodes));
-	highs = msp_mem_array(n, sizeof(*highs));
+	r->nodes = keep(r, r->max_nodes, sizeof(*r->nodes));
+	highs = msp_mem_array(r->max_nodes, sizeof(*highs));
 	if (r->nodes && highs)
 		grow_tree(r, highs);
 	msp_mem_free(highs);

@@ -77,6 +77,7 @@ struct msp_rules {
 	struct msp_node *nodes;
 	struct msp_rule *rules; /* sorted by path, then as in struct msp_node */
 	uint32_t n_nodes;
+	uint32_t max_nodes; /* room in nodes[] */
 	uint32_t n_rules;
 	/* Identities: those without user and group first, then by group, then
 	 * by user. What a caller can be is a few ranges of this. */

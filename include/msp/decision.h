@@ -80,9 +80,9 @@ MSP_BEGIN_DECLS
  * had.
  *
  * A query is read in two ways if a parameter that a privilege of this path
- * names is given twice (MSP_CANON_DUPLICATE_PARAM), or if a parameter's name,
- * or the value a privilege would otherwise match, still holds a backslash or
- * %HH (MSP_CANON_AMBIGUOUS, which is reported first).
+ * names is given twice (MSP_CANON_DUPLICATE_PARAM, reported first), or if a
+ * parameter's name, or a value but for which a privilege matches or fails to
+ * match, still holds a backslash or %HH (MSP_CANON_AMBIGUOUS).
  *
  * Of several privileges that grant, and several identities, the first in the
  * profile is named; without a grant the first privilege that matched.
