@@ -50,9 +50,10 @@ MSP_BEGIN_DECLS
  *
  * Errors refuse the profile whole (design D4): wrong type, missing required
  * field, field given twice, unknown mode or defaultAccess, empty or duplicate
- * names, a path that cannot be canonicalized. Warnings are kept as findings:
- * dangling references (they grant nothing), identities without a selector
- * (they match everyone), unused names.
+ * names, query parameters given twice (in any letter case), a path that cannot
+ * be canonicalized. Warnings are kept as findings: dangling references (they
+ * grant nothing), identities without a selector (they match everyone), empty
+ * selectors (they match nobody), unused names. Of very many, 255 are kept.
  *
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA,
  * MSP_ERR_NOMEM.
@@ -81,7 +82,12 @@ MSP_API enum msp_mode msp_profile_mode(const struct msp_profile *profile);
 /** msp_profile_access - what applies where no privilege matches. */
 MSP_API enum msp_access msp_profile_access(const struct msp_profile *profile);
 
-/** msp_profile_equal - same content in every respect that decides. */
+/**
+ * msp_profile_equal - same id, mode, default and rules
+ *
+ * What differs only in letter case where case does not count, or in unknown
+ * fields, is equal. NULL equals NULL only.
+ */
 MSP_API bool msp_profile_equal(const struct msp_profile *a,
 			       const struct msp_profile *b);
 

@@ -26,7 +26,7 @@
 /* spec 5.2 */
 static const char full[] = RULES(
 	"\"privileges\":[{\"name\":\"p\",\"path\":\"/metadata/instance\","
-	"\"queryParameters\":{\"b\":\"2\",\"API-version\":\"2021-02-01\"}}],"
+	"\"queryParameters\":{\"b\":\"Yes\",\"API-version\":\"2021-02-01\"}}],"
 	"\"roles\":[{\"name\":\"r\",\"privileges\":[\"p\"]}],"
 	"\"identities\":[{\"name\":\"i\",\"userName\":\"root\","
 	"\"groupName\":\"Root\",\"exePath\":\"/usr/bin/curl\","
@@ -200,6 +200,7 @@ START_TEST(parse_reads_every_field)
 	ck_assert_str_eq(p->privileges[0].params[0].name.text, "api-version");
 	ck_assert_str_eq(p->privileges[0].params[0].value.text, "2021-02-01");
 	ck_assert_str_eq(p->privileges[0].params[1].name.text, "b");
+	ck_assert_str_eq(p->privileges[0].params[1].value.text, "yes");
 	ck_assert_uint_eq(p->n_roles, 1);
 	ck_assert_uint_eq(p->roles[0].n_privileges, 1);
 	ck_assert_uint_eq(p->roles[0].privileges[0], 0);
@@ -374,8 +375,9 @@ static const struct {
 	{ "allow", "deny", false },
 	{ "instance", "instances", false },
 	{ "2021-02-01", "2021-02-02", false },
-	{ "\"b\":\"2\",", "", false },
-	{ "\"b\":\"2\"", "\"c\":\"2\"", false },
+	{ "\"b\":\"Yes\",", "", false },
+	{ "\"b\":", "\"c\":", false },
+	{ "\"Yes\"", "\"yES\"", true },
 	{ "\"privileges\":[\"p\"]", "\"privileges\":[]", false },
 	{ "\"root\"", "\"Root\"", false },
 	{ "\"root\"", "null", false },
