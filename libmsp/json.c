@@ -402,7 +402,7 @@ int msp_json_parse(struct msp_json **out, const char *text, size_t len,
 
 	*out = NULL;
 	if (!text || limits->depth > MSP_JSON_DEPTH_MAX)
-		return msp_fail(info, MSP_ERR_INVAL, "no text");
+		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
 	if (len > limits->bytes || len > UINT32_MAX)
 		return msp_fail(info, MSP_ERR_LIMIT,
 				"has %zu bytes, at most %zu are read", len,
