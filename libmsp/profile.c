@@ -46,9 +46,8 @@ void msp_profile_free(struct msp_profile *profile)
 {
 	size_t i;
 
-	if (!profile ||
-	    atomic_fetch_sub_explicit(&profile->owners, 1,
-				      memory_order_acq_rel) != 1)
+	if (!profile || atomic_fetch_sub_explicit(&profile->owners, 1,
+						  memory_order_acq_rel) != 1)
 		return;
 	for (i = 0; i < profile->n_privileges; i++)
 		msp_mem_free(profile->privileges[i].params);
