@@ -52,8 +52,8 @@ static void clear(struct msp_error_info *info)
 	info->text[0] = '\0';
 }
 
-static void set_text(struct msp_error_info *info, const char *format,
-		     va_list args)
+__attribute__((format(printf, 2, 0))) static void
+set_text(struct msp_error_info *info, const char *format, va_list args)
 {
 	char text[sizeof(info->text) * 2];
 	int n = vsnprintf(text, sizeof(text), format, args);
@@ -95,6 +95,7 @@ int msp_fail_at(struct msp_error_info *info, int rc, const char *pointer,
 int msp_fail_sys(struct msp_error_info *info, int err, const char *format, ...)
 {
 	char reason[96] = "";
+	const char *why;
 	va_list args;
 	size_t n;
 
@@ -106,10 +107,13 @@ int msp_fail_sys(struct msp_error_info *info, int err, const char *format, ...)
 	va_end(args);
 	info->sys_errno = err;
 
+	/* GNU strerror_r: may return a constant instead of filling reason; in
+	 * the user's language, so it too is cut between characters only */
+	why = strerror_r(err, reason, sizeof(reason));
 	n = strlen(info->text);
-	/* GNU strerror_r: may return a constant instead of filling reason */
-	snprintf(info->text + n, sizeof(info->text) - n, ": %s",
-		 strerror_r(err, reason, sizeof(reason)));
+	msp_info_copy(info->text + n, sizeof(info->text) - n, ": ", 2);
+	n = strlen(info->text);
+	msp_info_copy(info->text + n, sizeof(info->text) - n, why, strlen(why));
 	return MSP_ERR_SYS;
 }
 

@@ -6,7 +6,6 @@
  */
 #include <msp/signer.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/core_names.h>
@@ -19,7 +18,7 @@
 #include "libmsp/mem.h"
 
 #define MAC_BYTES 32
-/* Up to here insertion sort beats qsort(), which may allocate. */
+/* Up to here insertion sort beats heap sort. */
 #define FEW 32
 
 struct span {
@@ -78,7 +77,7 @@ static void put_lower(struct writer *w, struct span s)
 
 /* ---- sorting ----------------------------------------------------------- */
 
-typedef int (*entry_order)(const void *a, const void *b);
+typedef int (*entry_order)(const struct entry *a, const struct entry *b);
 
 static int by_order(const struct entry *a, const struct entry *b)
 {
@@ -100,7 +99,7 @@ static int compare_names(const struct entry *a, const struct entry *b)
 	return a->name.len < b->name.len ? -1 : a->name.len > b->name.len;
 }
 
-static int header_order(const void *a, const void *b)
+static int header_order(const struct entry *a, const struct entry *b)
 {
 	int d = compare_names(a, b);
 
@@ -132,27 +131,61 @@ static int compare_keys(const struct entry *a, const struct entry *b)
 	return a_len < b_len ? -1 : a_len > b_len;
 }
 
-static int param_order(const void *a, const void *b)
+static int param_order(const struct entry *a, const struct entry *b)
 {
 	int d = compare_keys(a, b);
 
 	return d ? d : by_order(a, b);
 }
 
-static void sort_entries(struct entry *e, size_t n, entry_order order)
+static void sort_few(struct entry *e, size_t n, entry_order order)
 {
 	size_t i, k;
 
-	if (n > FEW) {
-		qsort(e, n, sizeof(*e), order);
-		return;
-	}
 	for (i = 1; i < n; i++) {
 		struct entry moving = e[i];
 
 		for (k = i; k > 0 && order(&e[k - 1], &moving) > 0; k--)
 			e[k] = e[k - 1];
 		e[k] = moving;
+	}
+}
+
+/* Let e[at] sink until it is not before one of its children. */
+static void sift(struct entry *e, size_t at, size_t n, entry_order order)
+{
+	struct entry moving = e[at];
+	size_t child;
+
+	while ((child = 2 * at + 1) < n) {
+		if (child + 1 < n && order(&e[child], &e[child + 1]) < 0)
+			child++;
+		if (order(&moving, &e[child]) >= 0)
+			break;
+		e[at] = e[child];
+		at = child;
+	}
+	e[at] = moving;
+}
+
+/* Not qsort(): it takes memory of its own, and where it gets none, a query
+ * made for that costs the square of its length. */
+static void sort_entries(struct entry *e, size_t n, entry_order order)
+{
+	size_t i;
+
+	if (n <= FEW) {
+		sort_few(e, n, order);
+		return;
+	}
+	for (i = n / 2; i > 0; i--)
+		sift(e, i - 1, n, order);
+	for (i = n - 1; i > 0; i--) {
+		struct entry last = e[i];
+
+		e[i] = e[0];
+		e[0] = last;
+		sift(e, 0, i, order);
 	}
 }
 
@@ -204,6 +237,18 @@ static int check_message(const struct msp_message *m)
 	return 0;
 }
 
+/* Length of "scheme://" (RFC 3986 3.1), 0 if the text does not begin so. */
+static size_t scheme_len(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && (msp_ascii_alpha((unsigned char)text[n]) ||
+			   (n && (msp_ascii_digit((unsigned char)text[n]) ||
+				  memchr("+-.", text[n], 3)))))
+		n++;
+	return n && len - n >= 3 && memcmp(text + n, "://", 3) == 0 ? n + 3 : 0;
+}
+
 /* path and query of origin, absolute or asterisk form */
 static int split_target(const struct msp_message *m, struct span *path,
 			struct span *query)
@@ -212,17 +257,17 @@ static int split_target(const struct msp_message *m, struct span *path,
 	const char *end = m->target + m->target_len;
 	const char *mark = memchr(at, '?', m->target_len);
 	const char *path_end = mark ? mark : end;
+	size_t scheme;
 
 	query->at = mark ? mark + 1 : end;
 	query->len = (size_t)(end - query->at);
 	if (*at != '/' && !(m->target_len == 1 && *at == '*')) {
-		const char *authority =
-			memmem(at, (size_t)(path_end - at), "://", 3);
-
-		if (!authority)
+		scheme = scheme_len(at, (size_t)(path_end - at));
+		at += scheme;
+		/* no scheme, or nothing where the authority should be */
+		if (!scheme || at == path_end || *at == '/')
 			return MSP_ERR_INVAL;
-		authority += 3;
-		at = memchr(authority, '/', (size_t)(path_end - authority));
+		at = memchr(at, '/', (size_t)(path_end - at));
 		if (!at) {
 			*path = (struct span){ "/", 1 };
 			return 0;
@@ -323,6 +368,8 @@ static void put_params(struct writer *w, struct entry *e, size_t n)
 	}
 }
 
+/* Nothing in the old buffer is needed any more. Not realloc(): it would leave
+ * behind what clients sent, where msp_signer_free() cannot wipe it. */
 static int grow(void **buffer, size_t *room, size_t need, size_t unit)
 {
 	void *grown;
@@ -331,9 +378,11 @@ static int grow(void **buffer, size_t *room, size_t need, size_t unit)
 		return 0;
 	if (need > SIZE_MAX / unit / 2)
 		return MSP_ERR_LIMIT;
-	grown = msp_mem_realloc(*buffer, need * unit);
+	grown = msp_mem_alloc(need * unit);
 	if (!grown)
 		return MSP_ERR_NOMEM;
+	msp_mem_wipe(*buffer, *room * unit);
+	msp_mem_free(*buffer);
 	*buffer = grown;
 	*room = need;
 	return 0;
