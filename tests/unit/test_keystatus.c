@@ -260,6 +260,21 @@ START_TEST(hostga_is_governed_by_the_wireserver_item)
 }
 END_TEST
 
+START_TEST(profile_with_an_owner_outlives_its_status)
+{
+	struct msp_keystatus *s = parsed(V2("\"imds\":" ITEM("audit", "i")));
+	struct msp_profile *p;
+
+	p = msp_profile_ref(msp_keystatus_profile(s, MSP_ENDPOINT_IMDS));
+	msp_keystatus_free(s);
+	ck_assert_str_eq(msp_profile_id(p), "i");
+	ck_assert_int_eq(msp_profile_mode(p), MSP_MODE_AUDIT);
+	ck_assert_int_gt(failalloc_live(), 0);
+	msp_profile_free(p);
+	ck_assert_int_eq(failalloc_live(), 0);
+}
+END_TEST
+
 static const char *const odd_hostga[] = {
 	"7",
 	"[]",
@@ -445,6 +460,7 @@ static Suite *suite(void)
 			    COUNT(states));
 	tcase_add_test(t, fields_are_read_or_absent);
 	tcase_add_test(t, hostga_is_governed_by_the_wireserver_item);
+	tcase_add_test(t, profile_with_an_owner_outlives_its_status);
 	tcase_add_loop_test(t, hostga_item_cannot_fail_the_document, 0,
 			    COUNT(odd_hostga));
 	tcase_add_loop_test(t, broken_imds_item_closes_imds_only, 0,
