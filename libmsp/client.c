@@ -425,7 +425,7 @@ int msp_client_write(struct msp_client *client, const void *data, size_t len,
 	if (!may_write(c) || (c->chunked && c->finished) ||
 	    (!c->chunked && len > c->body_left))
 		return MSP_ERR_STATE;
-	if (!c->deaf && len) {
+	if (!c->deaf) {
 		c->rearm |= !unsent(c);
 		room = msp_http_out_room(&c->out, c->chunked);
 		if (room < len && room < OUT_LEAST)

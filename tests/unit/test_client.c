@@ -501,25 +501,21 @@ END_TEST
 
 START_TEST(client_reads_only_what_the_caller_takes)
 {
+	static const char head[] = CLEN "1000000000000\r\n\r\n";
 	static char block[65536];
-	char one;
+	unsigned int full = 0;
 	size_t got;
-	ssize_t n;
-	size_t sent = 0;
+	char one;
 	int i;
 
-	ck_assert_int_eq(exchange("GET", CLEN "1000000000\r\n\r\n",
-				  strlen(CLEN "1000000000\r\n\r\n"), false),
-			 0);
-	for (i = 0; i < 100; i++) {
-		n = send(host.conn, block, sizeof(block), MSG_NOSIGNAL);
-		if (n > 0)
-			sent += (size_t)n;
+	ck_assert_int_eq(exchange("GET", head, sizeof(head) - 1, false), 0);
+	/* the sockets' buffers fill up, and ours take next to nothing */
+	for (i = 0; i < 4096 && full < 3; i++) {
+		if (send(host.conn, block, sizeof(block), MSG_NOSIGNAL) < 0)
+			full++;
 		ck_assert_int_eq(msp_client_run(client, t0, NULL), 0);
 	}
-	/* the socket buffers are full, and ours holds next to nothing */
-	ck_assert_int_lt(send(host.conn, block, 1, MSG_NOSIGNAL), 0);
-	ck_assert_uint_lt(sent, 100 * sizeof(block));
+	ck_assert_uint_eq(full, 3);
 	ck_assert_int_eq(msp_client_read(client, t0, &one, 1, &got, NULL), 0);
 	ck_assert_uint_eq(got, 1);
 }

@@ -446,13 +446,12 @@ START_TEST(client_holds_little_of_a_large_body)
 	ck_assert_int_eq(failalloc_live(), 3); /* client, in, out */
 	ck_assert_int_eq(msp_client_finish(client),
 			 chunked ? 0 : MSP_ERR_STATE);
-	for (total = host.len; msp_client_events(client) & POLLOUT;) {
+	for (total = host.len; total < sum;) {
 		fakehost_forget(&host);
-		fakehost_hear(&host);
+		ck_assert(fakehost_hear(&host));
 		total += host.len;
 		(void)run(0);
 	}
-	ck_assert_uint_gt(total + sizeof(host.in) + (1 << 23), sum);
 }
 END_TEST
 

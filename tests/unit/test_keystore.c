@@ -230,6 +230,7 @@ START_TEST(keystore_gives_back_what_was_saved)
 	umask(0777);
 	ck_assert_int_eq(msp_keystore_save(store, key, NULL), 0);
 	umask(022);
+	ck_assert_uint_eq(mode_of(in_dir(GUID ".key")), 0600);
 	ck_assert_int_eq(msp_keystore_load(store, &again, GUID, NULL), 0);
 	ck_assert(msp_key_equal(key, again));
 	ck_assert_str_eq(msp_key_issued(again), "a\"b\\c\x01\n\xc3\xa9");
