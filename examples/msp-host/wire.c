@@ -302,18 +302,18 @@ static void name_peer(struct conn *c, enum port port,
 	c->peer.number = ++c->wire->numbered;
 }
 
-/* Both ends of the pair are set up, or nothing is. Takes fd. */
-static void open_conn(struct wire *wire, int fd, enum port port,
+/* Takes all three descriptors. */
+static void open_conn(const struct listener *l, int fd, const int pair[2],
 		      const struct sockaddr_in *address)
 {
+	struct wire *wire = l->wire;
 	struct conn *c = calloc(1, sizeof(*c));
-	int pair[2], one = 1;
+	int one = 1;
 
-	if (!c ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-		       pair) < 0) {
-		free(c);
+	if (!c) {
 		close(fd);
+		close(pair[0]);
+		close(pair[1]);
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -328,7 +328,7 @@ static void open_conn(struct wire *wire, int fd, enum port port,
 		c->next->prev = c;
 	wire->conns = c;
 	wire->n_conns++;
-	name_peer(c, port, address);
+	name_peer(c, l->port, address);
 	if (http_adopt(wire->emu->http, pair[1], &c->peer, address))
 		rearm(c);
 	else
@@ -347,25 +347,32 @@ static void accept_more(struct wire *wire, bool accepting)
 	}
 }
 
+/* The pair first: a client that cannot be served waits in the backlog. */
 static void listener_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct listener *l = container_of(watch, struct listener, watch);
 	struct sockaddr_in address;
 	socklen_t len = sizeof(address);
-	int fd;
+	int fd, pair[2];
 
 	(void)events;
-	if (l->wire->n_conns >= WIRE_MAX_CONNECTIONS) {
+	if (l->wire->n_conns >= WIRE_MAX_CONNECTIONS ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+		       pair) < 0) {
 		accept_more(l->wire, false);
 		return;
 	}
 	fd = accept4(watch->fd, (struct sockaddr *)&address, &len,
 		     SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
-		open_conn(l->wire, fd, l->port, &address);
-	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-		 errno == ENOBUFS)
+	if (fd >= 0) {
+		open_conn(l, fd, pair, &address);
+		return;
+	}
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+	    errno == ENOBUFS)
 		accept_more(l->wire, false);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 struct wire *wire_open(struct emulator *emu)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import socket
 import stat
 import subprocess
@@ -647,6 +648,20 @@ def clients_that_go_away_leave_nothing():
                 break
             time.sleep(0.05)
         expect(len(os.listdir(fds)) < 25, True, "descriptors left:")
+
+
+@case
+def short_of_descriptors_clients_wait_and_are_served():
+    with Host() as h:
+        resource.prlimit(h.process.pid, resource.RLIMIT_NOFILE, (60, 60))
+        waiting = [h.connect("imds") for _ in range(100)]
+        time.sleep(0.3)
+        before = ticks(h.process)
+        time.sleep(0.3)
+        expect(ticks(h.process) - before < 10, True, "no busy loop:")
+        for s in waiting:
+            s.close()
+        expect(h.call("ws", "GET", "/?comp=versions").status, 200)
 
 
 @case
