@@ -32,19 +32,20 @@ BUILD=$(cd "$2" && pwd) || exit 1
 PATH=$PATH:/usr/sbin:/sbin
 export LD_LIBRARY_PATH=$BUILD
 
-host_pid='' mspd_pid='' cgroup='' dir=''
+mspd_pid='' cgroup='' dir=''
 rows=0 wrong=0
 
 stop() {
-	[ -n "$2" ] || return 0
 	kill -"$1" "$2" 2>/dev/null
 	wait "$2" 2>/dev/null
 }
 
 cleanup() {
+	local pid
 	trap '' INT TERM HUP
-	stop KILL "$mspd_pid"
-	stop KILL "$host_pid"
+	for pid in $(jobs -p); do
+		stop KILL "$pid"
+	done
 	if [ -n "$cgroup" ] && [ -d "$cgroup" ]; then
 		for _ in 1 2 3 4 5 6 7 8 9 10; do
 			rmdir "$cgroup" 2>/dev/null && break
@@ -118,7 +119,6 @@ start_host() {
 		--imds $IMDS:80 --control $CONTROL \
 		--profile imds="$dir/imds.json" --mode wireserver=Enforce \
 		--log "$dir/host.log" >"$dir/host.out" 2>&1 &
-	host_pid=$!
 	wait_for grep -q '^msp-host: ready' "$dir/host.out" ||
 		{ cat "$dir/host.out"; die "msp-host did not start"; }
 }
@@ -241,7 +241,6 @@ main() {
 
 	guid=$(key_guid)
 	stop KILL "$mspd_pid"
-	mspd_pid=''
 	row "mspd killed, root" "401 or refused" inside $ROOT "$INSTANCE"
 
 	start_mspd
@@ -249,7 +248,6 @@ main() {
 	row "mspd restarted, root" "200 verified" inside $ROOT "$INSTANCE"
 	reused "$guid"
 	stop TERM "$mspd_pid"
-	mspd_pid=''
 	echo
 	echo "$((rows - wrong)) of $rows rows as expected"
 	[ "$wrong" -eq 0 ]

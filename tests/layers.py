@@ -36,7 +36,7 @@ IMPURE = re.compile(
     r"signal|sigaction|stdout|stderr)(@.*)?$")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
-PUBLIC_NAME = re.compile(r"\b(msp_[a-z0-9_]+)\s*\(")
+PUBLIC_NAME = re.compile(r"^MSP_API[^;(]*?\b(msp_[a-z0-9_]+)\s*\(", re.M)
 CC_FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-pedantic-errors", "-Werror",
             "-fsyntax-only", "-Iinclude"]
 
@@ -187,8 +187,7 @@ def without_comments(text):
 def declared():
     names = set()
     for path in files("include/msp", (".h",)):
-        for part in without_comments(text_of(path)).split("MSP_API ")[1:]:
-            names.add(PUBLIC_NAME.search(part).group(1))
+        names.update(PUBLIC_NAME.findall(without_comments(text_of(path))))
     return names
 
 

@@ -8,11 +8,12 @@
 #   make check-live      root: real eBPF, real clients, msp-host
 #   make check-layers    include graph, names, exported symbols
 #   make check-examples  examples/ do what they say
+#   make check-host      msp-host alone, on loopback, unprivileged
 #   make check-valgrind  unit tests under valgrind
 #   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
 #   make demo            the whole path, on screen
 
-SUITES	?= layers unit examples san live
+SUITES	?= layers unit examples host san live
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
 TALLY	?= $(O)/tally
@@ -21,7 +22,7 @@ PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
-	check-examples check-valgrind fuzz unit-programs
+	check-examples check-host check-valgrind fuzz unit-programs
 
 deps:
 	$(Q).ci/deps
@@ -60,6 +61,10 @@ check-layers: all
 
 check-examples: all
 	$(SUITE) examples tests/examples.sh $(O)
+
+check-host: all
+	$(SUITE) host env LD_LIBRARY_PATH=$(O) python3 \
+		tests/live/host_selftest.py $(O)/examples/msp-host/msp-host
 
 check-live: all
 	$(SUITE) live python3 tests/live/run.py $(O)

@@ -49,7 +49,7 @@ class Recovery(unittest.TestCase):
                 message = self.world.status()["proxyAgentStatus"][
                     "keyLatchStatus"]["message"]
                 self.assertIn("Found key details from local", message)
-                self.assertEqual(list(self.world.host_log())[-1][4],
+                self.assertEqual(self.world.verdict(),
                                  "verified")
 
     def test_damaged_key_file_is_not_used_and_does_not_crash(self):

@@ -40,9 +40,6 @@ class Traffic(unittest.TestCase):
         cls.addClassCleanup(cls.world.close)
         cls.world.start()
 
-    def last_of_host(self):
-        return list(self.world.host_log())[-1]
-
     def host_lines(self):
         return sum(1 for line in self.world.host_log()
                    if "/secure-channel/" not in line[2])
@@ -52,7 +49,7 @@ class Traffic(unittest.TestCase):
         seen = json.loads(answer.body)
         self.assertEqual(seen["length"], len(body))
         self.assertEqual(seen["sha256"], hashlib.sha256(body).hexdigest())
-        self.assertEqual(self.last_of_host()[4], "verified")
+        self.assertEqual(self.world.verdict(), "verified")
 
     def test_curl_gets_the_answer_over_ipv4(self):
         out = self.world.curl("-i", "-H", "Metadata:true",
@@ -61,7 +58,7 @@ class Traffic(unittest.TestCase):
         self.assertIn(b" 200 ", head.splitlines()[0])
         self.assertIn(b"x-ms-azure-host-authorization: value", head.lower())
         self.assertIn("compute", json.loads(body))
-        self.assertEqual(self.last_of_host()[4], "verified")
+        self.assertEqual(self.world.verdict(), "verified")
 
     def test_mapped_ipv6_socket_is_redirected_too(self):
         answer = self.world.get(INSTANCE, v6=True)
@@ -93,7 +90,7 @@ class Traffic(unittest.TestCase):
                               f"http://{WIRESERVER}{ECHO}")
         self.assertEqual(json.loads(out)["sha256"],
                          hashlib.sha256(b"hello=world").hexdigest())
-        self.assertEqual(self.last_of_host()[4], "verified")
+        self.assertEqual(self.world.verdict(), "verified")
 
     def test_chunked_body_arrives_whole(self):
         chunks = [b"a" * 10, b"b" * 5000, b"c", b"d" * 40000]
@@ -105,7 +102,7 @@ class Traffic(unittest.TestCase):
         out = self.world.curl("-H", "Transfer-Encoding: chunked", "-d", "abc",
                               f"http://{WIRESERVER}{ECHO}")
         self.assertEqual(json.loads(out)["length"], 3)
-        self.assertEqual(self.last_of_host()[4], "verified")
+        self.assertEqual(self.world.verdict(), "verified")
 
     def test_keep_alive_carries_two_requests(self):
         url = f"http://{IMDS}{INSTANCE}"

@@ -325,6 +325,11 @@ class World:
             if fields[1] != "Control":
                 yield fields[1], fields[2], request, int(status), verdict
 
+    def verdict(self):
+        """What the host found of the last request, its own calls aside."""
+        return [line for line in self.host_log()
+                if "/secure-channel/" not in line[2]][-1][4]
+
     def audit(self):
         return [json.loads(line) for line in
                 self.read("log", "audit.jsonl").splitlines()]
