@@ -15,14 +15,18 @@
 #define NAME_SHOWN 64
 
 /* Only commas, colons and blanks lie between the tokens yajl reports. */
+static void skip_between(struct mspd_loader *l)
+{
+	l->token = l->token_end;
+	while (l->token < l->len &&
+	       memchr(" \t\r\n\v\f,:", l->data[l->token], 8))
+		l->token++;
+}
+
 static void mark_token(struct mspd_loader *l)
 {
-	size_t end = yajl_get_bytes_consumed(l->parser);
-
-	l->token = l->token_end;
-	while (l->token < end && memchr(" \t\r\n\v\f,:", l->data[l->token], 8))
-		l->token++;
-	l->token_end = end;
+	skip_between(l);
+	l->token_end = yajl_get_bytes_consumed(l->parser);
 }
 
 /* yajl turns half a surrogate pair into something else (RFC 8259 8.2). */
@@ -208,6 +212,24 @@ static int on_key(void *arg, const unsigned char *at, size_t len)
 	return l->rc == 0;
 }
 
+/* Where yajl stopped tells the token that has no place here, but not where a
+ * malformed one begins. */
+static void syntax_error(struct mspd_loader *l, size_t end)
+{
+	unsigned char *text;
+
+	if (l->rc) /* the error is our own */
+		return;
+	text = yajl_get_error(l->parser, 0, NULL, 0);
+	if (strncmp((const char *)text, "lexical", 7) == 0)
+		skip_between(l);
+	else
+		l->token = end ? end - 1 : 0;
+	mspd_loader_fail_at(l, l->token, "%.*s",
+			    (int)strcspn((const char *)text, "\r\n"), text);
+	yajl_free_error(l->parser, text);
+}
+
 int mspd_loader_parse(struct mspd_loader *l)
 {
 	static const yajl_callbacks callbacks = {
@@ -221,25 +243,16 @@ int mspd_loader_parse(struct mspd_loader *l)
 		.yajl_start_array = on_start_array,
 		.yajl_end_array = on_end,
 	};
-	unsigned char *text;
 	yajl_status status;
-	size_t end = l->len;
 
 	l->parser = yajl_alloc(&callbacks, NULL, l);
 	if (!l->parser)
 		return mspd_loader_fail(l, -ENOMEM, NULL, "no memory");
 	status = yajl_parse(l->parser, (const unsigned char *)l->data, l->len);
-	if (status == yajl_status_ok)
-		status = yajl_complete_parse(l->parser);
-	else
-		end = yajl_get_bytes_consumed(l->parser);
-	if (status != yajl_status_ok && l->rc == 0) {
-		text = yajl_get_error(l->parser, 0, NULL, 0);
-		mspd_loader_fail_at(l, end, "%.*s",
-				    (int)strcspn((const char *)text, "\r\n"),
-				    text);
-		yajl_free_error(l->parser, text);
-	}
+	if (status != yajl_status_ok)
+		syntax_error(l, yajl_get_bytes_consumed(l->parser));
+	else if (yajl_complete_parse(l->parser) != yajl_status_ok)
+		syntax_error(l, l->len + 1);
 	yajl_free(l->parser);
 	l->parser = NULL;
 	return l->rc;

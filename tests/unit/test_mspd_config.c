@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: configuration files, right and wrong. Out: whether each wrong one gives
+ * one clear error, and each right one what it says.
+ */
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mspd/config.h"
+#include "tests/lib/scratch.h"
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+#define REQUIRED "\"logFolder\": \"/l\", \"latchKeyFolder\": \"/k\""
+
+static struct mspd_config config;
+static char error[512];
+
+static void setup(void)
+{
+	scratch_make();
+}
+
+static void teardown(void)
+{
+	mspd_config_free(&config);
+	scratch_remove();
+}
+
+static int load_bytes(const char *text, size_t len)
+{
+	scratch_write("c.json", text, len);
+	return mspd_config_load(&config, scratch_path("c.json"), error,
+				sizeof(error));
+}
+
+static int load(const char *text)
+{
+	return load_bytes(text, strlen(text));
+}
+
+static void assert_loads(const char *text)
+{
+	int rc = load(text);
+
+	ck_assert_msg(rc == 0, "%s", error);
+}
+
+/* The error without the name of the file. */
+static const char *cause(void)
+{
+	const char *path = scratch_path("c.json");
+	size_t len = strlen(path);
+
+	ck_assert_int_eq(strncmp(error, path, len), 0);
+	ck_assert_int_eq(strncmp(error + len, ": ", 2), 0);
+	return error + len + 2;
+}
+
+static void assert_address(const struct msp_address *a, const char *ip,
+			   unsigned int port)
+{
+	ck_assert_uint_eq(a->ip, inet_addr(ip));
+	ck_assert_uint_eq(a->port, port);
+}
+
+/* ---- what is right ----------------------------------------------------- */
+
+START_TEST(config_fills_in_defaults)
+{
+	assert_loads("{" REQUIRED "}");
+	ck_assert_str_eq(config.log_dir, "/l");
+	ck_assert_str_eq(config.key_dir, "/k");
+	ck_assert_str_eq(config.event_dir, "/var/log/azure-proxy-agent/events");
+	ck_assert_str_eq(config.status_dir, "/var/log/azure-proxy-agent");
+	ck_assert_str_eq(config.cgroup_root, "/sys/fs/cgroup");
+	ck_assert_ptr_null(config.cgroup_path);
+	ck_assert_str_eq(config.identity_root, "/proc/1/root");
+	ck_assert_uint_eq(config.poll_s, 15);
+	ck_assert_int_eq(config.file_log_level, MSPD_INFO);
+	ck_assert_int_eq(config.system_log_level, MSPD_ERROR);
+	ck_assert_uint_eq(config.max_connections, 4096);
+	ck_assert_uint_eq(config.header_timeout_s, 30);
+	ck_assert_uint_eq(config.idle_timeout_s, 60);
+	ck_assert_uint_eq(config.upstream_timeout_s, 60);
+	ck_assert_uint_eq(config.identity_timeout_s, 5);
+	ck_assert_uint_eq(config.n_warnings, 0);
+	assert_address(&config.listener, "127.0.0.1", 3080);
+	assert_address(&config.endpoints[MSP_ENDPOINT_WIRESERVER],
+		       "168.63.129.16", 80);
+	assert_address(&config.endpoints[MSP_ENDPOINT_IMDS], "169.254.169.254",
+		       80);
+	assert_address(&config.endpoints[MSP_ENDPOINT_HOSTGA], "168.63.129.16",
+		       32526);
+}
+END_TEST
+
+START_TEST(config_takes_every_key)
+{
+	assert_loads("{" REQUIRED
+		     ", \"eventFolder\": \"\", \"statusFolder\": \"/s\""
+		     ", \"pollKeyStatusIntervalInSeconds\": 1"
+		     ", \"fileLogLevel\": \"trace\""
+		     ", \"fileLogLevelForSystemEvents\": \"WARN\""
+		     ", \"cgroupRoot\": \"/cg\", \"cgroupPath\": \"/cg/x\""
+		     ", \"identityRoot\": \"/\""
+		     ", \"canonicalRequestMode\": \" Enforce\\t\""
+		     ", \"listenAddress\": \"127.1.2.3:1\""
+		     ", \"wireServerAddress\": \"10.0.0.1:65535\""
+		     ", \"imdsAddress\": \"10.0.0.2:2\""
+		     ", \"hostGAPluginAddress\": \"10.0.0.1:3\""
+		     ", \"maxConnections\": 65536"
+		     ", \"requestHeaderTimeoutInSeconds\": 2"
+		     ", \"idleTimeoutInSeconds\": 3"
+		     ", \"upstreamTimeoutInSeconds\": 4"
+		     ", \"identityTimeoutInSeconds\": 3600 }\n");
+	ck_assert_str_eq(config.event_dir, "");
+	ck_assert_str_eq(config.status_dir, "/s");
+	ck_assert_uint_eq(config.poll_s, 1);
+	ck_assert_int_eq(config.file_log_level, MSPD_TRACE);
+	ck_assert_int_eq(config.system_log_level, MSPD_WARN);
+	ck_assert_str_eq(config.cgroup_root, "/cg");
+	ck_assert_str_eq(config.cgroup_path, "/cg/x");
+	ck_assert_str_eq(config.identity_root, "/");
+	assert_address(&config.listener, "127.1.2.3", 1);
+	assert_address(&config.endpoints[MSP_ENDPOINT_WIRESERVER], "10.0.0.1",
+		       65535);
+	assert_address(&config.endpoints[MSP_ENDPOINT_IMDS], "10.0.0.2", 2);
+	assert_address(&config.endpoints[MSP_ENDPOINT_HOSTGA], "10.0.0.1", 3);
+	ck_assert_uint_eq(config.max_connections, 65536);
+	ck_assert_uint_eq(config.header_timeout_s, 2);
+	ck_assert_uint_eq(config.idle_timeout_s, 3);
+	ck_assert_uint_eq(config.upstream_timeout_s, 4);
+	ck_assert_uint_eq(config.identity_timeout_s, 3600);
+	ck_assert_uint_eq(config.n_warnings, 0);
+}
+END_TEST
+
+/* The file Azure's agent is shipped with (spec 2.3). */
+START_TEST(config_takes_the_file_of_azures_agent)
+{
+	assert_loads("{\n"
+		     "    \"logFolder\": \"/var/log/azure-proxy-agent\",\n"
+		     "    \"eventFolder\": "
+		     "\"/var/log/azure-proxy-agent/events\",\n"
+		     "    \"latchKeyFolder\": "
+		     "\"/var/lib/azure-proxy-agent/keys\",\n"
+		     "    \"monitorIntervalInSeconds\": 60,\n"
+		     "    \"pollKeyStatusIntervalInSeconds\": 15,\n"
+		     "    \"hostGAPluginSupport\": 1,\n"
+		     "    \"ebpfProgramName\": \"ebpf_cgroup.o\",\n"
+		     "    \"cgroupRoot\": \"/sys/fs/cgroup\",\n"
+		     "    \"fileLogLevel\": \"Trace\",\n"
+		     "    \"fileLogLevelForEvents\": \"Info\",\n"
+		     "    \"fileLogLevelForSystemEvents\": \"Info\",\n"
+		     "    \"canonicalRequestMode\": \"Shadow\"\n"
+		     "}\n");
+	ck_assert_str_eq(config.key_dir, "/var/lib/azure-proxy-agent/keys");
+	ck_assert_int_eq(config.file_log_level, MSPD_TRACE);
+	ck_assert_uint_eq(config.n_warnings, 5);
+	ck_assert_str_eq(config.warnings[4],
+			 "canonicalRequestMode: has no effect, requests are "
+			 "always matched in their canonical form");
+}
+END_TEST
+
+START_TEST(config_skips_byte_order_mark)
+{
+	assert_loads("\xef\xbb\xbf{" REQUIRED "}");
+	mspd_config_free(&config);
+	ck_assert_int_eq(load("\xef\xbb\xbf{ x"), -EINVAL);
+	ck_assert_int_eq(strncmp(cause(), "line 1 column 3: ", 17), 0);
+}
+END_TEST
+
+START_TEST(config_sample_loads_without_warning)
+{
+	char *text;
+	FILE *f = fopen("mspd/mspd.json", "re");
+	size_t len;
+
+	if (!f) /* not run from the top of the tree */
+		return;
+	text = malloc(65536);
+	ck_assert_ptr_nonnull(text);
+	len = fread(text, 1, 65536, f);
+	fclose(f);
+	ck_assert_msg(load_bytes(text, len) == 0, "%s", error);
+	ck_assert_uint_eq(config.n_warnings, 0);
+	free(text);
+}
+END_TEST
+
+/* ---- warnings ---------------------------------------------------------- */
+
+static const struct {
+	const char *fields;
+	const char *warning;
+} warned[] = {
+	{ "\"x\": 1", "line 1 column 3: unknown key \"x\"" },
+	{ "\n \"LogFolder\": 1", "line 2 column 2: unknown key \"LogFolder\"" },
+	{ "\"x\": {\"logFolder\": [null, true, \"\\u0000\", 1e99]}",
+	  "line 1 column 3: unknown key \"x\"" },
+	{ "\"a\\nb\": 1", "line 1 column 3: unknown key \"a\\nb\"" },
+	{ "\"fileLogLevel\": \"loud\"",
+	  "fileLogLevel: unknown level, Info is used" },
+	{ "\"fileLogLevel\": \"\"",
+	  "fileLogLevel: unknown level, Info is used" },
+	{ "\"canonicalRequestMode\": \"off\"",
+	  "canonicalRequestMode: has no effect, requests are always matched in "
+	  "their canonical form" },
+	{ "\"canonicalRequestMode\": \"enforced\"",
+	  "canonicalRequestMode: has no effect, requests are always matched in "
+	  "their canonical form" },
+	{ "\"canonicalRequestMode\": \"\"",
+	  "canonicalRequestMode: has no effect, requests are always matched in "
+	  "their canonical form" },
+	{ "\"enableHttpProxyTrace\": true",
+	  "enableHttpProxyTrace: has no effect" },
+	{ "\"maxEventFileCount\": 0", "maxEventFileCount: has no effect" },
+	{ "\"imdsSupport\": {\"a\": []}", "imdsSupport: has no effect" },
+};
+
+START_TEST(config_warns)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "{ %s, " REQUIRED "}", warned[_i].fields);
+	assert_loads(text);
+	ck_assert_uint_eq(config.n_warnings, 1);
+	ck_assert_str_eq(config.warnings[0], warned[_i].warning);
+	ck_assert_str_eq(config.log_dir, "/l");
+}
+END_TEST
+
+START_TEST(config_bounds_its_warnings)
+{
+	char text[8192] = "{" REQUIRED;
+	size_t len = strlen(text);
+	int i;
+
+	for (i = 0; i < 100; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					", \"key%d\": 0", i);
+	snprintf(text + len, sizeof(text) - len, "}");
+	assert_loads(text);
+	ck_assert_uint_eq(config.n_warnings, MSPD_CONFIG_WARNINGS);
+	ck_assert_str_eq(config.warnings[MSPD_CONFIG_WARNINGS - 1],
+			 "69 more warnings were left out");
+}
+END_TEST
+
+/* ---- folders ----------------------------------------------------------- */
+
+static const struct {
+	const char *value;
+	const char *path;
+} folders[] = {
+	{ "/a/%MSP_TEST_A%/b", "/a/one/b" },
+	{ "%MSP_TEST_ROOT%/b", "/root/b" },
+	{ "/%MSP_TEST_A%%MSP_TEST_A%", "/oneone" },
+	{ "/%MSP_TEST_UNSET%/b", "/MSP_TEST_UNSET/b" },
+	{ "/%MSP-TEST%/b", "/%MSP-TEST%/b" },
+	{ "/100%", "/100%" },
+	{ "/%%", "/%%" },
+	{ "/a%/%MSP_TEST_A%", "/a%/one" },
+	{ "/%MSP_TEST_B%", "/%MSP_TEST_A%" }, /* once only */
+	{ "/%MSP_TEST_EMPTY%b", "/b" },
+};
+
+START_TEST(config_expands_variables)
+{
+	char text[256];
+
+	setenv("MSP_TEST_A", "one", 1);
+	setenv("MSP_TEST_B", "%MSP_TEST_A%", 1);
+	setenv("MSP_TEST_ROOT", "/root", 1);
+	setenv("MSP_TEST_EMPTY", "", 1);
+	snprintf(text, sizeof(text),
+		 "{\"logFolder\": \"%s\", \"eventFolder\": \"%s\", "
+		 "\"latchKeyFolder\": \"%s\", \"statusFolder\": \"/%%A%%\"}",
+		 folders[_i].value, folders[_i].value, folders[_i].value);
+	assert_loads(text);
+	ck_assert_str_eq(config.log_dir, folders[_i].path);
+	ck_assert_str_eq(config.event_dir, folders[_i].path);
+	ck_assert_str_eq(config.key_dir, folders[_i].path);
+	ck_assert_str_eq(config.status_dir, "/%A%");
+}
+END_TEST
+
+START_TEST(config_bounds_what_variables_become)
+{
+	char value[2000];
+
+	memset(value, 'a', sizeof(value));
+	value[0] = '/';
+	value[1025] = '\0';
+	setenv("MSP_TEST_LONG", value, 1);
+	ck_assert_int_eq(load("{\"logFolder\": \"%MSP_TEST_LONG%\"}"), -EINVAL);
+	ck_assert_str_eq(cause(), "line 1 column 15: logFolder: longer than "
+				  "1024 bytes");
+	value[1024] = '\0';
+	setenv("MSP_TEST_LONG", value, 1);
+	assert_loads("{\"logFolder\": \"%MSP_TEST_LONG%\", "
+		     "\"latchKeyFolder\": \"/k\"}");
+	ck_assert_uint_eq(strlen(config.log_dir), 1024);
+}
+END_TEST
+
+/* ---- what is wrong ----------------------------------------------------- */
+
+static const struct {
+	const char *text;
+	const char *cause;
+} wrong[] = {
+	/* not JSON, not an object */
+	{ "", "line 1 column 1: parse error: premature EOF" },
+	{ "  \n ", "line 2 column 2: parse error: premature EOF" },
+	{ "\n  5", "line 2 column 3: must be a JSON object" },
+	{ " \"a\"", "line 1 column 2: must be a JSON object" },
+	{ "null", "line 1 column 1: must be a JSON object" },
+	{ "true", "line 1 column 1: must be a JSON object" },
+	{ "[1]", "line 1 column 1: must be a JSON object" },
+	{ "{} x", "line 1 column 4: parse error: trailing garbage" },
+	{ "{}\n{}", "line 2 column 1: parse error: trailing garbage" },
+	{ "{\"a\": 1,\n }", "line 2 column 2: parse error: invalid object key "
+			    "(must be a string)" },
+	{ "{" REQUIRED, "line 1 column 43: parse error: premature EOF" },
+	{ "{/* a */}", "line 1 column 2: lexical error: probable comment found "
+		       "in input text, comments are not enabled." },
+	{ "{'a': 1}",
+	  "line 1 column 2: lexical error: invalid char in json text." },
+	{ "{\"a\": tru}",
+	  "line 1 column 7: lexical error: invalid string in json text." },
+	{ "{\"a\tb\": 1}", "line 1 column 2: lexical error: invalid character "
+			   "inside string." },
+	/* bytes and escapes that are no text */
+	{ "{\n\"x\": \"\xff\"}", "line 2 column 7: not UTF-8" },
+	{ "{\"x\": \"\xc0\xaf\"}", "line 1 column 8: not UTF-8" },
+	{ "{\"x\": \"\xed\xa0\x80\"}", "line 1 column 8: not UTF-8" },
+	{ "{\"x\": \"\\ud800\"}", "line 1 column 7: malformed \\u escape" },
+	{ "{\"x\": \"\\udc00\"}", "line 1 column 7: malformed \\u escape" },
+	{ "{\"x\": \"\\ud800\\u0041\"}",
+	  "line 1 column 7: malformed \\u escape" },
+	{ "{\"x\": [\"\\uD83Dx\"]}", "line 1 column 8: malformed \\u escape" },
+	{ "{\"\\uDE00\": 1}", "line 1 column 2: malformed \\u escape" },
+	/* keys */
+	{ "{}", "logFolder: required key is missing" },
+	{ "{\"latchKeyFolder\": \"/k\"}",
+	  "logFolder: required key is missing" },
+	{ "{\"logFolder\": \"/k\"}",
+	  "latchKeyFolder: required key is missing" },
+	{ "{" REQUIRED ",\n\"logFolder\": \"/l\"}",
+	  "line 2 column 1: logFolder: given twice" },
+	{ "{" REQUIRED ",\n\"log\\u0046older\": \"/l\"}",
+	  "line 2 column 1: logFolder: given twice" },
+	/* types */
+	{ "{\"logFolder\": 1}",
+	  "line 1 column 15: logFolder: must be a string" },
+	{ "{\"logFolder\":\n   null}",
+	  "line 2 column 4: logFolder: must be a string" },
+	{ "{\"logFolder\": true}",
+	  "line 1 column 15: logFolder: must be a string" },
+	{ "{\"logFolder\": {}}",
+	  "line 1 column 15: logFolder: must be a string" },
+	{ "{\"logFolder\": [\"/l\"]}",
+	  "line 1 column 15: logFolder: must be a string" },
+	{ "{\"maxConnections\": \"1\"}",
+	  "line 1 column 20: maxConnections: must be a whole number" },
+	{ "{\"enableHttpProxyTrace\": 1}",
+	  "line 1 column 26: enableHttpProxyTrace: must be true or false" },
+	{ "{\"enableHttpProxyTrace\": \"true\"}",
+	  "line 1 column 26: enableHttpProxyTrace: must be true or false" },
+	{ "{\"ebpfProgramName\": 1}",
+	  "line 1 column 21: ebpfProgramName: must be a string" },
+	/* numbers */
+	{ "{\"maxConnections\": 0}", "line 1 column 20: maxConnections: must "
+				     "be a whole number from 1 to 65536" },
+	{ "{\"maxConnections\": 65537}",
+	  "line 1 column 20: maxConnections: must be a whole number from 1 to "
+	  "65536" },
+	{ "{\"maxConnections\": -1}", "line 1 column 20: maxConnections: must "
+				      "be a whole number from 1 to 65536" },
+	{ "{\"maxConnections\": 1.0}",
+	  "line 1 column 20: maxConnections: must be a whole number from 1 to "
+	  "65536" },
+	{ "{\"maxConnections\": 1e2}",
+	  "line 1 column 20: maxConnections: must be a whole number from 1 to "
+	  "65536" },
+	{ "{\"maxConnections\": 4294967297}",
+	  "line 1 column 20: maxConnections: must be a whole number from 1 to "
+	  "65536" },
+	{ "{\"maxConnections\": 18446744073709551617}",
+	  "line 1 column 20: maxConnections: must be a whole number from 1 to "
+	  "65536" },
+	/* paths */
+	{ "{\"latchKeyFolder\": \"\"}",
+	  "line 1 column 20: latchKeyFolder: must not be empty" },
+	{ "{\"latchKeyFolder\": \"keys\"}",
+	  "line 1 column 20: latchKeyFolder: must be an absolute path" },
+	{ "{\"latchKeyFolder\": \"/a\\u0000b\"}",
+	  "line 1 column 20: latchKeyFolder: has a control character" },
+	{ "{\"cgroupPath\": \"\"}",
+	  "line 1 column 16: cgroupPath: must not be empty" },
+	{ "{\"cgroupPath\": \"a\\nb\"}",
+	  "line 1 column 16: cgroupPath: has a control character" },
+/* addresses */
+#define ADDRESS "must be an IPv4 address and a port, as in \"127.0.0.1:3080\""
+	{ "{\"imdsAddress\": \"\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"10.0.0.1\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"10.0.0.1:\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"10.0.0.1:0\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"10.0.0.1:65536\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"10.0.0.1:080\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"10.0.0.1:80 \"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"10.1:80\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"0.0.0.0:80\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"[::1]:80\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"imdsAddress\": \"10.0.0.1\\u0000:80\"}",
+	  "line 1 column 17: imdsAddress: " ADDRESS },
+	{ "{\"listenAddress\": \"10.0.0.1:3080\"}",
+	  "line 1 column 19: listenAddress: must be a loopback address" },
+	{ "{" REQUIRED ", \"hostGAPluginAddress\": \"168.63.129.16:80\"}",
+	  "hostGAPluginAddress: same address as wireServerAddress" },
+	{ "{" REQUIRED ", \"imdsAddress\": \"127.0.0.1:3080\"}",
+	  "listenAddress: same address as imdsAddress" },
+};
+
+static bool is_zero(const struct mspd_config *c)
+{
+	static const struct mspd_config zero;
+
+	return memcmp(c, &zero, sizeof(zero)) == 0;
+}
+
+START_TEST(config_refuses)
+{
+	ck_assert_int_eq(load(wrong[_i].text), -EINVAL);
+	ck_assert(is_zero(&config));
+	ck_assert_str_eq(cause(), wrong[_i].cause);
+	ck_assert_ptr_null(strchr(error, '\n'));
+}
+END_TEST
+
+START_TEST(config_bounds_nesting)
+{
+	char text[4096];
+	size_t len = 0;
+	int depth;
+
+	for (depth = 31; depth <= 32; depth++) {
+		len = (size_t)snprintf(text, sizeof(text),
+				       "{" REQUIRED ", \"x\": ");
+		memset(text + len, '[', (size_t)depth);
+		memset(text + len + depth, ']', (size_t)depth);
+		strcpy(text + len + 2 * depth, "}");
+		ck_assert_int_eq(load(text), depth == 31 ? 0 : -EINVAL);
+		mspd_config_free(&config);
+	}
+	ck_assert_str_eq(strrchr(cause(), ':'), ": nested deeper than 32");
+}
+END_TEST
+
+START_TEST(config_bounds_the_file)
+{
+	char *text = malloc(MSPD_CONFIG_MAX_BYTES + 1);
+	size_t len;
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, ' ', MSPD_CONFIG_MAX_BYTES + 1);
+	len = strlen("{" REQUIRED "}");
+	memcpy(text, "{" REQUIRED "}", len);
+	ck_assert_int_eq(load_bytes(text, MSPD_CONFIG_MAX_BYTES), 0);
+	mspd_config_free(&config);
+	ck_assert_int_eq(load_bytes(text, MSPD_CONFIG_MAX_BYTES + 1), -EINVAL);
+	ck_assert_str_eq(cause(), "is longer than 65536 bytes");
+	free(text);
+}
+END_TEST
+
+START_TEST(config_refuses_what_is_no_file)
+{
+	const char *path = scratch_path("c.json");
+
+	ck_assert_int_eq(mspd_config_load(&config, path, error, sizeof(error)),
+			 -ENOENT);
+	ck_assert_str_eq(cause(), "cannot be opened (No such file or "
+				  "directory)");
+	ck_assert_int_eq(mkfifo(path, 0600), 0); /* must not hang */
+	ck_assert_int_eq(mspd_config_load(&config, path, error, sizeof(error)),
+			 -EINVAL);
+	ck_assert_str_eq(cause(), "is not a regular file");
+}
+END_TEST
+
+START_TEST(config_error_fits_any_room)
+{
+	size_t size;
+
+	for (size = 0; size < 64; size++) {
+		char *small = malloc(size ? size : 1);
+
+		ck_assert_ptr_nonnull(small);
+		scratch_write("c.json", "{", 1);
+		ck_assert_int_eq(mspd_config_load(&config,
+						  scratch_path("c.json"), small,
+						  size),
+				 -EINVAL);
+		if (size)
+			ck_assert_uint_lt(strlen(small), size);
+		free(small);
+	}
+}
+END_TEST
+
+START_TEST(config_default_path_is_one_of_two)
+{
+	const char *path = mspd_config_default_path();
+
+	if (access("/etc/azure/proxy-agent.json", F_OK) == 0)
+		ck_assert_str_eq(path, "/etc/azure/proxy-agent.json");
+	else
+		ck_assert_str_eq(path, "/etc/mspd/mspd.json");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("mspd_config");
+	TCase *tc = tcase_create("config");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, config_fills_in_defaults);
+	tcase_add_test(tc, config_takes_every_key);
+	tcase_add_test(tc, config_takes_the_file_of_azures_agent);
+	tcase_add_test(tc, config_skips_byte_order_mark);
+	tcase_add_test(tc, config_sample_loads_without_warning);
+	tcase_add_loop_test(tc, config_warns, 0, COUNT(warned));
+	tcase_add_test(tc, config_bounds_its_warnings);
+	tcase_add_loop_test(tc, config_expands_variables, 0, COUNT(folders));
+	tcase_add_test(tc, config_bounds_what_variables_become);
+	tcase_add_loop_test(tc, config_refuses, 0, COUNT(wrong));
+	tcase_add_test(tc, config_bounds_nesting);
+	tcase_add_test(tc, config_bounds_the_file);
+	tcase_add_test(tc, config_refuses_what_is_no_file);
+	tcase_add_test(tc, config_error_fits_any_room);
+	tcase_add_test(tc, config_default_path_is_one_of_two);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed;
+}
