@@ -462,7 +462,7 @@ static int compare_rules(const void *one, const void *two)
 	return cmp ? cmp : (a->index > b->index) - (a->index < b->index);
 }
 
-/* Nodes that this path needs and the one before it does not have. */
+/* Nodes that this path needs and the one sorted before it does not have. */
 static uint32_t new_nodes(const struct msp_rule *before,
 			  const struct msp_rule *rule)
 {
@@ -471,10 +471,8 @@ static uint32_t new_nodes(const struct msp_rule *before,
 	while (i < before->path_len && i < rule->path_len &&
 	       before->path[i] == rule->path[i])
 		i++;
-	/* inside a segment: that segment is another one */
+	/* they part within a segment, which is therefore another one */
 	if (i < rule->path_len && rule->path[i] != '/')
-		n++;
-	else if (i < before->path_len && before->path[i] != '/')
 		n++;
 	for (; i < rule->path_len; i++)
 		n += rule->path[i] == '/';
