@@ -5,7 +5,7 @@
 #   make [V=1] [O=build] [CC=] [SAN=1]   build everything
 #   make demo                            the main job, on the built-in host
 #   make check                           every test, see README.md
-#   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR=
+#   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR= MANDIR=
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -24,6 +24,7 @@ LIBDIR	?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR	?= $(PREFIX)/bin
 SBINDIR	?= $(PREFIX)/sbin
+MANDIR	?= $(PREFIX)/share/man
 INSTALL	?= install
 
 Q	:= $(if $(V),,@)
@@ -71,6 +72,7 @@ SKEL	:= $(O)/bpf/msp.skel.h
 UNIT	:= $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 FUZZ	:= $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TESTLIB	:= $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
+MAN	:= $(wildcard man/*.[1-9])
 LIVEBIN	:= $(patsubst %.c,$(O)/%,$(wildcard tests/live/*.c))
 
 .PHONY: all lib install uninstall clean FORCE
@@ -164,12 +166,19 @@ install: all
 	$(INSTALL) -m 644 $(O)/libmsp.pc '$(D)$(LIBDIR)/pkgconfig'
 	$(INSTALL) -m 755 $(O)/mspd/mspd '$(D)$(SBINDIR)'
 	$(INSTALL) -m 755 $(O)/examples/msp-host/msp-host '$(D)$(BINDIR)'
+	for page in $(MAN); do \
+		to='$(D)$(MANDIR)'/man$${page##*.}; \
+		$(INSTALL) -D -m 644 $$page "$$to/$${page##*/}" || exit; \
+	done
 uninstall:
 	rm -rf '$(D)$(INCLUDEDIR)/msp'
 	rm -f '$(D)$(LIBDIR)/$(SHLIB)' '$(D)$(LIBDIR)/$(SONAME)' \
 		'$(D)$(LIBDIR)/libmsp.so' '$(D)$(LIBDIR)/libmsp.a' \
 		'$(D)$(LIBDIR)/pkgconfig/libmsp.pc' '$(D)$(SBINDIR)/mspd' \
 		'$(D)$(BINDIR)/msp-host'
+	for page in $(MAN); do \
+		rm -f '$(D)$(MANDIR)'/man$${page##*.}/$${page##*/}; \
+	done
 clean:
 	rm -rf build build-san build-*/
 FORCE:

@@ -9,11 +9,13 @@
 #   make check-layers    include graph, names, exported symbols
 #   make check-examples  examples/ do what they say
 #   make check-host      msp-host alone, on loopback, unprivileged
+#   make check-man       man/ is well formed and says what the code does
+#   make check-install   what is installed can be built against, and removed
 #   make check-valgrind  unit tests under valgrind
 #   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
 #   make demo            the whole path, on screen
 
-SUITES	?= layers unit examples host san live
+SUITES	?= layers unit examples host man install san live
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
 TALLY	?= $(O)/tally
@@ -22,7 +24,8 @@ PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
-	check-examples check-host check-valgrind fuzz unit-programs
+	check-examples check-man check-install check-host check-valgrind fuzz \
+	unit-programs
 
 deps:
 	$(Q).ci/deps
@@ -65,6 +68,12 @@ check-examples: all
 check-host: all
 	$(SUITE) host env LD_LIBRARY_PATH=$(O) python3 \
 		tests/live/host_selftest.py $(O)/examples/msp-host/msp-host
+
+check-man: all
+	$(SUITE) man python3 tests/man.py $(O)
+
+check-install: all
+	$(SUITE) install tests/install.sh $(O)
 
 check-live: all
 	$(SUITE) live python3 tests/live/run.py $(O)

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+In: man/ and a build directory. Out: whether the pages are well formed and say
+what the code does - its options, keys, names, numbers. Must never pass a page
+because a list it is compared with could not be found.
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+
+# Escapes of roff that occur in the pages, and what they stand for.
+ESCAPES = ((r"\e", "\\"), (r"\&", ""), (r"\ ", " "))
+# What mandoc says of pages that this machine does not have.
+ELSEWHERE = re.compile(r"referenced manual not found")
+# One row of mspd/config.c's table; it ends where the next one, or nothing, is.
+FIELD = re.compile(r'^\t(TEXT|NUMBER|IGNORED)\("(\w+)",(.*?)\),$(?=\n\t?[A-Z}])',
+                   re.M | re.S)
+
+
+class Suite:
+    """Counts claims; a claim that does not hold says where."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def claim(self, name, faults):
+        faults = list(faults)
+        if faults:
+            self.failed += 1
+            print(f"  FAILED  {name}")
+            for fault in faults:
+                print(f"          {fault}")
+            return
+        self.passed += 1
+        if os.environ.get("V"):
+            print(f"  ok      {name}")
+
+    def finish(self):
+        print(f"{self.passed} passed, {self.failed} failed, 0 skipped")
+        return 1 if self.failed else 0
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def page(name):
+    return read(f"man/{name}")
+
+
+def plain(text):
+    for escape, char in ESCAPES:
+        text = text.replace(escape, char)
+    return text
+
+
+def compare(page_has, code_has, least):
+    """Both ways; code_has must not be a list that was not found."""
+    page_has, code_has = set(page_has), set(code_has)
+    if len(code_has) < least:
+        yield f"only {len(code_has)} found in the code: {sorted(code_has)}"
+    for name in sorted(code_has - page_has):
+        yield f"{name} is not in the page"
+    for name in sorted(page_has - code_has):
+        yield f"{name} is not in the code"
+
+
+def items(text, macro):
+    """Tags of a list: .It Ic a , b"""
+    for line in re.findall(rf"^\.It {macro} (.*)$", text, re.M):
+        yield from (word for word in line.split() if word != ",")
+
+
+def section(text, name):
+    return re.split(r"^\.S[hs] ", text.split(f" {name}\n", 1)[1],
+                    maxsplit=1, flags=re.M)[0]
+
+
+# ---- what is compared ------------------------------------------------------
+
+def lint(path):
+    done = subprocess.run(["mandoc", "-T", "lint", path], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          check=False)
+    for line in done.stdout.splitlines():
+        if not ELSEWHERE.search(line):
+            yield line
+    if done.returncode not in range(0, 5):
+        yield f"mandoc: exit status {done.returncode}"
+
+
+def references(path):
+    """Our own pages exist; those of the system are its own business."""
+    for name, number in re.findall(r"^\.Xr (\S*msp\S*) (\d)", read(path), re.M):
+        if not os.path.exists(f"man/{name}.{number}"):
+            yield f"{path}: {name}({number}) does not exist"
+
+
+def copies(path):
+    """A display marked verbatim is part of the file it is taken from."""
+    marked = re.findall(r'^\.\\" verbatim: (\S+)\n\.Bd -literal.*\n'
+                        r"((?:(?!\.Ed\n).*\n)*)", read(path), re.M)
+    for source, code in marked:
+        if not code.strip() or plain(code) not in read(source) + "\n":
+            yield f"{path}: is not what {source} has"
+
+
+def program(build, name):
+    path = {"mspd": "mspd/mspd", "msp-host": "examples/msp-host/msp-host"}
+    env = {**os.environ, "LD_LIBRARY_PATH": build}
+    return subprocess.run([f"{build}/{path[name]}", "--help"], env=env,
+                          text=True, stdout=subprocess.PIPE,
+                          check=True).stdout
+
+
+def options(build, name, least):
+    told = re.findall(r"(?<![\w-])--([a-z][a-z-]*)", program(build, name))
+    told.append("help")
+    text = page(f"{name}.8")
+    documented = re.findall(r"^\.(?:It|Nm|Op|Fl).*", text, re.M)
+    return compare(re.findall(r"Fl Fl ([a-z-]+)", "\n".join(documented))
+                   + re.findall(r"^\.Fl Fl ([a-z-]+)", text, re.M),
+                   told, least)
+
+
+def config_fields():
+    return [(kind, name, [part.strip() for part in rest.split(",")])
+            for kind, name, rest in FIELD.findall(read("mspd/config.c"))]
+
+
+def config_values():
+    """Defaults and ranges, as each key's own paragraph has them."""
+    text = page("mspd.conf.5")
+    for kind, name, rest in config_fields():
+        said = text.split(f".It Ic {name}\n", 1)[-1].split("\n.It ", 1)[0]
+        wanted = []
+        if kind == "NUMBER":
+            wanted = [f"from {rest[2]} to {rest[3]}, default {rest[1]}."]
+        elif kind == "TEXT" and rest[-1] != "NULL":
+            wanted = [rest[-1].strip('"')]
+        if any("REQUIRED" in part for part in rest):
+            wanted.append("required")
+        for words in wanted:
+            if words not in said:
+                yield f"{name}: '{words}' is not said"
+
+
+def audit_keys():
+    code = read("mspd/audit.c")
+    names = re.findall(r'put_(?:string|number|null)\(line, "(\w+)"', code)
+    return compare(items(section(page("mspd.8"), "Audit record"), "Ic"),
+                   names + ["time"], 15)
+
+
+def audit_reasons():
+    code = read("libmsp/decision.c").split("msp_reason_name", 1)[1]
+    names = set(re.findall(r'return "([a-z-]+)"', code)) - {"unknown"}
+    return compare(items(section(page("mspd.8"), "Audit record"), "Cm"),
+                   names | {"refused"}, 10)
+
+
+def host_reasons():
+    code = read("examples/msp-host/verify.c")
+    names = re.findall(r'(?:bad\(|return )"([a-z-]+)"', code)
+    return compare(items(section(page("msp-host.8"), "Log and record"), "Cm"),
+                   names, 8)
+
+
+def calls():
+    exported = set(re.findall(r"\b(msp_\w+);", read("libmsp/libmsp.map")))
+    for name in set(re.findall(r"^\.Fn (msp_\w+)", page("libmsp.3"), re.M)):
+        if name not in exported and name != "msp_NOUN_verb":
+            yield f"{name} is not exported"
+
+
+def headers():
+    public = {os.path.basename(p) for p in glob.glob("include/msp/*.h")}
+    named = set(re.findall(r"^\.In msp/([\w.]+)", page("libmsp.3"), re.M))
+    return compare(named - {"NOUN.h"}, public - {"defs.h"}, 10)
+
+
+def errors():
+    enum = re.findall(r"^\t(MSP_ERR_\w+) = -", read("include/msp/error.h"),
+                      re.M)
+    return compare(items(page("libmsp.3"), "Dv"), enum, 10)
+
+
+def main(build):
+    suite = Suite()
+    for path in sorted(glob.glob("man/*.[1-9]")):
+        name = os.path.basename(path)
+        suite.claim(f"{name}_is_well_formed", lint(path))
+        suite.claim(f"{name}_refers_to_pages_that_exist", references(path))
+        suite.claim(f"{name}_has_examples_as_they_are", copies(path))
+    suite.claim("mspd_options", options(build, "mspd", 4))
+    suite.claim("msp_host_options", options(build, "msp-host", 10))
+    suite.claim("mspd_conf_keys",
+                compare(items(page("mspd.conf.5"), "Ic"),
+                        [name for _, name, _ in config_fields()], 20))
+    suite.claim("mspd_conf_defaults_and_ranges", config_values())
+    suite.claim("mspd_audit_keys", audit_keys())
+    suite.claim("mspd_audit_reasons", audit_reasons())
+    suite.claim("msp_host_reasons", host_reasons())
+    suite.claim("libmsp_calls_are_exported", calls())
+    suite.claim("libmsp_headers", headers())
+    suite.claim("libmsp_errors", errors())
+    return suite.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.path.abspath(sys.argv[1])))
