@@ -99,11 +99,13 @@ $(FUZZERS): $(FUZZ_O)/%: $(FUZZ_O)/obj/tests/fuzz/%.o \
 # must not be the corpus.
 fuzz: $(FUZZERS)
 	$(Q)for f in $(FUZZERS); do \
-		n=$${f##*/fuzz_}; \
-		mkdir -p $(FUZZ_O)/found/$$n tests/fuzz/corpus/$$n; \
-		printf '  %-7s %s\n' FUZZ $$n; \
-		(cd $(FUZZ_O) && $(abspath $(FUZZ_O))/fuzz_$$n \
-			-max_total_time=$(SECONDS) -print_final_stats=1 \
-			-verbosity=0 -timeout=10 found/$$n \
-			$(CURDIR)/tests/fuzz/corpus/$$n) || exit 1; \
+		n=$${f##*/fuzz_}; found=$(FUZZ_O)/found/$$n; \
+		mkdir -p $$found; \
+		$$f -max_total_time=$(SECONDS) -print_final_stats=1 \
+			-timeout=10 -artifact_prefix=$(FUZZ_O)/ $$found \
+			tests/fuzz/corpus/$$n >$$found.log 2>&1 || \
+			{ tail -n 60 $$found.log; exit 1; }; \
+		printf '  %-7s %-20s %10s runs\n' FUZZ $$n \
+			$$(sed -n 's/^stat::number_of_executed_units: *//p' \
+			$$found.log); \
 	done
