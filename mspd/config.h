@@ -9,8 +9,9 @@
  *
  * Of Azure's agent:
  *   logFolder            required; ProxyAgent.log, audit.jsonl; "": no files
- *   latchKeyFolder       required; keys; rules is the directory beside it
- *   eventFolder          /var/log/azure-proxy-agent/events; telemetry files
+ *   latchKeyFolder       required; directory of the keys
+ *   eventFolder          /var/log/azure-proxy-agent/events; nothing is
+ *                        written there yet
  *   pollKeyStatusIntervalInSeconds  15; 1-86400; steady poll of the host
  *   fileLogLevel         Info; Error, Warn, Info, Debug or Trace in any case:
  *                        least severe level written to files
@@ -26,7 +27,7 @@
  *   wireServerAddress    168.63.129.16:80
  *   imdsAddress          169.254.169.254:80
  *   hostGAPluginAddress  168.63.129.16:32526
- *   statusFolder         /var/log/azure-proxy-agent; status.json, snapshots
+ *   statusFolder         /var/log/azure-proxy-agent; of status.json
  *   cgroupPath           none; attach exactly here, without discovery
  *   identityRoot         /proc/1/root; tree executables are verified in
  *   maxConnections       4096; 1-65536

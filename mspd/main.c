@@ -165,13 +165,28 @@ static int take_signals(struct mspd *d)
 	return mspd_loop_watch(d->loop, &d->signals, EPOLLIN);
 }
 
-static int make_directories(const struct mspd_config *config)
+/* The agent goes on without: what it protects matters more than its files,
+ * and what must be recorded is refused while it cannot be. */
+static void make_directory(const char *path)
 {
-	int err = mspd_dir_make(config->status_dir, 0755);
+	int err = path[0] ? mspd_dir_make(path, 0755) : 0;
 
-	if (err == 0 && config->log_dir[0])
-		err = mspd_dir_make(config->log_dir, 0755);
-	return err;
+	if (err < 0)
+		fprintf(stderr, "mspd: cannot make directory %s: %s\n", path,
+			strerror(-err));
+}
+
+static void open_log(const struct mspd_config *config, bool foreground)
+{
+	enum mspd_level level = config->system_log_level;
+	int err;
+
+	if (foreground && level < MSPD_INFO)
+		level = MSPD_INFO;
+	err = mspd_log_open(config->log_dir, config->file_log_level, level);
+	if (err < 0)
+		fprintf(stderr, "mspd: cannot write a log in %s: %s\n",
+			config->log_dir, strerror(-err));
 }
 
 static int open_records(struct mspd *d)
@@ -333,7 +348,6 @@ static void log_warnings(const struct mspd_config *config)
 static int run_service(const char *path, bool foreground)
 {
 	struct mspd d = { 0 };
-	enum mspd_level system_level;
 	char error[512];
 	int status;
 
@@ -344,14 +358,9 @@ static int run_service(const char *path, bool foreground)
 		return EX_CONFIG;
 	}
 	harden();
-	system_level = d.config.system_log_level;
-	if (foreground && system_level < MSPD_INFO)
-		system_level = MSPD_INFO;
-	if (make_directories(&d.config) < 0 ||
-	    mspd_log_open(d.config.log_dir, d.config.file_log_level,
-			  system_level) < 0)
-		fprintf(stderr, "mspd: cannot write to %s: %s\n",
-			d.config.log_dir, strerror(errno));
+	make_directory(d.config.status_dir);
+	make_directory(d.config.log_dir);
+	open_log(&d.config, foreground);
 	mspd_log(MSPD_INFO, "mspd %s is starting with %s", msp_version(), path);
 	log_warnings(&d.config);
 	status = serve(&d);

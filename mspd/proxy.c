@@ -308,6 +308,14 @@ static void on_head(void *connection, struct mspd_exchange *x,
 		mspd_call_refuse(call, 500);
 		return;
 	}
+	if (p->opts.audit && mspd_audit_failed(p->opts.audit) &&
+	    !mspd_audit_ready(p->opts.audit)) {
+		/* nothing is allowed that cannot be recorded, nor may the
+		 * loop wait for a disk that is full */
+		call->recorded = true;
+		mspd_call_refuse(call, 503);
+		return;
+	}
 	call->policy = mspd_policy_ref(p->held);
 	if (!take_request(call) || !admit(call))
 		return;
