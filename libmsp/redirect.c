@@ -163,9 +163,25 @@ static const char *failed_program(struct msp_bpf *skel)
 
 	bpf_object__for_each_program(program, skel->obj) {
 		if (bpf_program__fd(program) < 0)
-			return bpf_program__name(program);
+			return bpf_program__name(program) + strlen("msp_");
 	}
 	return "none";
+}
+
+static int load_failed(struct msp_redirect *r, int err, char *log,
+		       struct msp_error_info *info)
+{
+	const char *name = failed_program(r->skel);
+	char line[160];
+
+	last_line(log, line, sizeof(line));
+	if (!line[0])
+		return msp_fail_sys(info, err,
+				    "Failed to load program '%s' with error",
+				    name);
+	return msp_fail_sys(info, err,
+			    "Failed to load program '%s' with error: %s", name,
+			    line);
 }
 
 static int load(struct msp_redirect *r, uint64_t cookie,
@@ -173,7 +189,6 @@ static int load(struct msp_redirect *r, uint64_t cookie,
 {
 	struct bpf_object_open_opts opts = { .sz = sizeof(opts) };
 	libbpf_print_fn_t before = NULL;
-	char line[160] = "";
 	char *log = NULL;
 	int rc;
 
@@ -192,10 +207,7 @@ static int load(struct msp_redirect *r, uint64_t cookie,
 	set_constants(r, cookie);
 	rc = msp_bpf__load(r->skel);
 	if (rc < 0) {
-		last_line(log, line, sizeof(line));
-		rc = msp_fail_sys(info, -rc,
-				  "Failed to load program '%s' with error: %s",
-				  failed_program(r->skel), line);
+		rc = load_failed(r, -rc, log, info);
 		goto out;
 	}
 	r->runtime = &r->skel->bss->msp_runtime;

@@ -196,8 +196,12 @@ static int open_records(struct mspd *d)
 	err = mspd_status_new(&d->status);
 	if (err == 0)
 		err = mspd_summary_new(&d->summary, 0);
-	if (err == 0 && d->config.log_dir[0])
-		err = mspd_audit_open(&d->audit, d->config.log_dir);
+	if (err < 0 || !d->config.log_dir[0])
+		return err;
+	err = mspd_audit_open(&d->audit, d->config.log_dir);
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot open the audit trail in %s",
+			 d->config.log_dir);
 	return err;
 }
 

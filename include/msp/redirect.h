@@ -69,7 +69,8 @@ MSP_BEGIN_DECLS
  * @opts: copied; NULL for defaults
  * @info: optional: which step failed, with errno and the last verifier line
  *
- * The programs act in the network namespace of the calling thread.
+ * The programs act in the network namespace of the calling thread. libbpf's
+ * message hook, which is one per process, is silenced during the call.
  * Threads: msp_redirect_set() and counters from any thread; the rest from one
  * thread at a time.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS, MSP_ERR_UNSUPPORTED.
