@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,39 +334,80 @@ START_TEST(audit_waits_for_a_full_disk)
 }
 END_TEST
 
+static void wait_for_size(size_t size)
+{
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < 500 && len < size; i++) {
+		usleep(10000);
+		free(scratch_read("audit.jsonl", &len));
+	}
+	ck_assert_uint_ge(len, size);
+}
+
+/* More than one batch waits, and the disk has room for one. */
+START_TEST(audit_batch_ends_with_a_line)
+{
+	const size_t batch = 2 * MSPD_AUDIT_LINE;
+	char *text;
+	size_t i;
+
+	limit_file_size(0);
+	for (i = 0; i < batch / 100; i++) {
+		record.id = i;
+		mspd_audit_write(audit, &record);
+	}
+	wait_for_failure();
+	limit_file_size(batch + 1000);
+	wait_for_size(batch - MSPD_AUDIT_LINE);
+	wait_for_failure();
+	text = scratch_read("audit.jsonl", NULL);
+	ck_assert_int_eq(text[strlen(text) - 1], '\n');
+	free(text);
+	limit_file_size(RLIM_INFINITY);
+	text = close_and_read();
+	assert_ids_in_order(text, i);
+	free(text);
+}
+END_TEST
+
 static void *write_two(void *arg)
 {
 	struct mspd_audit_record second = record;
+	atomic_bool *finished = arg;
 
 	second.id++;
 	mspd_audit_write(audit, &record);
 	mspd_audit_write(audit, &second);
-	*(volatile bool *)arg = true;
+	*finished = true;
 	return NULL;
 }
 
+/* Lines so long that two of them never fit into what is left. */
 START_TEST(audit_writer_waits_while_memory_is_full)
 {
-	bool finished = false;
+	atomic_bool finished = false;
+	char longest[600];
 	pthread_t thread;
 	size_t n = 0;
 	char *text;
-	size_t i;
 
+	memset(longest, 1, sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	record.user = record.method = record.path = longest;
+	decision.rule_id = decision.privilege = decision.identity = longest;
 	limit_file_size(0);
 	while (mspd_audit_ready(audit)) {
 		record.id = n++;
 		mspd_audit_write(audit, &record);
 	}
-	ck_assert_uint_gt(n, 2000);
-	/* Some room is left; fill it up to the last line. */
-	for (i = 0; i < MSPD_AUDIT_LINE / 400; i++) {
-		record.id = n++;
-		mspd_audit_write(audit, &record);
-	}
+	ck_assert_uint_gt(n, 40);
 	record.id = n;
 	ck_assert_int_eq(pthread_create(&thread, NULL, write_two, &finished),
 			 0);
+	usleep(50000);
+	ck_assert(!finished);
 	limit_file_size(RLIM_INFINITY);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	ck_assert(finished);
@@ -419,6 +461,7 @@ int main(void)
 	tcase_add_test(tc, audit_line_of_longest_texts_is_whole);
 	tcase_add_test(tc, audit_keeps_every_line_in_order);
 	tcase_add_test(tc, audit_waits_for_a_full_disk);
+	tcase_add_test(tc, audit_batch_ends_with_a_line);
 	tcase_add_test(tc, audit_writer_waits_while_memory_is_full);
 	tcase_add_test(tc, audit_close_reports_lost_lines);
 	tcase_add_test(tc, audit_open_reports_failure);

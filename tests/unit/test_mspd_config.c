@@ -299,11 +299,15 @@ START_TEST(config_bounds_what_variables_become)
 
 	memset(value, 'a', sizeof(value));
 	value[0] = '/';
-	value[1025] = '\0';
+	value[1999] = '\0';
 	setenv("MSP_TEST_LONG", value, 1);
 	ck_assert_int_eq(load("{\"logFolder\": \"%MSP_TEST_LONG%\"}"), -EINVAL);
 	ck_assert_str_eq(cause(), "line 1 column 15: logFolder: longer than "
 				  "1024 bytes");
+	mspd_config_free(&config);
+	value[1025] = '\0';
+	setenv("MSP_TEST_LONG", value, 1);
+	ck_assert_int_eq(load("{\"logFolder\": \"%MSP_TEST_LONG%\"}"), -EINVAL);
 	value[1024] = '\0';
 	setenv("MSP_TEST_LONG", value, 1);
 	assert_loads("{\"logFolder\": \"%MSP_TEST_LONG%\", "

@@ -321,6 +321,12 @@ START_TEST(rotate_follows_when_the_file_is_moved_or_emptied)
 	ck_assert_int_eq(truncate(scratch_path("x.log"), 0), 0);
 	add("c\n");
 	assert_content("x.log", "c\n");
+	/* as a rotation with "create" does it */
+	ck_assert_int_eq(rename(scratch_path("x.log"), scratch_path("old")), 0);
+	scratch_write("x.log", "", 0);
+	add("c2\n");
+	assert_content("old", "c\n");
+	assert_content("x.log", "c2\n");
 	ck_assert_int_eq(unlink(scratch_path("x.log")), 0);
 	add("d\n");
 	assert_content("x.log", "d\n");

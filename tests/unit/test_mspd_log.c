@@ -83,14 +83,13 @@ START_TEST(log_splits_system_output_by_level)
 }
 END_TEST
 
-static const char *const file_by_level[] = {
-	" [ERROR]   e\n",
-	" [ERROR]   e\n [WARN]    w\n",
-	" [ERROR]   e\n [WARN]    w\n [INFO]    i\n",
-	" [ERROR]   e\n [WARN]    w\n [INFO]    i\n [DEBUG]   d\n",
-	" [ERROR]   e\n [WARN]    w\n [INFO]    i\n [DEBUG]   d\n"
-	" [TRACE]   t\n",
-};
+#define E " [ERROR]   e\n"
+#define W " [WARN]    w\n"
+#define I " [INFO]    i\n"
+#define D " [DEBUG]   d\n"
+#define T " [TRACE]   t\n"
+static const char *const file_by_level[] = { E, E W, E W I, E W I D,
+					     E W I D T };
 
 /* The same without the time in front of each line. */
 static char *read_log(void)

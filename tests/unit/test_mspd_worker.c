@@ -179,24 +179,27 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-START_TEST(workers_free_leaves_a_hung_job_behind)
+START_TEST(workers_free_leaves_hung_jobs_behind)
 {
-	static struct task hung;
+	static struct task hung[2];
 	struct task queued = { .done = 0 };
 	double start = seconds();
 
-	submit(hold, &hung);
+	submit(hold, &hung[0]);
+	submit(hold, &hung[1]);
 	sem_wait(&holding);
-	submit(work, &queued);
-	ck_assert_uint_eq(mspd_workers_free(workers, 100), 1);
+	sem_wait(&holding);
+	submit(work, &queued); /* nobody is free for it */
+	ck_assert_uint_eq(mspd_workers_free(workers, 100), 2);
 	ck_assert(seconds() - start < 3);
+	ck_assert(!queued.worked);
 	ck_assert_int_eq(queued.done, 1);
-	ck_assert_int_eq(hung.done, 0);
-	sem_post(&gate); /* it ends long after; nobody is told */
-	while (!hung.worked)
+	sem_post(&gate); /* they end long after; nobody is told */
+	sem_post(&gate);
+	while (!hung[0].worked || !hung[1].worked)
 		usleep(1000);
 	usleep(20000);
-	ck_assert_int_eq(hung.done, 0);
+	ck_assert_int_eq(hung[0].done + hung[1].done, 0);
 }
 END_TEST
 
@@ -254,7 +257,7 @@ int main(void)
 	tcase_add_test(tc, workers_done_may_submit);
 	tcase_add_test(tc, workers_refuse_what_is_over_the_queue);
 	tcase_add_test(tc, workers_free_completes_what_is_left);
-	tcase_add_test(tc, workers_free_leaves_a_hung_job_behind);
+	tcase_add_test(tc, workers_free_leaves_hung_jobs_behind);
 	tcase_add_test(tc, workers_new_checks_its_argument);
 	tcase_add_test(tc, workers_take_no_signals);
 	suite_add_tcase(s, tc);
