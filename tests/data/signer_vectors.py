@@ -317,8 +317,8 @@ def many_parameters(d):
 
 
 def high_bytes_in_target(d):
-    m = with_query(d, [d.text(LOWER, 1, 2) + b"=" + d.text(HIGH, 1, 4)
-                       for _ in range(d.between(1, 4))])
+    m = with_query(d, [d.text(b"aAb", 1, 2) + b"=" + d.text(HIGH + LOWER, 1, 4)
+                       for _ in range(d.between(2, 8))])
     return {**m, "target": b"/" + d.text(HIGH, 1, 4) + m["target"]}
 
 

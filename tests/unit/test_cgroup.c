@@ -69,6 +69,7 @@ static const struct {
 	{ "31 22 0:27 / /a\\04 rw - cgroup2 x rw\n", "/a\\04" },
 	{ "31 22 0:27 / /a\\ rw - cgroup2 x rw\n", "/a\\" },
 	{ "31 22 0:27 / /a\\480 rw - cgroup2 x rw\n", "/a\\480" },
+	{ "31 22 0:27 / /a\\400 rw - cgroup2 x rw\n", "/a\\400" },
 	{ "31 22 0:27 / /a-b rw - cgroup2 x rw\n", "/a-b" },
 	{ ROOT V1, NULL },
 	/* the words in a place where they mean something else */

@@ -251,9 +251,9 @@ START_TEST(long_text_and_pointer_are_cut_between_characters)
 		strcat(text, euro);
 		strcat(pointer, euro);
 	}
-	ck_assert_int_eq(msp_fail_at(&info, MSP_ERR_SCHEMA, pointer, "%s",
-				     text),
-			 MSP_ERR_SCHEMA);
+	ck_assert_int_eq(
+		msp_fail_at(&info, MSP_ERR_SCHEMA, pointer, "%s", text),
+		MSP_ERR_SCHEMA);
 	/* 319 = 106 * 3 + 1, 191 = 1 + 63 * 3 + 1 */
 	ck_assert_uint_eq(strlen(info.text), 106 * 3);
 	ck_assert_uint_eq(strlen(info.pointer), 1 + 63 * 3);
@@ -420,7 +420,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, endpoint_has_the_name_and_address_azure_gives_it,
 			    0, COUNT(endpoints));
 	tcase_add_test(t, endpoint_that_does_not_exist_is_refused);
-	tcase_add_test(t, mode_is_named_as_the_status_spells_it_and_zero_is_closed);
+	tcase_add_test(
+		t, mode_is_named_as_the_status_spells_it_and_zero_is_closed);
 	tcase_add_test(t, version_is_what_its_three_numbers_say);
 	suite_add_tcase(s, t);
 	return s;

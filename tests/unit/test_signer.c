@@ -3,112 +3,20 @@
  * In: messages, literal and from tests/data/signer.vectors. Out: pass or fail.
  * Must never need a network, a privilege, or a real key.
  */
-#include <msp/signer.h>
-
 #include <check.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "libmsp/key_priv.h"
-#include "libmsp/mem.h"
-#include "tests/lib/failalloc.h"
+#include <msp/signer.h>
 
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+#include "tests/lib/failalloc.h"
+#include "tests/lib/message.h"
 
 /* programs of tests/unit are run from the root of the repository */
-#define VECTORS		"tests/data/signer.vectors"
+#define VECTORS		 "tests/data/signer.vectors"
 #define VECTORS_AT_LEAST 400
-#define VECTOR_FIELDS	9
-
-#define GUID	   "9cf81e97-0316-4ad3-94a7-8ccbdee8ccbf"
-#define GUID_UP	   "9CF81E97-0316-4AD3-94A7-8CCBDEE8CCBF"
-#define GUID_OTHER "8cf81e97-0316-4ad3-94a7-8ccbdee8ccbf"
-#define HEX	   "4A404E635266556A586E3272357538782F413F4428472B4B6250645367566B59"
-#define HEX_OTHER  "4A404E635266556A586E3272357538782F413F4428472B4B6250645367566B58"
-#define EXAMPLE_MAC                                                            \
-	"13750084151509ba36adee0b633c8438723d6799434e4c90ec2dc95983c8f323"
-
-#define TEXT(t)	  (t), sizeof(t) - 1
-#define LINE(n, v) { TEXT(n), TEXT(v) }
-
-static struct msp_key *new_key(const char *guid, const char *hex)
-{
-	struct msp_key *key;
-
-	ck_assert_int_eq(msp_key_new(&key, guid, strlen(guid), hex,
-				     strlen(hex)),
-			 0);
-	return key;
-}
-
-/* The signer is the only owner of its key. */
-static struct msp_signer *new_signer(const char *guid, const char *hex)
-{
-	struct msp_key *key = new_key(guid, hex);
-	struct msp_signer *s;
-
-	ck_assert_int_eq(msp_signer_new(&s, key), 0);
-	msp_key_free(key);
-	return s;
-}
-
-static struct msp_message get(const char *target)
-{
-	return (struct msp_message){
-		.size = sizeof(struct msp_message),
-		.method = "GET",
-		.method_len = 3,
-		.target = target,
-		.target_len = strlen(target),
-	};
-}
-
-/* spec 6.9, in the order a client might send it */
-static const struct msp_header example_headers[] = {
-	LINE("Host", "169.254.169.254"),
-	LINE("User-Agent", "curl/8.5.0"),
-	LINE("Accept", "*/*"),
-	LINE("Metadata", " true\t"),
-	LINE("X-MS-Azure-Host-Authorization", "Azure-HMAC-SHA256 x y"),
-	LINE("x-ms-azure-host-claims", "{ \"isRoot\": \"false\"}"),
-	LINE("x-ms-azure-host-date", "Wed, 23 Apr 2025 12:00:00 GMT"),
-};
-
-static struct msp_message example(void)
-{
-	struct msp_message m =
-		get("/metadata/instance?format=json&api-version=2021-02-01");
-
-	m.headers = example_headers;
-	m.n_headers = (size_t)COUNT(example_headers);
-	return m;
-}
-
-static void assert_string(struct msp_signer *s, const struct msp_message *m,
-			  const char *want, size_t want_len, const char *label)
-{
-	const char *text;
-	size_t len;
-
-	ck_assert_msg(msp_signer_string(s, &text, &len, m) == 0, "%s", label);
-	ck_assert_msg(len == want_len && memcmp(text, want, len) == 0,
-		      "%s: got\n%.*s\nexpected\n%.*s", label, (int)len, text,
-		      (int)want_len, want);
-}
-
-static void assert_signed(struct msp_signer *s, const struct msp_message *m,
-			  const char *want, const char *label)
-{
-	char value[MSP_AUTHORIZATION_LEN + 1];
-
-	ck_assert_msg(msp_signer_sign(s, value, sizeof(value), m) == 0, "%s",
-		      label);
-	ck_assert_msg(strcmp(value, want) == 0, "%s: got\n%s\nexpected\n%s",
-		      label, value, want);
-}
+#define VECTOR_FIELDS	 9
 
 START_TEST(example_of_the_specification_is_signed_as_written)
 {
@@ -127,8 +35,7 @@ START_TEST(example_of_the_specification_is_signed_as_written)
 	struct msp_message m = example();
 
 	assert_string(s, &m, TEXT(text), "example");
-	assert_signed(s, &m, "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC,
-		      "example");
+	assert_signed(s, &m, EXAMPLE_VALUE, "example");
 	msp_signer_free(s);
 }
 END_TEST
@@ -159,6 +66,7 @@ static const struct {
 	/* steps 3 and 5: order of name and value written together */
 	{ "/?a=9&a=10&a2=0", "/\na=10&a2=0&a=9" },
 	{ "/?a=z&a-b=c", "/\na-b=c&a=z" },
+	{ "/?a=\xff&a=~&a\x80=&a=", "/\na&a=~&a\x80&a=\xff" },
 	/* step 4 (Q7): the last of what is the same written together */
 	{ "/?a=1&a=1", "/\na=1" },
 	{ "/?a=bc&ab=c", "/\nab=c" },
@@ -389,9 +297,8 @@ START_TEST(value_fills_the_stated_length_exactly)
 
 	ck_assert_uint_eq(MSP_AUTHORIZATION_LEN, 17 + 1 + 36 + 1 + 64);
 	ck_assert_ptr_nonnull(exact);
-	ck_assert_int_eq(msp_signer_sign(s, exact, MSP_AUTHORIZATION_LEN + 1,
-					 &m),
-			 0);
+	ck_assert_int_eq(
+		msp_signer_sign(s, exact, MSP_AUTHORIZATION_LEN + 1, &m), 0);
 	ck_assert_uint_eq(strlen(exact), MSP_AUTHORIZATION_LEN);
 	free(exact);
 
@@ -430,7 +337,7 @@ static const struct {
 	const char *value;
 	bool valid;
 } values[] = {
-	{ "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC, true },
+	{ EXAMPLE_VALUE, true },
 	{ "Azure-HMAC-SHA256 " GUID_UP " " EXAMPLE_MAC, true },
 	{ "Azure-HMAC-SHA256 " GUID_OTHER " " EXAMPLE_MAC, false },
 	{ "Azure-HMAC-SHA256 " GUID " 13750084151509BA36ADEE0B633C8438"
@@ -444,10 +351,10 @@ static const struct {
 	{ "Azure-HMAC-SHA256  " GUID " " EXAMPLE_MAC, false },
 	{ "Azure-HMAC-SHA256\t" GUID " " EXAMPLE_MAC, false },
 	{ "Azure-HMAC-SHA256 " GUID "\t" EXAMPLE_MAC, false },
-	{ " Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC, false },
-	{ "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC " ", false },
-	{ "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC "0", false },
-	{ "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC ",x", false },
+	{ " " EXAMPLE_VALUE, false },
+	{ EXAMPLE_VALUE " ", false },
+	{ EXAMPLE_VALUE "0", false },
+	{ EXAMPLE_VALUE ",x", false },
 	{ "Azure-HMAC-SHA256 " GUID " 0000000000000000000000000000000000000000"
 	  "000000000000000000000000",
 	  false },
@@ -479,7 +386,7 @@ static bool harmless(size_t at, char flipped)
 
 START_TEST(verify_sees_every_flipped_bit)
 {
-	char value[] = "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC;
+	char value[] = EXAMPLE_VALUE;
 	struct msp_signer *s = new_signer(GUID, HEX);
 	struct msp_message m = example();
 	size_t at;
@@ -488,11 +395,10 @@ START_TEST(verify_sees_every_flipped_bit)
 	for (at = 0; at < MSP_AUTHORIZATION_LEN; at++)
 		for (bit = 0; bit < 8; bit++) {
 			value[at] = (char)(value[at] ^ (1 << bit));
-			ck_assert_msg(accepts(s, &m, value,
-					      MSP_AUTHORIZATION_LEN) ==
-					      (bit == 5 &&
-					       harmless(at, value[at])),
-				      "byte %zu, bit %d", at, bit);
+			ck_assert_msg(
+				accepts(s, &m, value, MSP_AUTHORIZATION_LEN) ==
+					(bit == 5 && harmless(at, value[at])),
+				"byte %zu, bit %d", at, bit);
 			value[at] = (char)(value[at] ^ (1 << bit));
 		}
 	ck_assert(accepts(s, &m, value, MSP_AUTHORIZATION_LEN));
@@ -502,8 +408,7 @@ END_TEST
 
 START_TEST(verify_refuses_every_other_length)
 {
-	static const char value[] = "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC
-				    "\0\0\0";
+	static const char value[] = EXAMPLE_VALUE "\0\0\0";
 	struct msp_signer *s = new_signer(GUID, HEX);
 	struct msp_message m = example();
 	size_t len;
@@ -518,7 +423,7 @@ END_TEST
 
 START_TEST(verify_refuses_another_message_or_key)
 {
-	static const char value[] = "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC;
+	static const char value[] = EXAMPLE_VALUE;
 	struct msp_signer *s = new_signer(GUID, HEX);
 	struct msp_signer *other = new_signer(GUID, HEX_OTHER);
 	struct msp_message m = example(), changed = m;
@@ -549,9 +454,10 @@ END_TEST
 #define MESSAGE	     .size = sizeof(struct msp_message)
 #define GET_SLASH    MESSAGE, METHOD_IS("GET"), TARGET_IS("/")
 #define WITH_LINE(...)                                                         \
-	GET_SLASH, .n_headers = 2,                                             \
-		   .headers = (const struct msp_header[]){ LINE("a", "b"),     \
-							   __VA_ARGS__ }
+	GET_SLASH, .n_headers = 2, .headers = (const struct msp_header[])      \
+	{                                                                      \
+		LINE("a", "b"), __VA_ARGS__                                    \
+	}
 
 static const struct msp_header too_many[MSP_MAX_HEADERS + 1];
 
@@ -560,9 +466,15 @@ static const struct {
 	struct msp_message m;
 	int rc;
 } refused[] = {
-#define M(why, ...) { why, { __VA_ARGS__ }, MSP_ERR_INVAL }
+#define M(why, ...)                                                            \
+	{                                                                      \
+		why, { __VA_ARGS__ }, MSP_ERR_INVAL                            \
+	}
 #define T(why, target)                                                         \
-	{ why, { MESSAGE, METHOD_IS("GET"), TARGET_IS(target) }, MSP_ERR_INVAL }
+	{                                                                      \
+		why, { MESSAGE, METHOD_IS("GET"), TARGET_IS(target) },         \
+			MSP_ERR_INVAL                                          \
+	}
 	M("no size", METHOD_IS("GET"), TARGET_IS("/")),
 	M("size of an older struct", .size = sizeof(struct msp_message) - 8,
 	  METHOD_IS("GET"), TARGET_IS("/")),
@@ -625,7 +537,7 @@ static const struct {
 
 START_TEST(message_that_cannot_be_sent_is_not_signed)
 {
-	static const char known[] = "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC;
+	static const char known[] = EXAMPLE_VALUE;
 	struct msp_signer *s = new_signer(GUID, HEX);
 	const struct msp_message *m = &refused[_i].m;
 	char value[MSP_AUTHORIZATION_LEN + 1] = "~";
@@ -690,330 +602,6 @@ START_TEST(null_is_refused)
 }
 END_TEST
 
-/* ---- memory ------------------------------------------------------------- */
-
-#define LONG_BODY 102400
-
-/* As many of all as fit; names fall so that sorting has something to do. */
-struct large {
-	struct msp_message m;
-	struct msp_header headers[MSP_MAX_HEADERS];
-	char names[MSP_MAX_HEADERS][8];
-	char target[2000];
-	char body[LONG_BODY];
-};
-
-static struct large *large_message(void)
-{
-	static struct large l;
-	size_t n, at;
-
-	l.m = get("/");
-	l.m.method = "POST";
-	l.m.method_len = 4;
-	for (n = 0; n < MSP_MAX_HEADERS; n++) {
-		snprintf(l.names[n], sizeof(l.names[n]), "X-%03zu", 999 - n);
-		l.headers[n] = (struct msp_header){ l.names[n], 5, "v", 1 };
-	}
-	l.m.headers = l.headers;
-	l.m.n_headers = MSP_MAX_HEADERS;
-	at = (size_t)snprintf(l.target, sizeof(l.target), "/path?");
-	for (n = 0; n < 200; n++)
-		at += (size_t)snprintf(l.target + at, sizeof(l.target) - at,
-				       "p%03zu=%zu&", (n * 77) % 200, n);
-	l.m.target = l.target;
-	l.m.target_len = at;
-	memset(l.body, 'b', sizeof(l.body));
-	l.m.body = l.body;
-	l.m.body_len = sizeof(l.body);
-	return &l;
-}
-
-START_TEST(large_message_is_signed_like_its_string)
-{
-	struct msp_signer *s = new_signer(GUID, HEX);
-	struct large *l = large_message();
-	unsigned char mac[EVP_MAX_MD_SIZE];
-	char want[MSP_AUTHORIZATION_LEN + 1];
-	unsigned int mac_len;
-	const char *text;
-	size_t len, i;
-	int at;
-
-	ck_assert_int_eq(msp_signer_string(s, &text, &len, &l->m), 0);
-	ck_assert_uint_gt(len, LONG_BODY + MSP_MAX_HEADERS * 8);
-	ck_assert_ptr_nonnull(HMAC(EVP_sha256(),
-				   msp_key_bytes(msp_signer_key(s)),
-				   MSP_KEY_BYTES, (const unsigned char *)text,
-				   len, mac, &mac_len));
-	at = snprintf(want, sizeof(want), "Azure-HMAC-SHA256 " GUID " ");
-	for (i = 0; i < mac_len; i++)
-		at += snprintf(want + at, sizeof(want) - (size_t)at, "%02x",
-			       mac[i]);
-	assert_signed(s, &l->m, want, "large");
-	msp_signer_free(s);
-}
-END_TEST
-
-/* a few requests of all calls, none larger than large_message() */
-static void use(struct msp_signer *s)
-{
-	struct large *l = large_message();
-	char value[MSP_AUTHORIZATION_LEN + 1];
-	struct msp_message m = example();
-	const char *text;
-	size_t len;
-	bool valid;
-
-	ck_assert_int_eq(msp_signer_sign(s, value, sizeof(value), &l->m), 0);
-	ck_assert_int_eq(msp_signer_string(s, &text, &len, &l->m), 0);
-	ck_assert_int_eq(msp_signer_sign(s, value, sizeof(value), &m), 0);
-	ck_assert_int_eq(msp_signer_verify(s, &valid, &m, value,
-					   strlen(value)),
-			 0);
-	ck_assert(valid);
-	ck_assert_int_eq(msp_signer_string(s, &text, &len, &m), 0);
-}
-
-START_TEST(nothing_is_allocated_once_the_largest_message_was_seen)
-{
-	struct msp_signer *s = new_signer(GUID, HEX);
-	long live, round;
-
-	use(s);
-	live = failalloc_live();
-	for (round = 0; round < 3; round++) {
-		failalloc_arm(0);
-		use(s);
-		ck_assert(!failalloc_disarm());
-	}
-	ck_assert_int_eq(failalloc_live(), live);
-	msp_signer_free(s);
-	ck_assert_int_eq(failalloc_live(), 0);
-}
-END_TEST
-
-START_TEST(new_survives_every_failed_allocation)
-{
-	struct msp_key *key = new_key(GUID, HEX);
-	long live = failalloc_live(), n;
-	struct msp_signer *s;
-	int rc;
-
-	for (n = 0;; n++) {
-		s = (void *)1;
-		failalloc_arm(n);
-		rc = msp_signer_new(&s, key);
-		if (!failalloc_disarm())
-			break;
-		ck_assert_int_eq(rc, MSP_ERR_NOMEM);
-		ck_assert_ptr_null(s);
-		ck_assert_int_eq(failalloc_live(), live);
-	}
-	ck_assert_int_eq(rc, 0);
-	ck_assert_int_ge(n, 1);
-	msp_signer_free(s);
-	ck_assert_int_eq(failalloc_live(), live);
-	msp_key_free(key);
-}
-END_TEST
-
-START_TEST(signing_survives_every_failed_allocation)
-{
-	static const char known[] = "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC;
-	struct large *l = large_message();
-	struct msp_message m = example();
-	char value[MSP_AUTHORIZATION_LEN + 1];
-	struct msp_signer *s;
-	long n;
-	int rc;
-
-	for (n = 0;; n++) {
-		s = new_signer(GUID, HEX);
-		/* odd rounds have buffers to grow, even ones have none */
-		if (n % 2)
-			assert_signed(s, &m, known, "small");
-		memset(value, '~', sizeof(value));
-		failalloc_arm(n / 2);
-		rc = msp_signer_sign(s, value, sizeof(value), &l->m);
-		if (!failalloc_disarm())
-			break;
-		ck_assert_int_eq(rc, MSP_ERR_NOMEM);
-		ck_assert_str_eq(value, "");
-		assert_signed(s, &m, known, "after a failure");
-		msp_signer_free(s);
-		ck_assert_int_eq(failalloc_live(), 0);
-	}
-	ck_assert_int_eq(rc, 0);
-	ck_assert_int_ge(n, 4);
-	msp_signer_free(s);
-	ck_assert_int_eq(failalloc_live(), 0);
-}
-END_TEST
-
-START_TEST(string_and_verify_survive_every_failed_allocation)
-{
-	struct large *l = large_message();
-	struct msp_signer *s;
-	const char *text;
-	size_t len;
-	bool valid;
-	long n;
-	int rc;
-
-	for (n = 0;; n++) {
-		s = new_signer(GUID, HEX);
-		valid = true;
-		failalloc_arm(n);
-		rc = msp_signer_verify(s, &valid, &l->m, "x", 1);
-		ck_assert(!valid);
-		ck_assert_int_eq(rc, failalloc_disarm() ? MSP_ERR_NOMEM : 0);
-		msp_signer_free(s);
-
-		s = new_signer(GUID, HEX);
-		text = "~";
-		len = 1;
-		failalloc_arm(n);
-		rc = msp_signer_string(s, &text, &len, &l->m);
-		if (!failalloc_disarm())
-			break;
-		ck_assert_int_eq(rc, MSP_ERR_NOMEM);
-		ck_assert_ptr_null(text);
-		ck_assert_uint_eq(len, 0);
-		msp_signer_free(s);
-		ck_assert_int_eq(failalloc_live(), 0);
-	}
-	ck_assert_int_eq(rc, 0);
-	ck_assert_int_ge(n, 3);
-	msp_signer_free(s);
-	ck_assert_int_eq(failalloc_live(), 0);
-}
-END_TEST
-
-START_TEST(signer_owns_its_key_and_two_may_share_one)
-{
-	static const char known[] = "Azure-HMAC-SHA256 " GUID " " EXAMPLE_MAC;
-	struct msp_key *key = new_key(GUID, HEX);
-	struct msp_message m = example();
-	struct msp_signer *a, *b;
-
-	ck_assert_int_eq(msp_signer_new(&a, key), 0);
-	ck_assert_int_eq(msp_signer_new(&b, key), 0);
-	ck_assert_ptr_eq(msp_signer_key(a), key);
-	ck_assert_ptr_eq(msp_signer_key(b), key);
-	msp_key_free(key);
-	assert_signed(a, &m, known, "first");
-	msp_signer_free(a);
-	assert_signed(b, &m, known, "second");
-	ck_assert_str_eq(msp_key_guid(msp_signer_key(b)), GUID);
-	msp_signer_free(b);
-	ck_assert_int_eq(failalloc_live(), 0);
-}
-END_TEST
-
-/* ---- nothing is left behind --------------------------------------------- */
-
-/* Where the allocator of this process keeps small blocks. */
-static bool heap_range(const char **start, const char **end)
-{
-	FILE *f = fopen("/proc/self/maps", "re");
-	unsigned long from, to;
-	bool found = false;
-	char line[512];
-
-	ck_assert_ptr_nonnull(f);
-	while (!found && fgets(line, sizeof(line), f))
-		found = strstr(line, "[heap]") &&
-			sscanf(line, "%lx-%lx ", &from, &to) == 2;
-	fclose(f);
-	if (found) {
-		*start = (const char *)from;
-		*end = (const char *)to;
-	}
-	return found;
-}
-
-static bool holds(const char *at, const char *end, const char *wanted,
-		  size_t len)
-{
-	size_t i;
-
-	for (; (size_t)(end - at) >= len; at++) {
-		for (i = 0; i < len && at[i] == wanted[i]; i++)
-			;
-		if (i == len)
-			return true;
-	}
-	return false;
-}
-
-static bool heap_holds(const char *wanted, size_t len)
-{
-	const char *at, *end;
-
-	return heap_range(&at, &end) && holds(at, end, wanted, len);
-}
-
-/* The middle of the key: the allocator writes over the ends of a freed
- * block. */
-static const char key_middle[] = "8x/A?D(G+KbP";
-
-START_TEST(string_holds_no_key_bytes)
-{
-	struct msp_signer *s = new_signer(GUID, HEX);
-	struct msp_message m = example();
-	const char *text;
-	size_t len;
-
-	ck_assert_mem_eq(msp_key_bytes(msp_signer_key(s)) + 14, key_middle,
-			 sizeof(key_middle) - 1);
-	ck_assert_int_eq(msp_signer_string(s, &text, &len, &m), 0);
-	ck_assert(!holds(text, text + len, key_middle, 4));
-	ck_assert(!holds(text, text + len, HEX, 8));
-	msp_signer_free(s);
-}
-END_TEST
-
-START_TEST(free_leaves_neither_key_nor_message_on_the_heap)
-{
-	static const struct msp_header secret[] = {
-		LINE("token", "start, a secret of the client, end"),
-	};
-	static const char middle[] = "a secret of the client";
-	struct msp_signer *s = new_signer(GUID, HEX);
-	char value[MSP_AUTHORIZATION_LEN + 1];
-	struct msp_message m = get("/");
-	const char *text;
-	void *volatile control;
-	size_t len;
-
-	/* the search itself works: a plain copy is found */
-	control = msp_mem_strndup(TEXT("start, a secret of the client, end"));
-	ck_assert_ptr_nonnull(control);
-	if (!heap_holds(middle, sizeof(middle) - 1)) {
-		msp_mem_free(control);
-		msp_signer_free(s);
-		return; /* an allocator without [heap], as under ASan */
-	}
-	msp_mem_wipe(control, strlen(secret[0].value));
-	msp_mem_free(control);
-
-	m.headers = secret;
-	m.n_headers = 1;
-	m.body = "start, a secret of the client, end";
-	m.body_len = strlen(m.body);
-	ck_assert_int_eq(msp_signer_sign(s, value, sizeof(value), &m), 0);
-	ck_assert_int_eq(msp_signer_string(s, &text, &len, &m), 0);
-	ck_assert(heap_holds(middle, sizeof(middle) - 1));
-	/* also not where the buffers were before they grew */
-	use(s);
-	ck_assert_int_eq(msp_signer_sign(s, value, sizeof(value), &m), 0);
-	msp_signer_free(s);
-	ck_assert(!heap_holds(middle, sizeof(middle) - 1));
-	ck_assert(!heap_holds(key_middle, sizeof(key_middle) - 1));
-}
-END_TEST
-
 static Suite *suite(void)
 {
 	Suite *s = suite_create("signer");
@@ -1022,10 +610,9 @@ static Suite *suite(void)
 	tcase_add_test(t, example_of_the_specification_is_signed_as_written);
 	tcase_add_loop_test(t, target_is_split_sorted_and_merged, 0,
 			    COUNT(targets));
-	tcase_add_test(
-		t, headers_are_sorted_trimmed_and_the_last_of_a_name_wins);
+	tcase_add_test(t,
+		       headers_are_sorted_trimmed_and_the_last_of_a_name_wins);
 	tcase_add_test(t, vectors_agree_with_an_independent_implementation);
-	tcase_add_test(t, large_message_is_signed_like_its_string);
 	suite_add_tcase(s, t);
 
 	t = tcase_create("value");
@@ -1039,17 +626,6 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, message_that_cannot_be_sent_is_not_signed, 0,
 			    COUNT(refused));
 	tcase_add_test(t, null_is_refused);
-	suite_add_tcase(s, t);
-
-	t = tcase_create("memory");
-	tcase_add_test(t,
-		       nothing_is_allocated_once_the_largest_message_was_seen);
-	tcase_add_test(t, new_survives_every_failed_allocation);
-	tcase_add_test(t, signing_survives_every_failed_allocation);
-	tcase_add_test(t, string_and_verify_survive_every_failed_allocation);
-	tcase_add_test(t, signer_owns_its_key_and_two_may_share_one);
-	tcase_add_test(t, string_holds_no_key_bytes);
-	tcase_add_test(t, free_leaves_neither_key_nor_message_on_the_heap);
 	suite_add_tcase(s, t);
 	return s;
 }
