@@ -8,7 +8,8 @@
  * replaced by environment variable NAME, or by NAME if there is none.
  *
  * Of Azure's agent:
- *   logFolder            required; ProxyAgent.log, audit.jsonl; "": no files
+ *   logFolder            required; ProxyAgent.log, audit.jsonl; "": no log,
+ *                        and audit.jsonl goes to statusFolder
  *   latchKeyFolder       required; directory of the keys
  *   eventFolder          /var/log/azure-proxy-agent/events; nothing is
  *                        written there yet

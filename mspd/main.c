@@ -191,17 +191,19 @@ static void open_log(const struct mspd_config *config, bool foreground)
 
 static int open_records(struct mspd *d)
 {
+	const char *dir = d->config.log_dir[0] ? d->config.log_dir
+					       : d->config.status_dir;
 	int err;
 
 	err = mspd_status_new(&d->status);
 	if (err == 0)
 		err = mspd_summary_new(&d->summary, 0);
-	if (err < 0 || !d->config.log_dir[0])
-		return err;
-	err = mspd_audit_open(&d->audit, d->config.log_dir);
 	if (err < 0)
-		mspd_log(MSPD_ERROR, "cannot open the audit trail in %s",
-			 d->config.log_dir);
+		return err;
+	/* "no log files" is a wish about logs: decisions are recorded */
+	err = mspd_audit_open(&d->audit, dir);
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot open the audit trail in %s", dir);
 	return err;
 }
 

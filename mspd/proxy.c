@@ -45,8 +45,6 @@ static void audit(struct mspd_call *call, unsigned int status)
 		.client_port = call->client_port,
 	};
 
-	if (!call->proxy->opts.audit)
-		return;
 	if (call->identity.known)
 		record.caller = &call->identity.caller;
 	msp_request_path_text(call->request, path, sizeof(path));
@@ -308,7 +306,7 @@ static void on_head(void *connection, struct mspd_exchange *x,
 		mspd_call_refuse(call, 500);
 		return;
 	}
-	if (p->opts.audit && mspd_audit_failed(p->opts.audit) &&
+	if (mspd_audit_failed(p->opts.audit) &&
 	    !mspd_audit_ready(p->opts.audit)) {
 		/* nothing is allowed that cannot be recorded, nor may the
 		 * loop wait for a disk that is full */

@@ -23,7 +23,7 @@ struct mspd_proxy_opts {
 	struct mspd_policy_slot *policies;
 	struct mspd_status *status;
 	struct mspd_summary *summary;
-	struct mspd_audit *audit; /* NULL: no log directory, no trail */
+	struct mspd_audit *audit;
 	struct msp_address endpoints[MSP_ENDPOINTS];
 };
 
