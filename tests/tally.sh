@@ -61,7 +61,8 @@ sum_suites() {
 		failed=$((failed + f))
 		skipped=$((skipped + s))
 	done
-	echo "$passed passed, $failed failed, $skipped skipped"
+	echo "$passed passed, $failed failed, $skipped skipped" |
+		tee "$dir/all"
 	judge "$passed" "$failed" "$skipped"
 }
 
