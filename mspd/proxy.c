@@ -288,6 +288,14 @@ static bool take_request(struct mspd_call *call)
 	return true;
 }
 
+static void start(struct mspd_call *call, const struct mspd_head *head)
+{
+	call->head = *head;
+	call->id = ++call->proxy->requests;
+	call->started_us = now_us();
+	clock_gettime(CLOCK_REALTIME, &call->started);
+}
+
 static void on_head(void *connection, struct mspd_exchange *x,
 		    const struct mspd_head *head)
 {
@@ -295,11 +303,8 @@ static void on_head(void *connection, struct mspd_exchange *x,
 	struct mspd_proxy *p = call->proxy;
 	struct msp_rules *rules;
 
+	start(call, head);
 	call->x = x;
-	call->head = *head;
-	call->id = ++p->requests;
-	call->started_us = now_us();
-	clock_gettime(CLOCK_REALTIME, &call->started);
 	mspd_status_count(p->opts.status);
 	mspd_policy_refresh(p->opts.policies, &p->held);
 	if (!p->held) {
@@ -322,6 +327,21 @@ static void on_head(void *connection, struct mspd_exchange *x,
 				   rules ? msp_rules_needs(rules) : 0, decide,
 				   call))
 		decide(call);
+}
+
+/* Only recorded: what it asks for is not known, so nothing was decided. */
+static void on_malformed(void *connection, const struct mspd_head *head,
+			 unsigned int status)
+{
+	struct mspd_call *call = connection;
+
+	start(call, head);
+	/* its path is for the record only */
+	if (msp_request_set(call->request, head->method, strlen(head->method),
+			    head->target, head->target_len) < 0)
+		mspd_log(MSPD_WARN, "request %llu: no path for the record",
+			 (unsigned long long)call->id);
+	audit(call, status);
 }
 
 /* ---- connections -------------------------------------------------------------- */
@@ -426,6 +446,7 @@ const struct mspd_server_ops mspd_proxy_ops = {
 	.open = on_open,
 	.close = on_close,
 	.head = on_head,
+	.malformed = on_malformed,
 	.body = on_body,
 	.end = on_end,
 	.read = on_read,

@@ -51,6 +51,10 @@ struct mspd_server_ops {
 	/* A head: reply at once, or accept the body, or do so later. */
 	void (*head)(void *connection, struct mspd_exchange *x,
 		     const struct mspd_head *head);
+	/* A head that was answered with status here: neither head() nor
+	 * done() is called for it. */
+	void (*malformed)(void *connection, const struct mspd_head *head,
+			  unsigned int status);
 	/* A piece of body: how much was taken; less pauses the exchange. */
 	size_t (*body)(void *connection, const void *data, size_t len);
 	/* The body is complete. */

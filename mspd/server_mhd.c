@@ -31,6 +31,8 @@
 #define DISCARD_MAX (1024 * 1024)
 /* A client that has said its last byte is waited for no longer than this. */
 #define GRACE_MS 250
+/* Out of descriptors or memory: some may be free again after this. */
+#define ACCEPT_PAUSE_MS 100
 
 enum stage {
 	STAGE_IDLE,   /* between requests */
@@ -49,6 +51,7 @@ struct mspd_exchange {
 	void *app;
 	int fd;
 	enum stage stage;
+	bool taken;	/* the application has seen the head */
 	bool accepted;	/* the application wants the body */
 	bool suspended; /* libmicrohttpd does not look at it */
 	bool ended;	/* the client will send no more */
@@ -75,6 +78,7 @@ struct mspd_server {
 	bool draining;
 	bool dirty; /* libmicrohttpd must run before the turn ends */
 	struct mspd_watch listen;
+	struct mspd_timer pause; /* until accepting again */
 	struct mspd_watch inner; /* libmicrohttpd's own epoll */
 	struct mspd_timer timer; /* libmicrohttpd's next timeout */
 	char scratch[MSP_CLIENT_HEAD_MAX + 4];
@@ -332,6 +336,9 @@ static unsigned int take_head(struct mspd_exchange *x, struct mspd_head *head,
 {
 	struct collector c = { NULL, count_headers(x), 0 };
 
+	head->method = method;
+	head->target = x->target;
+	head->target_len = x->target_len;
 	if (c.room > MSP_MAX_HEADERS)
 		return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
 	x->headers = calloc(c.room + 1, sizeof(*x->headers));
@@ -339,9 +346,6 @@ static unsigned int take_head(struct mspd_exchange *x, struct mspd_head *head,
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
 	c.out = x->headers;
 	MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, collect, &c);
-	head->method = method;
-	head->target = x->target;
-	head->target_len = x->target_len;
 	head->headers = x->headers;
 	head->n_headers = c.n;
 	return mspd_http_check(head, x->headers, version);
@@ -369,9 +373,12 @@ static enum MHD_Result on_head(struct mspd_exchange *x, const char *method,
 
 	mspd_loop_timer(x->server->loop, &x->timer, MSP_NEVER);
 	status = take_head(x, &head, method, version);
-	if (status)
+	if (status) {
+		x->server->ops->malformed(x->app, &head, status);
 		return refuse(x, status);
+	}
 	x->stage = STAGE_WAIT;
+	x->taken = true;
 	x->server->ops->head(x->app, x, &head);
 	if (x->aborted)
 		return MHD_NO;
@@ -484,12 +491,13 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	if (x->reply)
 		MHD_destroy_response(x->reply);
 	x->reply = NULL;
-	if (x->stage >= STAGE_WAIT)
+	if (x->taken)
 		x->server->ops->done(x->app,
 				     how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	free(x->headers);
 	x->headers = NULL;
 	x->stage = STAGE_IDLE;
+	x->taken = false;
 	x->accepted = false;
 	x->discarded = 0;
 	arm(x, x->server->draining ? 0 : x->server->opts.idle_timeout_s);
@@ -584,17 +592,39 @@ static void take_connection(struct mspd_server *s, int fd,
 	}
 	s->arriving = x;
 	if (MHD_add_connection(s->mhd, fd, (const struct sockaddr *)from,
-			       sizeof(*from)) != MHD_YES &&
-	    s->arriving == x) {
-		/* it closed the descriptor and never knew the exchange */
+			       sizeof(*from)) != MHD_YES) {
+		/* it closed the descriptor; on_connection() has freed the
+		 * exchange if it got to know it */
+		if (s->arriving)
+			exchange_free(x);
 		s->arriving = NULL;
-		exchange_free(x);
 		return;
 	}
 	s->dirty = true;
 	watch_for_end(x);
 	if (x->stage == STAGE_IDLE)
 		arm(x, s->opts.idle_timeout_s);
+}
+
+static void on_pause_over(void *arg)
+{
+	struct mspd_server *s = arg;
+
+	if (mspd_loop_watch(s->loop, &s->listen, EPOLLIN) < 0)
+		mspd_loop_timer(s->loop, &s->pause,
+				mspd_loop_now(s->loop).boot_ms +
+					ACCEPT_PAUSE_MS);
+}
+
+/* The connection stays in the backlog, and the listener readable: without a
+ * pause the loop would spin until a descriptor is free. */
+static void accept_failed(struct mspd_server *s, int err)
+{
+	if (err != EMFILE && err != ENFILE && err != ENOBUFS && err != ENOMEM)
+		return;
+	mspd_loop_unwatch(s->loop, &s->listen);
+	mspd_loop_timer(s->loop, &s->pause,
+			mspd_loop_now(s->loop).boot_ms + ACCEPT_PAUSE_MS);
 }
 
 static void on_listen(void *arg, uint32_t events)
@@ -609,8 +639,10 @@ static void on_listen(void *arg, uint32_t events)
 		int fd = accept4(s->listen.fd, (struct sockaddr *)&from, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (fd < 0)
+		if (fd < 0) {
+			accept_failed(s, errno);
 			return;
+		}
 		take_connection(s, fd, &from);
 	}
 }
@@ -684,6 +716,8 @@ int mspd_server_new(struct mspd_server **out, struct mspd_loop *loop,
 	s->opts = *opts;
 	s->timer.call = on_timer;
 	s->timer.arg = s;
+	s->pause.call = on_pause_over;
+	s->pause.arg = s;
 	s->listen.fd = -1;
 	s->mhd = start_daemon(s);
 	if (!s->mhd)
@@ -706,13 +740,19 @@ out:
 	return err;
 }
 
+static void stop_accepting(struct mspd_server *s)
+{
+	mspd_loop_unwatch(s->loop, &s->listen);
+	mspd_loop_timer(s->loop, &s->pause, MSP_NEVER);
+}
+
 void mspd_server_free(struct mspd_server *server)
 {
 	struct mspd_exchange *x;
 
 	if (!server)
 		return;
-	mspd_loop_unwatch(server->loop, &server->listen);
+	stop_accepting(server);
 	/* stopping with a suspended connection would abort the process */
 	for (x = server->connections; x; x = x->next)
 		mspd_exchange_abort(x);
@@ -739,7 +779,7 @@ void mspd_server_drain(struct mspd_server *server)
 	struct mspd_exchange *x;
 
 	server->draining = true;
-	mspd_loop_unwatch(server->loop, &server->listen);
+	stop_accepting(server);
 	for (x = server->connections; x; x = x->next)
 		if (x->stage == STAGE_IDLE)
 			shutdown(x->fd, SHUT_RDWR);
