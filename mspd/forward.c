@@ -187,10 +187,11 @@ static bool idempotent(const char *method)
 }
 
 /* An idle connection may have been closed by the host just now: once more,
- * on a new one, if nothing of an answer came and repeating does no harm. */
-static bool may_retry(const struct mspd_call *call)
+ * on a new one, if nothing of an answer came and repeating does no harm. A
+ * host that is silent has the request: it is not asked again. */
+static bool may_retry(const struct mspd_call *call, int rc)
 {
-	return call->up->reused && !call->retried && !call->exempt &&
+	return rc == MSP_ERR_CLOSED && call->up->reused && !call->retried && !call->exempt &&
 	       !call->replied && idempotent(call->head.method) &&
 	       msp_client_untouched(call->up->client);
 }
@@ -198,7 +199,7 @@ static bool may_retry(const struct mspd_call *call)
 static void upstream_error(struct mspd_call *call, int rc,
 			   const struct msp_error_info *info)
 {
-	if (may_retry(call)) {
+	if (may_retry(call, rc)) {
 		call->retried = true;
 		mspd_forward_close(call);
 		begin(call, true);
@@ -281,18 +282,21 @@ static void begin(struct mspd_call *call, bool fresh)
 
 	if (!call->exempt) {
 		signer = current_signer(p);
-		/* unsigned only where rules are not enforced, and only if
-		 * there is no key at all: a failure to sign is 503 */
+		/* unsigned only where rules are not enforced, neither when
+		 * the request came nor now, and only if there is no key at
+		 * all: a failure to sign is 503 */
 		if (!signer &&
 		    (p->held->key ||
-		     call->policy->mode[call->endpoint] == MSP_MODE_ENFORCE)) {
+		     call->policy->mode[call->endpoint] == MSP_MODE_ENFORCE ||
+		     p->held->mode[call->endpoint] == MSP_MODE_ENFORCE)) {
 			mspd_call_refuse(call, 503);
 			return;
 		}
 	}
 	call->up = mspd_upstream_get(p->opts.upstreams,
-				     (enum msp_endpoint)call->endpoint, fresh,
-				     on_upstream, call);
+				     (enum msp_endpoint)call->endpoint,
+				     &call->identity.caller, fresh, on_upstream,
+				     call);
 	if (!call->up) {
 		mspd_call_refuse(call, 503);
 		return;

@@ -2,7 +2,8 @@
 /*
  * In: requests for a connection to an endpoint. Out: an idle one that is
  * clean, or a new one. Must never hand out a connection on which a byte has
- * arrived that nobody asked for: it would be another caller's answer.
+ * arrived that nobody asked for, nor one that another caller has used: what
+ * arrives late would be another caller's answer.
  */
 #include "mspd/upstream.h"
 
@@ -118,11 +119,28 @@ static struct mspd_upstream *upstream_new(struct mspd_upstreams *pool,
 	return up;
 }
 
+/* An answer that comes too late cannot be told from the next one: at least it
+ * must not change hands, whatever made the host lose step. */
+static struct mspd_upstream *find_idle(const struct mspd_upstreams *pool,
+				       enum msp_endpoint endpoint,
+				       const struct msp_caller *caller)
+{
+	struct mspd_upstream *up = pool->idle[endpoint];
+
+	while (up && (up->uid != caller->uid ||
+		      up->cgroup_id != caller->cgroup_id))
+		up = up->next;
+	return up;
+}
+
 struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
-					enum msp_endpoint endpoint, bool fresh,
+					enum msp_endpoint endpoint,
+					const struct msp_caller *caller,
+					bool fresh,
 					void (*ready)(void *arg), void *arg)
 {
-	struct mspd_upstream *up = fresh ? NULL : pool->idle[endpoint];
+	struct mspd_upstream *up =
+		fresh ? NULL : find_idle(pool, endpoint, caller);
 
 	if (up) {
 		leave_idle(up);
@@ -132,6 +150,8 @@ struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
 		up = upstream_new(pool, endpoint);
 	}
 	if (up) {
+		up->uid = caller->uid;
+		up->cgroup_id = caller->cgroup_id;
 		up->ready = ready;
 		up->arg = arg;
 	}

@@ -17,6 +17,9 @@ struct mspd_upstream {
 	struct mspd_upstreams *pool;
 	struct msp_client *client; /* owned */
 	enum msp_endpoint endpoint;
+	/* for whom it was opened; nobody else's request goes out on it */
+	uint32_t uid;
+	uint64_t cgroup_id;
 	bool reused; /* an earlier request has been answered on it */
 	bool idle;
 	struct mspd_upstream *next, *prev; /* among the idle ones */
@@ -39,10 +42,13 @@ int mspd_upstreams_new(struct mspd_upstreams **out, struct mspd_loop *loop,
 		       const struct mspd_upstreams_opts *opts);
 void mspd_upstreams_free(struct mspd_upstreams *pool);
 
-/* An idle connection, or a new one that connects at the first request; NULL
- * when out of memory. fresh: never an idle one. */
+/* An idle connection of the same user in the same cgroup, or a new one that
+ * connects at the first request; NULL when out of memory. fresh: never an idle
+ * one. */
 struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
-					enum msp_endpoint endpoint, bool fresh,
+					enum msp_endpoint endpoint,
+					const struct msp_caller *caller,
+					bool fresh,
 					void (*ready)(void *arg), void *arg);
 
 /* Keep it if another request may use it, else close it. */
