@@ -104,10 +104,18 @@ def main():
     os.umask(0o022)
     world.enter_namespace()
     signal.signal(signal.SIGALRM, too_long)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # unittest takes any other exception for a failed case and goes on
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = unittest.TestLoader().discover(HERE, "case_*.py", HERE)
     result = Result()
-    unittest.TestSuite(wanted(found, sys.argv[2:])).run(result)
+    try:
+        unittest.TestSuite(wanted(found, sys.argv[2:])).run(result)
+    except KeyboardInterrupt:
+        print("interrupted")
+        return 130
+    finally:
+        for left in list(world.World.open):
+            left.close()
     failed = len(result.failures) + len(result.errors)
     print(f"{result.passed} passed, {failed} failed, "
           f"{len(result.skipped)} skipped")

@@ -90,6 +90,7 @@ class World:
     """One msp-host and one mspd, with everything of their own."""
 
     build = None  # set by the runner
+    open = []  # worlds to be closed, also when the runner is interrupted
 
     def __init__(self, imds=None, wireserver=None, host_args=(), config=None):
         self.dir = tempfile.mkdtemp(prefix="msp-live-")
@@ -97,6 +98,7 @@ class World:
         self.cgroup = os.path.join(cgroup_mount(),
                                    os.path.basename(self.dir))
         os.mkdir(self.cgroup)
+        self.open.append(self)
         self.host = self.mspd = None
         self.host_args = list(host_args)
         for name, value in (("imds", imds), ("wireserver", wireserver)):
@@ -208,6 +210,9 @@ class World:
         return self
 
     def close(self):
+        if self not in self.open:
+            return
+        self.open.remove(self)
         for process in (self.mspd, self.host):
             if process and process.poll() is None:
                 process.kill()
