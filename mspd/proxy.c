@@ -296,6 +296,14 @@ static void start(struct mspd_call *call, const struct mspd_head *head)
 	clock_gettime(CLOCK_REALTIME, &call->started);
 }
 
+/* Then not even a refusal is recorded: the loop may not wait for a disk that
+ * is full. */
+static bool trail_is_full(const struct mspd_proxy *p)
+{
+	return mspd_audit_failed(p->opts.audit) &&
+	       !mspd_audit_ready(p->opts.audit);
+}
+
 static void on_head(void *connection, struct mspd_exchange *x,
 		    const struct mspd_head *head)
 {
@@ -311,10 +319,8 @@ static void on_head(void *connection, struct mspd_exchange *x,
 		mspd_call_refuse(call, 500);
 		return;
 	}
-	if (mspd_audit_failed(p->opts.audit) &&
-	    !mspd_audit_ready(p->opts.audit)) {
-		/* nothing is allowed that cannot be recorded, nor may the
-		 * loop wait for a disk that is full */
+	if (trail_is_full(p)) {
+		/* nothing is allowed that cannot be recorded */
 		call->recorded = true;
 		mspd_call_refuse(call, 503);
 		return;
@@ -336,6 +342,8 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 	struct mspd_call *call = connection;
 
 	start(call, head);
+	if (trail_is_full(call->proxy))
+		return;
 	/* its path is for the record only */
 	if (msp_request_set(call->request, head->method, strlen(head->method),
 			    head->target, head->target_len) < 0)

@@ -4,6 +4,7 @@ In: a host that breaks HTTP, clients that send no HTTP, no descriptors left.
 Out: one answer, one audit line, nothing of one caller's for another, and a
 process that does not spin.
 """
+import ctypes
 import os
 import resource
 import subprocess
@@ -20,6 +21,7 @@ HOST = os.path.join(os.path.dirname(os.path.abspath(__file__)),
 # msp-host's own metadata service moves away for the hostile one.
 AWAY = "127.0.0.1:8099"
 CUT = "cut"
+CLONE_NEWNS = 0x00020000
 ANSWERS = [
     ("ok", 200), ("excess", 200), ("nothing", 502), ("reset", 502),
     ("half-a-head", 502), ("half-a-body", CUT), ("half-a-chunk", CUT),
@@ -173,3 +175,36 @@ class Hostile(unittest.TestCase):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         self.assertLess(spent, 0.25)
         self.assertEqual(self.ask(get("ok"))[0].status, 200)
+
+
+class FullDisk(unittest.TestCase):
+    """The trail's own: 300 KiB, in a mount namespace of this suite."""
+
+    def setUp(self):
+        self.world = world.World(imds=world.item(), wireserver=world.item(),
+                                 config={"fileLogLevel": "Error"})
+        self.addCleanup(self.world.close)
+        log = self.world.path("log")
+        os.mkdir(log)
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        for args in (["--make-rprivate", "/"],
+                     ["-t", "tmpfs", "-o", "size=300k", "none", log]):
+            subprocess.run(["mount", *args], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", log], check=True)
+        self.world.start()
+
+    @staticmethod
+    def statuses(data, count):
+        found = set()
+        for _ in range(count):
+            answer = wire.talk((IMDS, 80), [data], timeout=5)[0]
+            found.add(answer.status)
+        return found
+
+    def test_malformed_requests_do_not_stop_the_loop(self):
+        bad = b"GET /" + b"x" * 400 + b" HTTP/1.1\r\n\r\n"
+        self.assertEqual(self.world.call(self.statuses, bad, 4000), {400})
+        self.assertEqual(self.world.call(self.statuses, get("instance"), 1),
+                         {503})
+        self.assertEqual(self.world.stop_mspd(), 0)
