@@ -101,6 +101,16 @@ START_TEST(bad_item_without_good_ones_before_closes)
 }
 END_TEST
 
+START_TEST(bad_item_closes_an_endpoint_that_had_no_rules)
+{
+	update("null", GOOD("audit", "b"));
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_DISABLED);
+	ck_assert(update(BAD, GOOD("audit", "b")));
+	ck_assert_ptr_nonnull(set.rules[MSP_ENDPOINT_IMDS]);
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_ENFORCE);
+}
+END_TEST
+
 START_TEST(item_that_disappears_is_removed)
 {
 	update(GOOD("enforce", "a"), GOOD("audit", "b"));
@@ -130,6 +140,7 @@ int main(void)
 	tcase_add_test(tc, change_under_the_same_id_is_taken);
 	tcase_add_test(tc, bad_item_keeps_the_last_good_rules_and_says_so);
 	tcase_add_test(tc, bad_item_without_good_ones_before_closes);
+	tcase_add_test(tc, bad_item_closes_an_endpoint_that_had_no_rules);
 	tcase_add_test(tc, item_that_disappears_is_removed);
 	tcase_add_test(tc, hostga_follows_wireserver);
 	suite_add_tcase(suite, tc);
