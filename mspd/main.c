@@ -74,8 +74,12 @@ static void on_up(void *arg, uint32_t events)
 	struct mspd *d = arg;
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	const char *root = d->config.identity_root;
+	uint64_t n;
 
 	(void)events;
+	/* reading it is what makes the keeper's writes before it ours to see */
+	if (read(d->up.fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
+		return;
 	mspd_loop_unwatch(d->loop, &d->up);
 	d->identities.redirect = mspd_keeper_redirect(d->keeper);
 	if (msp_peer_open_root(d->identities.redirect, root, strlen(root),
