@@ -129,8 +129,10 @@ class Program(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         rules = world.grant(["/metadata"], {"curl": {"exePath": CURL}})
+        # /proc/1/root cannot be opened in every container
         cls.world = world.World(imds=world.item(access="deny", rules=rules),
-                                wireserver=world.item())
+                                wireserver=world.item(),
+                                config={"identityRoot": "/"})
         cls.addClassCleanup(cls.world.close)
         cls.world.start_host()
         cls.world.start_mspd(wait=False)
