@@ -70,11 +70,15 @@ static bool take_fault(struct mspd_ruleset *set, enum msp_endpoint endpoint,
 		       const struct msp_keystatus *status,
 		       const struct msp_error_info *fault)
 {
+	enum msp_mode before = set->mode[endpoint];
+
 	note_fault(set, endpoint, fault);
-	if (set->rules[endpoint])
-		return false;
-	return close_endpoint(set, endpoint,
-			      msp_keystatus_rule_id(status, endpoint));
+	if (!set->rules[endpoint])
+		return close_endpoint(set, endpoint,
+				      msp_keystatus_rule_id(status, endpoint));
+	/* the channel may have been off meanwhile: back to what was good */
+	set->mode[endpoint] = msp_rules_mode(set->rules[endpoint]);
+	return set->mode[endpoint] != before;
 }
 
 static bool take_profile(struct mspd_ruleset *set, enum msp_endpoint endpoint,

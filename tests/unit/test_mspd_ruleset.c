@@ -15,7 +15,8 @@
 
 static struct mspd_ruleset set;
 
-static bool update(const char *imds, const char *wireserver)
+static bool update_channel(const char *enabled, const char *imds,
+			   const char *wireserver)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct msp_keystatus *status = NULL;
@@ -26,14 +27,19 @@ static bool update(const char *imds, const char *wireserver)
 	snprintf(json, sizeof(json),
 		 "{\"authorizationScheme\":\"Azure-HMAC-SHA256\","
 		 "\"keyDeliveryMethod\":\"http\",\"keyGuid\":null,"
-		 "\"secureChannelEnabled\":true,\"version\":\"2.0\","
+		 "\"secureChannelEnabled\":%s,\"version\":\"2.0\","
 		 "\"authorizationRules\":{\"imds\":%s,\"wireserver\":%s}}",
-		 imds, wireserver);
+		 enabled, imds, wireserver);
 	rc = msp_keystatus_parse(&status, json, strlen(json), &info);
 	ck_assert_msg(rc == 0, "%s", info.text);
 	changed = mspd_ruleset_update(&set, status);
 	msp_keystatus_free(status);
 	return changed;
+}
+
+static bool update(const char *imds, const char *wireserver)
+{
+	return update_channel("true", imds, wireserver);
 }
 
 static void setup(void)
@@ -111,6 +117,16 @@ START_TEST(bad_item_closes_an_endpoint_that_had_no_rules)
 }
 END_TEST
 
+START_TEST(bad_item_of_a_channel_enabled_again_keeps_the_rules)
+{
+	update(GOOD("enforce", "a"), GOOD("audit", "b"));
+	update_channel("false", GOOD("enforce", "a"), GOOD("audit", "b"));
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_DISABLED);
+	ck_assert(update(BAD, GOOD("audit", "b")));
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_ENFORCE);
+}
+END_TEST
+
 START_TEST(item_that_disappears_is_removed)
 {
 	update(GOOD("enforce", "a"), GOOD("audit", "b"));
@@ -141,6 +157,8 @@ int main(void)
 	tcase_add_test(tc, bad_item_keeps_the_last_good_rules_and_says_so);
 	tcase_add_test(tc, bad_item_without_good_ones_before_closes);
 	tcase_add_test(tc, bad_item_closes_an_endpoint_that_had_no_rules);
+	tcase_add_test(tc,
+		       bad_item_of_a_channel_enabled_again_keeps_the_rules);
 	tcase_add_test(tc, item_that_disappears_is_removed);
 	tcase_add_test(tc, hostga_follows_wireserver);
 	suite_add_tcase(suite, tc);
