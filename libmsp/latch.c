@@ -52,6 +52,7 @@ struct msp_latch {
 	struct msp_keystatus *status; /* owned */
 	const char *good;	      /* message while all is well, or NULL */
 	char message[MESSAGE_SIZE];
+	char warning[MESSAGE_SIZE]; /* the last key file that was refused */
 
 	bool synced;
 	uint64_t synced_ms; /* boot ms */
@@ -312,13 +313,33 @@ static int acquire(struct msp_latch *l, struct msp_time now)
 	return 0;
 }
 
+/* Not a message: what follows, another key, will soon be one. */
+static void warn_of_file(struct msp_latch *l, const char *guid,
+			 const struct msp_error_info *info, int rc)
+{
+	char place[sizeof(info->pointer) + 48];
+	char text[2 * MESSAGE_SIZE];
+	char warning[MESSAGE_SIZE];
+
+	describe_place(place, sizeof(place), info);
+	snprintf(text, sizeof(text),
+		 "Failed to fetch local key details with error: key file "
+		 "'%s.key': %s%s. Will try acquire the key details from "
+		 "Server.",
+		 guid, place, info->text[0] ? info->text : msp_error_text(rc));
+	msp_info_copy(warning, sizeof(warning), text, strlen(text));
+	if (strcmp(warning, l->warning) == 0)
+		return; /* said before, at an earlier poll */
+	memcpy(l->warning, warning, sizeof(warning));
+	l->changes |= MSP_LATCH_CHANGED_WARNING;
+}
+
 /* true: the key the host names was on disk, nothing is sent. */
 static bool found_on_disk(struct msp_latch *l, struct msp_time now,
 			  const char *guid)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct msp_key *key = NULL;
-	char what[2 * MESSAGE_SIZE];
 	int rc;
 
 	if (!l->store)
@@ -328,13 +349,8 @@ static bool found_on_disk(struct msp_latch *l, struct msp_time now,
 		latched(l, now, key, found_local);
 		return true;
 	}
-	if (rc == MSP_ERR_NOENT)
-		return false;
-	snprintf(what, sizeof(what),
-		 "Failed to fetch local key details with error: %s. Will try "
-		 "acquire the key details from Server.",
-		 info.text);
-	set_message(l, what);
+	if (rc != MSP_ERR_NOENT)
+		warn_of_file(l, guid, &info, rc);
 	return false;
 }
 
@@ -531,6 +547,11 @@ const char *msp_latch_state_name(enum msp_latch_state state)
 const char *msp_latch_message(const struct msp_latch *latch)
 {
 	return latch ? latch->message : "";
+}
+
+const char *msp_latch_warning(const struct msp_latch *latch)
+{
+	return latch ? latch->warning : "";
 }
 
 struct msp_key *msp_latch_key(const struct msp_latch *latch)

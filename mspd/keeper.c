@@ -42,6 +42,7 @@ struct mspd_keeper {
 	struct msp_latch *latch;
 	struct mspd_ruleset rules;
 	bool up;
+	bool unpublished;  /* rules or key that the loop has not seen */
 	bool latched_once; /* nothing is redirected before (design D5) */
 	uint64_t retry_at;
 	uint64_t retry_ms;
@@ -267,26 +268,32 @@ static void take_changes(struct mspd_keeper *k, uint64_t now_ms)
 {
 	unsigned int changes = msp_latch_changes(k->latch);
 	const struct msp_keystatus *status = msp_latch_status(k->latch);
-	bool swapped = false;
+	bool news = changes & MSP_LATCH_CHANGED_STATE;
 
-	if (!changes)
+	if (!changes && !k->unpublished)
 		return;
+	if (changes & MSP_LATCH_CHANGED_WARNING)
+		mspd_log(MSPD_WARN, "%s", msp_latch_warning(k->latch));
+	if (changes & MSP_LATCH_CHANGED_KEY)
+		k->unpublished = true;
 	if (status && changes & MSP_LATCH_CHANGED_STATUS)
-		swapped = mspd_ruleset_update(&k->rules, status);
+		k->unpublished |= mspd_ruleset_update(&k->rules, status);
 	if (msp_latch_state(k->latch) == MSP_LATCH_LATCHED)
 		k->latched_once = true;
 	take_clock(k);
+	news |= k->unpublished;
 	/* what requests will be judged by, before any is sent here */
-	if ((swapped || changes & MSP_LATCH_CHANGED_KEY) && publish(k) < 0) {
+	if (k->unpublished && publish(k) < 0) {
 		mspd_log(MSPD_ERROR, "no memory for new rules: the old stay");
 		return;
 	}
+	k->unpublished = false;
 	set_redirection(k);
 	report_states(k);
-	if (changes & MSP_LATCH_CHANGED_STATE || swapped) {
-		report_message(k);
-		k->status_at = now_ms;
-	}
+	if (!news)
+		return;
+	report_message(k);
+	k->status_at = now_ms;
 }
 
 /* ---- the thread --------------------------------------------------------------------- */

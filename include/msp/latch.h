@@ -39,7 +39,8 @@ enum msp_latch_state {
 enum msp_latch_change {
 	MSP_LATCH_CHANGED_STATE = 1,  /* msp_latch_state() or its message */
 	MSP_LATCH_CHANGED_KEY = 2,    /* msp_latch_key() */
-	MSP_LATCH_CHANGED_STATUS = 4  /* a new msp_latch_status() has arrived */
+	MSP_LATCH_CHANGED_STATUS = 4, /* a new msp_latch_status() has arrived */
+	MSP_LATCH_CHANGED_WARNING = 8 /* msp_latch_warning() */
 };
 
 /**
@@ -110,6 +111,15 @@ MSP_API const char *msp_latch_state_name(enum msp_latch_state state);
  * milliseconds; "" at first; borrowed until the next run.
  */
 MSP_API const char *msp_latch_message(const struct msp_latch *latch);
+
+/**
+ * msp_latch_warning - why the key file the host's guid names was not used
+ *
+ * One sentence that names the file and the cause; "" if none was refused so
+ * far. The latch goes on and acquires another key. Borrowed until the next
+ * run.
+ */
+MSP_API const char *msp_latch_warning(const struct msp_latch *latch);
 
 /** msp_latch_key - the key to sign with, or NULL; borrowed until the next
  * run: msp_key_ref() it to keep it. */

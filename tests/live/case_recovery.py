@@ -62,6 +62,10 @@ class Recovery(unittest.TestCase):
         time.sleep(2.5)
         self.assertIsNone(self.world.mspd.poll())
         self.assertIn(self.world.get(INSTANCE).status, (401, 503))
+        said = [line for line in
+                self.world.read("log", "ProxyAgent.log").splitlines()
+                if "key file '%s': line " % os.path.basename(name) in line]
+        self.assertEqual(len(said), 1, said)
         self.world.control("POST", "/key/reset")
         self.world.wait_ready()
 
