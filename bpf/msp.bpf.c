@@ -27,7 +27,6 @@ char msp_license[] SEC("license") = "Dual MIT/GPL";
 #define LOOPBACK_IFINDEX 1
 #define NAME_MAX_ 256
 #define PATH_STEPS 48
-#define ANCESTORS 64
 #define NO_UID 0xffffffffu
 /* How far two reads of a busy connection's sequence numbers may differ. */
 #define SEQUENCE_SLACK (8u << 20)
@@ -561,22 +560,14 @@ SEC("raw_tp")
 int msp_self(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *up = BPF_CORE_READ(task, group_leader);
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	__u32 level = BPF_CORE_READ(pid, level);
-	__u32 ns = pid_namespace_of(pid);
+	struct pid_namespace *ns = BPF_CORE_READ(number_at(pid, level), ns);
 
 	msp_self_result.pid_level = level;
-	msp_self_result.pid_ns = ns;
+	msp_self_result.pid_ns = BPF_CORE_READ(ns, ns.inum);
 	msp_self_result.mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	msp_self_result.init_mnt_ns = 0;
-	for (int i = 0; i < ANCESTORS; i++) {
-		if (pid_number(BPF_CORE_READ(up, thread_pid), level, ns) == 1) {
-			msp_self_result.init_mnt_ns = BPF_CORE_READ(
-				up, nsproxy, mnt_ns, ns.inum);
-			break;
-		}
-		up = BPF_CORE_READ(up, real_parent, group_leader);
-	}
+	msp_self_result.init_mnt_ns = BPF_CORE_READ(ns, child_reaper, nsproxy,
+						    mnt_ns, ns.inum);
 	return 0;
 }

@@ -134,7 +134,7 @@ struct msp_bpf_self {
 	__u32 pid_level;
 	__u32 pid_ns;
 	__u32 mnt_ns;	   /* of the calling process */
-	__u32 init_mnt_ns; /* of PID 1 of its PID namespace; 0: not found */
+	__u32 init_mnt_ns; /* of PID 1 of its PID namespace */
 };
 
 _Static_assert(sizeof(struct msp_bpf_file) == 48, "layout of a file");
