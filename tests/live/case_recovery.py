@@ -62,9 +62,9 @@ class Recovery(unittest.TestCase):
         time.sleep(2.5)
         self.assertIsNone(self.world.mspd.poll())
         self.assertIn(self.world.get(INSTANCE).status, (401, 503))
-        said = [line for line in
-                self.world.read("log", "ProxyAgent.log").splitlines()
-                if "key file '%s': line " % os.path.basename(name) in line]
+        log = self.world.read("log", "ProxyAgent.log").decode()
+        said = [line for line in log.splitlines()
+                if f"key file '{os.path.basename(name)}': line " in line]
         self.assertEqual(len(said), 1, said)
         self.world.control("POST", "/key/reset")
         self.world.wait_ready()
