@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * call.h - one client connection and the request it is busy with; shared by
- * proxy.c, which admits and decides, and forward.c, which signs and streams.
+ * call.h - one client connection and the request it is busy with. call.c
+ * answers and records it, for proxy.c, which admits and decides, local.c,
+ * which answers itself, and forward.c, which signs and streams.
  */
 #ifndef MSPD_CALL_H
 #define MSPD_CALL_H
@@ -34,7 +35,8 @@ struct mspd_call {
 	struct mspd_head head;
 	struct mspd_policy *policy; /* one epoch from start to end */
 	struct msp_decision decision;
-	bool decided;
+	bool decided; /* decision holds something */
+	bool judged;  /* and it is that of the rules */
 	bool exempt;
 	bool local; /* answered by the agent itself */
 	bool replied;
@@ -51,12 +53,23 @@ struct mspd_call {
 	struct mspd_upstream *up;
 };
 
+/* A new request: its head, number and time. */
+void mspd_call_start(struct mspd_call *call, const struct mspd_head *head);
 /* Why a request is turned away before the rules, in the words of a decision. */
 void mspd_call_note(struct mspd_call *call, enum msp_reason reason);
-/* Answer with an empty body, close, record. */
-void mspd_call_refuse(struct mspd_call *call, unsigned int status);
+
+/* Only the audit line: for what is not even a request. */
+void mspd_call_audit(struct mspd_call *call, unsigned int status);
+/* Audit line and summaries, once; status 0: nobody was there to be answered. */
+void mspd_call_record(struct mspd_call *call, unsigned int status);
+
 /* Answer and record. */
 void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply);
+/* Answer with an empty body, close, record. */
+void mspd_call_refuse(struct mspd_call *call, unsigned int status);
+/* The same with a text for people; allow: value of that header, or NULL. */
+void mspd_call_refuse_text(struct mspd_call *call, unsigned int status,
+			   const char *allow, const char *text);
 
 /* forward.c: the request is allowed. */
 void mspd_forward_start(struct mspd_call *call);

@@ -9,132 +9,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "mspd/call.h"
-#include "mspd/http_check.h"
 #include "mspd/log.h"
 
 #define ALLOWED "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
-#define TEXT_PLAIN "text/plain; charset=utf-8"
-#define PATH_TEXT 1024
-
-/* ---- recording ------------------------------------------------------------ */
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-static void audit(struct mspd_call *call, unsigned int status)
-{
-	char path[PATH_TEXT];
-	struct mspd_audit_record record = {
-		.time = call->started,
-		.id = call->id,
-		.user = mspd_identity_user(&call->identity),
-		.endpoint = call->endpoint,
-		.method = call->head.method,
-		.path = path,
-		.decision = call->decided ? &call->decision : NULL,
-		.status = status,
-		.us = now_us() - call->started_us,
-		.client_port = call->client_port,
-	};
-
-	if (call->identity.known)
-		record.caller = &call->identity.caller;
-	msp_request_path_text(call->request, path, sizeof(path));
-	mspd_audit_write(call->proxy->opts.audit, &record);
-}
-
-static void summarize(struct mspd_call *call, unsigned int status,
-		      enum mspd_summary_which which)
-{
-	const struct msp_caller *caller = &call->identity.caller;
-	struct mspd_summary_event event = {
-		.known = call->identity.known,
-		.client_ip = call->client_ip,
-		.status = status,
-	};
-	uint64_t now = mspd_loop_now(call->proxy->opts.loop).boot_ms;
-
-	if (event.known) {
-		event.user_name = caller->user_name;
-		event.groups = caller->groups;
-		event.n_groups = caller->n_groups;
-		event.exe_path = caller->exe_path[0] ? caller->exe_path : NULL;
-		event.destination = caller->destination;
-	}
-	mspd_summary_add(call->proxy->opts.summary, which, &event, now / 1000);
-}
-
-/* Which request lands in which table: spec 4.4. */
-static void record(struct mspd_call *call, unsigned int status)
-{
-	bool denied = call->decided &&
-		      call->decision.verdict != MSP_ALLOW;
-
-	if (call->recorded)
-		return;
-	call->recorded = true;
-	if (call->local && status == 200)
-		return;
-	audit(call, status);
-	if (call->local || status == 413)
-		return;
-	if (!call->identity.known) {
-		summarize(call, status, MSPD_SUMMARY_FAILED);
-		return;
-	}
-	summarize(call, status, MSPD_SUMMARY_CONNECTIONS);
-	if (denied)
-		summarize(call, 403, MSPD_SUMMARY_FAILED);
-}
-
-void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply)
-{
-	if (call->replied)
-		return;
-	call->replied = true;
-	record(call, reply->status);
-	if (mspd_exchange_reply(call->x, reply) < 0)
-		mspd_log(MSPD_ERROR, "request %llu: no memory for the answer",
-			 (unsigned long long)call->id);
-}
-
-void mspd_call_refuse(struct mspd_call *call, unsigned int status)
-{
-	struct mspd_reply reply = { .status = status, .close = true };
-
-	mspd_call_reply(call, &reply);
-}
-
-static void refuse_with_text(struct mspd_call *call, unsigned int status,
-			     const char *allow, const char *text)
-{
-	struct msp_header headers[2] = {
-		{ "content-type", 12, TEXT_PLAIN, sizeof(TEXT_PLAIN) - 1 },
-	};
-	struct mspd_reply reply = {
-		.status = status,
-		.headers = headers,
-		.n_headers = 1,
-		.body = text,
-		.length = strlen(text),
-		.close = true,
-	};
-
-	if (allow) {
-		headers[1] = (struct msp_header){ "allow", 5, allow,
-						  strlen(allow) };
-		reply.n_headers = 2;
-	}
-	mspd_call_reply(call, &reply);
-}
 
 /* ---- admission: before anything is decided -------------------------------- */
 
@@ -193,18 +72,6 @@ static bool traversal(const struct mspd_call *call)
 	return code == MSP_CANON_SLASHES || code == MSP_CANON_TRAVERSAL;
 }
 
-void mspd_call_note(struct mspd_call *call, enum msp_reason reason)
-{
-	call->decision = (struct msp_decision){
-		.size = sizeof(call->decision),
-		.verdict = MSP_DENY,
-		.reason = reason,
-		.canon = msp_request_canon(call->request),
-		.rule_id = "",
-	};
-	call->decided = true;
-}
-
 /* The checks of spec 6.3 in their order; false if the request is answered. */
 static bool admit(struct mspd_call *call)
 {
@@ -212,12 +79,13 @@ static bool admit(struct mspd_call *call)
 
 	if (call->head.length != MSPD_LENGTH_UNKNOWN &&
 	    call->head.length > body_limit(call)) {
-		refuse_with_text(call, 413, NULL, "length limit exceeded");
+		mspd_call_refuse_text(call, 413, NULL, "length limit exceeded");
 		return false;
 	}
 	if (!method_allowed(call->head.method)) {
 		mspd_call_note(call, MSP_REASON_CANON);
-		refuse_with_text(call, 405, ALLOWED, "Method Not Allowed");
+		mspd_call_refuse_text(call, 405, ALLOWED,
+				      "Method Not Allowed");
 		return false;
 	}
 	if (traversal(call)) {
@@ -263,6 +131,7 @@ static void decide(void *arg)
 			       (enum msp_endpoint)call->endpoint, call->request,
 			       &call->identity.caller);
 	call->decided = true;
+	call->judged = true;
 	if (rc < 0 || call->decision.verdict == MSP_DENY) {
 		mspd_call_refuse(call, 403);
 		return;
@@ -288,14 +157,6 @@ static bool take_request(struct mspd_call *call)
 	return true;
 }
 
-static void start(struct mspd_call *call, const struct mspd_head *head)
-{
-	call->head = *head;
-	call->id = ++call->proxy->requests;
-	call->started_us = now_us();
-	clock_gettime(CLOCK_REALTIME, &call->started);
-}
-
 /* Then not even a refusal is recorded: the loop may not wait for a disk that
  * is full. */
 static bool trail_is_full(const struct mspd_proxy *p)
@@ -311,7 +172,7 @@ static void on_head(void *connection, struct mspd_exchange *x,
 	struct mspd_proxy *p = call->proxy;
 	struct msp_rules *rules;
 
-	start(call, head);
+	mspd_call_start(call, head);
 	call->x = x;
 	mspd_status_count(p->opts.status);
 	mspd_policy_refresh(p->opts.policies, &p->held);
@@ -341,7 +202,7 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 {
 	struct mspd_call *call = connection;
 
-	start(call, head);
+	mspd_call_start(call, head);
 	if (trail_is_full(call->proxy))
 		return;
 	/* its path is for the record only */
@@ -349,7 +210,7 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 			    head->target, head->target_len) < 0)
 		mspd_log(MSPD_WARN, "request %llu: no path for the record",
 			 (unsigned long long)call->id);
-	audit(call, status);
+	mspd_call_audit(call, status);
 }
 
 /* ---- connections -------------------------------------------------------------- */
@@ -401,6 +262,7 @@ static void forget_request(struct mspd_call *call)
 	call->policy = NULL;
 	memset(&call->decision, 0, sizeof(call->decision));
 	call->decided = false;
+	call->judged = false;
 	call->exempt = false;
 	call->local = false;
 	call->replied = false;
@@ -429,7 +291,7 @@ static void on_done(void *connection, bool complete)
 	(void)complete;
 	/* the client left before it could be answered */
 	if (!call->replied)
-		record(call, 0);
+		mspd_call_record(call, 0);
 	/* a worker must not call back for a request that is over */
 	call->identity.done = NULL;
 	forget_request(call);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: what became of a request. Out: the answer, one audit line, and its
+ * place in the summaries. Must never answer or record a request twice.
+ */
+#include "mspd/call.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "mspd/log.h"
+
+#define TEXT_PLAIN "text/plain; charset=utf-8"
+#define PATH_TEXT 1024
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+void mspd_call_start(struct mspd_call *call, const struct mspd_head *head)
+{
+	call->head = *head;
+	call->id = ++call->proxy->requests;
+	call->started_us = now_us();
+	clock_gettime(CLOCK_REALTIME, &call->started);
+}
+
+void mspd_call_note(struct mspd_call *call, enum msp_reason reason)
+{
+	call->decision = (struct msp_decision){
+		.size = sizeof(call->decision),
+		.verdict = MSP_DENY,
+		.reason = reason,
+		.canon = msp_request_canon(call->request),
+		.rule_id = "",
+	};
+	call->decided = true;
+}
+
+/* ---- recording ------------------------------------------------------------ */
+
+void mspd_call_audit(struct mspd_call *call, unsigned int status)
+{
+	char path[PATH_TEXT];
+	struct mspd_audit_record record = {
+		.time = call->started,
+		.id = call->id,
+		.user = mspd_identity_user(&call->identity),
+		.endpoint = call->endpoint,
+		.method = call->head.method,
+		.path = path,
+		.decision = call->decided ? &call->decision : NULL,
+		.status = status,
+		.us = now_us() - call->started_us,
+		.client_port = call->client_port,
+	};
+
+	if (call->identity.known)
+		record.caller = &call->identity.caller;
+	msp_request_path_text(call->request, path, sizeof(path));
+	mspd_audit_write(call->proxy->opts.audit, &record);
+}
+
+static void summarize(struct mspd_call *call, unsigned int status,
+		      enum mspd_summary_which which)
+{
+	const struct msp_caller *caller = &call->identity.caller;
+	struct mspd_summary_event event = {
+		.known = call->identity.known,
+		.client_ip = call->client_ip,
+		.status = status,
+	};
+	uint64_t now = mspd_loop_now(call->proxy->opts.loop).boot_ms;
+
+	if (event.known) {
+		event.user_name = caller->user_name;
+		event.groups = caller->groups;
+		event.n_groups = caller->n_groups;
+		event.exe_path = caller->exe_path[0] ? caller->exe_path : NULL;
+		event.destination = caller->destination;
+	}
+	mspd_summary_add(call->proxy->opts.summary, which, &event, now / 1000);
+}
+
+/* Which request lands in which table: spec 4.4. */
+void mspd_call_record(struct mspd_call *call, unsigned int status)
+{
+	/* what never came to the rules was not refused by them */
+	bool denied = call->judged && call->decision.verdict != MSP_ALLOW;
+
+	if (call->recorded)
+		return;
+	call->recorded = true;
+	if (call->local && status == 200)
+		return;
+	mspd_call_audit(call, status);
+	if (call->local || status == 413)
+		return;
+	if (!call->identity.known) {
+		summarize(call, status, MSPD_SUMMARY_FAILED);
+		return;
+	}
+	summarize(call, status, MSPD_SUMMARY_CONNECTIONS);
+	if (denied)
+		summarize(call, 403, MSPD_SUMMARY_FAILED);
+}
+
+/* ---- answering ------------------------------------------------------------ */
+
+void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply)
+{
+	if (call->replied)
+		return;
+	call->replied = true;
+	mspd_call_record(call, reply->status);
+	if (mspd_exchange_reply(call->x, reply) < 0)
+		mspd_log(MSPD_ERROR, "request %llu: no memory for the answer",
+			 (unsigned long long)call->id);
+}
+
+void mspd_call_refuse(struct mspd_call *call, unsigned int status)
+{
+	struct mspd_reply reply = { .status = status, .close = true };
+
+	mspd_call_reply(call, &reply);
+}
+
+void mspd_call_refuse_text(struct mspd_call *call, unsigned int status,
+			   const char *allow, const char *text)
+{
+	struct msp_header headers[2] = {
+		{ "content-type", 12, TEXT_PLAIN, sizeof(TEXT_PLAIN) - 1 },
+	};
+	struct mspd_reply reply = {
+		.status = status,
+		.headers = headers,
+		.n_headers = 1,
+		.body = text,
+		.length = strlen(text),
+		.close = true,
+	};
+
+	if (allow) {
+		headers[1] = (struct msp_header){ "allow", 5, allow,
+						  strlen(allow) };
+		reply.n_headers = 2;
+	}
+	mspd_call_reply(call, &reply);
+}
