@@ -15,12 +15,12 @@
 
 #define ALLOWED "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
 
-/* ---- admission: before anything is decided -------------------------------- */
+/* ---- admission: before anything is decided ----------------------------- */
 
 static bool method_allowed(const char *method)
 {
-	static const char *const methods[] = { "GET",	 "HEAD",    "POST",
-					       "PUT",	 "DELETE",  "OPTIONS",
+	static const char *const methods[] = { "GET",  "HEAD",	 "POST",
+					       "PUT",  "DELETE", "OPTIONS",
 					       "PATCH" };
 	size_t i;
 
@@ -50,7 +50,8 @@ static unsigned int check_target(const struct mspd_call *call)
 	case MSP_FORM_ABSOLUTE:
 		if (!msp_request_authority(call->request, &named))
 			return 400;
-		if (named.address.ip != to->ip || named.address.port != to->port)
+		if (named.address.ip != to->ip ||
+		    named.address.port != to->port)
 			return 421;
 	}
 	switch (msp_request_canon(call->request)) {
@@ -84,8 +85,7 @@ static bool admit(struct mspd_call *call)
 	}
 	if (!method_allowed(call->head.method)) {
 		mspd_call_note(call, MSP_REASON_CANON);
-		mspd_call_refuse_text(call, 405, ALLOWED,
-				      "Method Not Allowed");
+		mspd_call_refuse_text(call, 405, ALLOWED, "Method Not Allowed");
 		return false;
 	}
 	if (traversal(call)) {
@@ -111,7 +111,7 @@ static bool admit(struct mspd_call *call)
 	return true;
 }
 
-/* ---- decision --------------------------------------------------------------- */
+/* ---- decision ---------------------------------------------------------- */
 
 /* An enforced endpoint without a key: 503, never unsigned (design D5). */
 static bool must_sign_but_cannot(const struct mspd_call *call)
@@ -120,9 +120,8 @@ static bool must_sign_but_cannot(const struct mspd_call *call)
 	       call->policy->mode[call->endpoint] == MSP_MODE_ENFORCE;
 }
 
-static void decide(void *arg)
+static void decide(struct mspd_call *call)
 {
-	struct mspd_call *call = arg;
 	int rc;
 
 	call->decision.size = sizeof(call->decision);
@@ -141,6 +140,23 @@ static void decide(void *arg)
 		return;
 	}
 	mspd_forward_start(call);
+}
+
+static void judge(void *arg)
+{
+	struct mspd_call *call = arg;
+
+	if (admit(call))
+		decide(call);
+}
+
+static unsigned int needs(const struct mspd_call *call)
+{
+	struct msp_rules *rules = NULL;
+
+	if (call->endpoint >= 0)
+		rules = call->policy->rules[call->endpoint];
+	return rules ? msp_rules_needs(rules) : 0;
 }
 
 static bool take_request(struct mspd_call *call)
@@ -170,7 +186,6 @@ static void on_head(void *connection, struct mspd_exchange *x,
 {
 	struct mspd_call *call = connection;
 	struct mspd_proxy *p = call->proxy;
-	struct msp_rules *rules;
 
 	mspd_call_start(call, head);
 	call->x = x;
@@ -187,13 +202,11 @@ static void on_head(void *connection, struct mspd_exchange *x,
 		return;
 	}
 	call->policy = mspd_policy_ref(p->held);
-	if (!take_request(call) || !admit(call))
+	if (!take_request(call))
 		return;
-	rules = call->policy->rules[call->endpoint];
-	if (mspd_identity_complete(&call->identity,
-				   rules ? msp_rules_needs(rules) : 0, decide,
-				   call))
-		decide(call);
+	/* first of all who it is: a refusal is recorded with a name, too */
+	if (mspd_identity_complete(&call->identity, needs(call), judge, call))
+		judge(call);
 }
 
 /* Only recorded: what it asks for is not known, so nothing was decided. */
@@ -213,7 +226,7 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 	mspd_call_audit(call, status);
 }
 
-/* ---- connections -------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------- */
 
 static int endpoint_of(const struct mspd_proxy *p, const struct msp_caller *c)
 {

@@ -100,6 +100,17 @@ class Status(unittest.TestCase):
         self.assertEqual([(e["userName"], e["count"]) for e in curl],
                          [("daemon", 1)])
 
+    def test_what_never_came_to_the_rules_is_not_counted_as_denied(self):
+        answer = self.world.talk(
+            (IMDS, 80), [b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n"], uid=2)[0]
+        self.assertEqual(answer.status, 405)
+        document = self.world.status()
+        self.assertIn(("bin", "405 Method Not Allowed"),
+                      {(e["userName"], e["responseStatus"])
+                       for e in document["proxyConnectionSummary"]})
+        self.assertNotIn("bin", {e["userName"] for e in
+                                 document["failedAuthenticateSummary"]})
+
     def test_status_file_is_written_and_private(self):
         path = self.world.path("status", "status.json")
         world.wait_until(lambda: os.path.exists(path), why="status.json")
