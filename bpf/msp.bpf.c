@@ -18,16 +18,16 @@
 
 char msp_license[] SEC("license") = "Dual MIT/GPL";
 
-#define PASS 1
+#define PASS   1
 #define REFUSE 0 /* connect() and bind() fail with EPERM */
 
-#define IPPROTO_TCP 6
-#define SOL_SOCKET 1
-#define SO_BINDTODEVICE 25
+#define IPPROTO_TCP	 6
+#define SOL_SOCKET	 1
+#define SO_BINDTODEVICE	 25
 #define LOOPBACK_IFINDEX 1
-#define NAME_MAX_ 256
-#define PATH_STEPS 48
-#define NO_UID 0xffffffffu
+#define NAME_MAX_	 256
+#define PATH_STEPS	 48
+#define NO_UID		 0xffffffffu
 /* How far two reads of a busy connection's sequence numbers may differ. */
 #define SEQUENCE_SLACK (8u << 20)
 
@@ -145,8 +145,7 @@ static __always_inline __u32 pid_namespace_of(struct pid *pid)
 }
 
 /* Number of a process as a PID namespace counts it; 0: not there. */
-static __always_inline __u32 pid_number(struct pid *pid, __u32 level,
-					__u32 ns)
+static __always_inline __u32 pid_number(struct pid *pid, __u32 level, __u32 ns)
 {
 	struct upid *at;
 
@@ -224,8 +223,7 @@ static __always_inline void fill_process(struct msp_bpf_facts *facts)
 	facts->pid_ns = pid_namespace_of(task->thread_pid);
 	facts->pid = pid_number(leader->thread_pid, level, ns);
 	facts->tid = pid_number(task->thread_pid, level, ns);
-	facts->ppid =
-		pid_number(leader->real_parent->thread_pid, level, ns);
+	facts->ppid = pid_number(leader->real_parent->thread_pid, level, ns);
 	facts->start_ns = leader->start_boottime;
 	if (bpf_core_field_exists(task->loginuid))
 		facts->loginuid = task->loginuid.val;
@@ -567,7 +565,7 @@ int msp_self(struct bpf_raw_tracepoint_args *ctx)
 	msp_self_result.pid_level = level;
 	msp_self_result.pid_ns = BPF_CORE_READ(ns, ns.inum);
 	msp_self_result.mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	msp_self_result.init_mnt_ns = BPF_CORE_READ(ns, child_reaper, nsproxy,
-						    mnt_ns, ns.inum);
+	msp_self_result.init_mnt_ns =
+		BPF_CORE_READ(ns, child_reaper, nsproxy, mnt_ns, ns.inum);
 	return 0;
 }

@@ -64,9 +64,9 @@ int main(int argc, char **argv)
 	if (rc == 0)
 		printf("%s: %s, privilege %s, identity %s\n",
 		       msp_verdict_name(decision.verdict),
-		       decision.reason == MSP_REASON_CANON ?
-			       msp_canon_name(decision.canon) :
-			       msp_reason_name(decision.reason),
+		       decision.reason == MSP_REASON_CANON
+			       ? msp_canon_name(decision.canon)
+			       : msp_reason_name(decision.reason),
 		       decision.privilege ? decision.privilege : "-",
 		       decision.identity ? decision.identity : "-");
 	else

@@ -12,7 +12,7 @@
 
 #include "libmsp/ascii.h"
 
-/* ---- decoding once ------------------------------------------------------- */
+/* ---- decoding once ----------------------------------------------------- */
 
 struct reader {
 	const char *text;
@@ -152,7 +152,7 @@ bool msp_canon_ambiguous(const char *text, size_t len)
 	return false;
 }
 
-/* ---- paths --------------------------------------------------------------- */
+/* ---- paths ------------------------------------------------------------- */
 
 enum msp_canon msp_canon_guard(const char *path, size_t len)
 {
@@ -285,7 +285,7 @@ enum msp_canon msp_canon_check_path(const char *path, size_t len)
 	return msp_canon_path(NULL, &unused, path, len);
 }
 
-/* ---- query parts --------------------------------------------------------- */
+/* ---- query parts ------------------------------------------------------- */
 
 enum msp_canon msp_canon_query(char *out, size_t *out_len, const char *text,
 			       size_t len)
@@ -308,7 +308,7 @@ enum msp_canon msp_canon_query(char *out, size_t *out_len, const char *text,
 	return MSP_CANON_OK;
 }
 
-/* ---- authorities --------------------------------------------------------- */
+/* ---- authorities ------------------------------------------------------- */
 
 static bool parse_port(uint16_t *out, const char *text, size_t len)
 {

@@ -13,7 +13,7 @@
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
 
-#define MOUNTINFO "/proc/self/mountinfo"
+#define MOUNTINFO	  "/proc/self/mountinfo"
 #define MOUNT_POINT_FIELD 5
 
 /* proc(5): blank, tab, line feed and backslash are written as \ooo. */

@@ -49,7 +49,7 @@ struct msp_channel {
 	int64_t time;
 };
 
-/* ---- life --------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------- */
 
 static int take_opts(struct msp_channel *ch,
 		     const struct msp_channel_opts *opts)
@@ -145,7 +145,7 @@ void msp_channel_free(struct msp_channel *channel)
 	msp_mem_free(channel);
 }
 
-/* ---- starting a call (spec 5.1) ----------------------------------------- */
+/* ---- starting a call (spec 5.1) ---------------------------------------- */
 
 /* What differs between the calls. */
 struct request {
@@ -295,7 +295,7 @@ int msp_channel_attest(struct msp_channel *channel, struct msp_time now,
 	return rc;
 }
 
-/* ---- the answer's head -------------------------------------------------- */
+/* ---- the answer's head ------------------------------------------------- */
 
 /* The reason phrase may hold any byte; texts for people are UTF-8. */
 static void copy_reason(char *out, size_t size, const char *reason)
@@ -429,7 +429,7 @@ static int accept_head(struct msp_channel *ch, struct msp_error_info *info)
 	return check_type(r, info);
 }
 
-/* ---- the answer's body -------------------------------------------------- */
+/* ---- the answer's body ------------------------------------------------- */
 
 /* Not realloc(): that leaves an unwiped copy behind. */
 static int make_room(struct msp_channel *ch, struct msp_error_info *info)
@@ -508,7 +508,7 @@ static int parse_body(struct msp_channel *ch, struct msp_error_info *info)
 	return rc < 0 ? unreadable(rc, info) : 0;
 }
 
-/* ---- driving ------------------------------------------------------------ */
+/* ---- driving ----------------------------------------------------------- */
 
 static int step(struct msp_channel *ch, struct msp_time now,
 		struct msp_error_info *info)
@@ -576,7 +576,7 @@ uint64_t msp_channel_deadline(const struct msp_channel *channel)
 	return deadline < channel->deadline ? deadline : channel->deadline;
 }
 
-/* ---- results ------------------------------------------------------------ */
+/* ---- results ----------------------------------------------------------- */
 
 struct msp_keystatus *msp_channel_take_status(struct msp_channel *channel)
 {

@@ -68,7 +68,7 @@ struct msp_client {
 	bool rearm;    /* waiting begins at the next run */
 };
 
-/* ---- life --------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------- */
 
 int msp_client_new(struct msp_client **out, const struct msp_client_opts *opts)
 {
@@ -136,7 +136,7 @@ static int fail(struct msp_client *c, int rc)
 	return rc;
 }
 
-/* ---- what is open ------------------------------------------------------- */
+/* ---- what is open ------------------------------------------------------ */
 
 static bool under_way(const struct msp_client *c)
 {
@@ -242,7 +242,7 @@ bool msp_client_reusable(const struct msp_client *client)
 	       msp_http_keeps(&c->http) && is_quiet(c->fd);
 }
 
-/* ---- connecting --------------------------------------------------------- */
+/* ---- connecting -------------------------------------------------------- */
 
 static int fail_address(struct msp_client *c, int err,
 			struct msp_error_info *info)
@@ -305,7 +305,7 @@ static int finish_connect(struct msp_client *c, struct msp_time now,
 	return 0;
 }
 
-/* ---- sending ------------------------------------------------------------ */
+/* ---- sending ----------------------------------------------------------- */
 
 static bool is_streamed(const struct msp_message *message, uint64_t body_len)
 {
@@ -455,7 +455,7 @@ int msp_client_finish(struct msp_client *client)
 	return 0;
 }
 
-/* ---- receiving ---------------------------------------------------------- */
+/* ---- receiving --------------------------------------------------------- */
 
 /* *got is 0 at the end of the stream. */
 static int receive(struct msp_client *c, struct msp_time now, void *data,
@@ -608,7 +608,7 @@ int msp_client_run(struct msp_client *client, struct msp_time now,
 	return 0;
 }
 
-/* ---- body --------------------------------------------------------------- */
+/* ---- body -------------------------------------------------------------- */
 
 /* From the buffer; *got stays 0 when it held framing only. */
 static int read_buffered(struct msp_client *c, void *out, size_t size,

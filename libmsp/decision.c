@@ -12,7 +12,7 @@
 #include "libmsp/request_priv.h"
 #include "libmsp/rules_priv.h"
 
-/* ---- identities (spec 8.2) ----------------------------------------------- */
+/* ---- identities (spec 8.2) --------------------------------------------- */
 
 /* Next component of a path that is not "" or "."; false at the end. */
 static bool next_component(const char **path, const char **part, size_t *len)
@@ -150,7 +150,7 @@ static size_t find_ranges(struct range *out, const struct msp_rules *r,
 	return n;
 }
 
-/* ---- one walk over the privileges that cover the path -------------------- */
+/* ---- one walk over the privileges that cover the path ------------------ */
 
 struct walk {
 	const struct msp_rules *rules;
@@ -404,7 +404,7 @@ static void walk_path(struct walk *w,
 	}
 }
 
-/* ---- the order of things ------------------------------------------------- */
+/* ---- the order of things ----------------------------------------------- */
 
 static void deny_canon(struct msp_decision *out, enum msp_canon canon)
 {
@@ -567,7 +567,7 @@ int msp_decision_make(struct msp_decision *out, const struct msp_rules *rules,
 	return 0;
 }
 
-/* ---- names --------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------- */
 
 const char *msp_verdict_name(enum msp_verdict verdict)
 {

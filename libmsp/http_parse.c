@@ -33,7 +33,7 @@ static int bad(struct msp_error_info *info, const char *what)
 			what);
 }
 
-/* ---- characters (RFC 9110 5.5) ------------------------------------------ */
+/* ---- characters (RFC 9110 5.5) ----------------------------------------- */
 
 static bool is_value_char(unsigned char c)
 {
@@ -62,7 +62,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* ---- head --------------------------------------------------------------- */
+/* ---- head -------------------------------------------------------------- */
 
 static void next_head(struct msp_http *http)
 {
@@ -213,7 +213,7 @@ static int parse_lines(struct msp_http *http, struct msp_error_info *info)
 	}
 }
 
-/* ---- framing (RFC 9112 6.3) --------------------------------------------- */
+/* ---- framing (RFC 9112 6.3) -------------------------------------------- */
 
 static int parse_length(struct msp_http *http, const struct msp_header *h,
 			struct msp_error_info *info)
@@ -355,7 +355,7 @@ int msp_http_head(struct msp_http *http, const char *data, size_t len,
 	return MSP_ERR_AGAIN;
 }
 
-/* ---- body --------------------------------------------------------------- */
+/* ---- body -------------------------------------------------------------- */
 
 uint64_t msp_http_content(const struct msp_http *http)
 {

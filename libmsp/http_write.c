@@ -32,7 +32,7 @@ static int inval(struct msp_error_info *info, const char *what)
 	return msp_fail(info, MSP_ERR_INVAL, "request not sent: %s", what);
 }
 
-/* ---- may it be sent at all? --------------------------------------------- */
+/* ---- may it be sent at all? -------------------------------------------- */
 
 static bool text_is(const char *text, size_t len, const char *other)
 {
@@ -147,7 +147,7 @@ static int check_message(const struct msp_message *m, uint64_t body_len,
 	return check_body(m, body_len, signer, info);
 }
 
-/* ---- header list -------------------------------------------------------- */
+/* ---- header list ------------------------------------------------------- */
 
 static void add_line(struct lines *l, const char *name, const char *value)
 {
@@ -208,7 +208,7 @@ static int sign_lines(struct lines *l, const struct msp_message *m,
 	return 0;
 }
 
-/* ---- bytes -------------------------------------------------------------- */
+/* ---- bytes ------------------------------------------------------------- */
 
 static bool add_size(size_t *sum, size_t n)
 {

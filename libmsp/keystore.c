@@ -30,7 +30,7 @@ struct msp_keystore {
 	int dir; /* owned */
 };
 
-/* ---- directory ---------------------------------------------------------- */
+/* ---- directory --------------------------------------------------------- */
 
 static int make_parents(char *path, struct msp_error_info *info)
 {
@@ -132,7 +132,7 @@ void msp_keystore_free(struct msp_keystore *store)
 	msp_mem_free(store);
 }
 
-/* ---- reading ------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------- */
 
 static int open_key(const struct msp_keystore *store, const char *name,
 		    int *out, struct msp_error_info *info)
@@ -243,7 +243,7 @@ out:
 	return rc;
 }
 
-/* ---- the file's text (spec 5.6) ----------------------------------------- */
+/* ---- the file's text (spec 5.6) ---------------------------------------- */
 
 struct text {
 	char *at; /* owned; holds the key's digits */
@@ -322,7 +322,7 @@ static int write_text(struct text *t, const struct msp_key *key,
 	return 0;
 }
 
-/* ---- writing ------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------- */
 
 /* A predecessor that crashed may have left one: it is removed, never written
  * into, because somebody could still hold it open. */

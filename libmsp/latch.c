@@ -59,7 +59,7 @@ struct msp_latch {
 	int64_t offset_ms;  /* host's ms since 1970 minus boot ms */
 };
 
-/* ---- life --------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------- */
 
 int msp_latch_new(struct msp_latch **out, struct msp_channel *channel,
 		  struct msp_keystore *store, const struct msp_latch_opts *opts)
@@ -101,7 +101,7 @@ void msp_latch_free(struct msp_latch *latch)
 	msp_mem_free(latch);
 }
 
-/* ---- what others see ---------------------------------------------------- */
+/* ---- what others see --------------------------------------------------- */
 
 static void set_state(struct msp_latch *l, enum msp_latch_state state)
 {
@@ -138,7 +138,7 @@ static void all_is_well(struct msp_latch *l, const char *message)
 	set_message(l, message);
 }
 
-/* ---- time (spec 5.9) ---------------------------------------------------- */
+/* ---- time (spec 5.9) --------------------------------------------------- */
 
 /* The boot clock goes on during suspend, so that the date does too (Q30). */
 static void sync_clock(struct msp_latch *l, struct msp_time now)
@@ -176,7 +176,7 @@ static bool is_eager(const struct msp_latch *l, struct msp_time now)
 	       now.boot_ms - l->started_ms < l->opts.eager_for_ms;
 }
 
-/* ---- end of an iteration ------------------------------------------------ */
+/* ---- end of an iteration ----------------------------------------------- */
 
 static void wait_for_poll(struct msp_latch *l, struct msp_time now)
 {
@@ -244,7 +244,7 @@ static void latched(struct msp_latch *l, struct msp_time now,
 	wait_for_poll(l, now);
 }
 
-/* ---- getting a key (spec 5.6) ------------------------------------------- */
+/* ---- getting a key (spec 5.6) ------------------------------------------ */
 
 static int attest(struct msp_latch *l, struct msp_time now)
 {
@@ -368,7 +368,7 @@ static int find_key(struct msp_latch *l, struct msp_time now, const char *guid)
 	return acquire(l, now);
 }
 
-/* ---- one poll (spec 5.5) ------------------------------------------------ */
+/* ---- one poll (spec 5.5) ----------------------------------------------- */
 
 static void disable(struct msp_latch *l, struct msp_time now)
 {
@@ -482,7 +482,7 @@ int msp_latch_run(struct msp_latch *latch, struct msp_time now)
 	return rc == MSP_ERR_NOMEM ? rc : 0;
 }
 
-/* ---- getters ------------------------------------------------------------ */
+/* ---- getters ----------------------------------------------------------- */
 
 int msp_latch_fd(const struct msp_latch *latch)
 {

@@ -28,15 +28,15 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-#define BTF_FILE "/sys/kernel/btf/vmlinux"
-#define VERIFIER_LOG (256 * 1024)
-#define LISTENER_IP 0x7f000001u
+#define BTF_FILE      "/sys/kernel/btf/vmlinux"
+#define VERIFIER_LOG  (256 * 1024)
+#define LISTENER_IP   0x7f000001u
 #define LISTENER_PORT 3080
 
 /* The names failure texts use (spec 7.7) and where each is attached. */
 static const char *const hook_names[MSP_REDIRECT_HOOKS] = {
-	"connect4", "connect6", "bind4", "bind6", "getpeername4",
-	"getpeername6",
+	"connect4", "connect6",	    "bind4",
+	"bind6",    "getpeername4", "getpeername6",
 };
 
 static struct bpf_program *hook_program(struct msp_bpf *skel, size_t i)
@@ -161,7 +161,8 @@ static const char *failed_program(struct msp_bpf *skel)
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, skel->obj) {
+	bpf_object__for_each_program(program, skel->obj)
+	{
 		if (bpf_program__fd(program) < 0)
 			return bpf_program__name(program) + strlen("msp_");
 	}
@@ -252,9 +253,8 @@ static int attach(struct msp_redirect *r, const char *cgroup,
 				    cgroup);
 	before = libbpf_set_print(silent);
 	for (i = 0; i < MSP_REDIRECT_HOOKS; i++) {
-		r->links[i] =
-			bpf_program__attach_cgroup(hook_program(r->skel, i),
-						   fd);
+		r->links[i] = bpf_program__attach_cgroup(
+			hook_program(r->skel, i), fd);
 		if (r->links[i])
 			continue;
 		rc = msp_fail_sys(info, errno,

@@ -88,7 +88,7 @@ static void copy_in(struct msp_request *r, const char *method,
 	r->text = r->method + r->capacity + 3;
 }
 
-/* ---- parts of the target (RFC 9112 3.2) ---------------------------------- */
+/* ---- parts of the target (RFC 9112 3.2) -------------------------------- */
 
 /* Length of "scheme://", 0 if the target does not begin so. */
 static size_t scheme_prefix(const char *t, size_t len)
@@ -215,7 +215,7 @@ static bool method_allowed(const char *method, size_t len)
 	return false;
 }
 
-/* ---- query --------------------------------------------------------------- */
+/* ---- query ------------------------------------------------------------- */
 
 static int compare_names(const struct msp_request *r, const struct msp_pair *p,
 			 const char *name, size_t len)
@@ -362,7 +362,7 @@ const struct msp_pair *msp_request_find(const struct msp_request *request,
 	return high > low ? &pairs[low] : NULL;
 }
 
-/* ---- the whole ----------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------- */
 
 /* Spec 8.6, first failing step wins; before it spec 6.3 step 2, which is
  * refused in every mode, and what is not HTTP at all. */
@@ -410,7 +410,7 @@ int msp_request_set(struct msp_request *request, const char *method,
 	return 0;
 }
 
-/* ---- getters ------------------------------------------------------------- */
+/* ---- getters ----------------------------------------------------------- */
 
 enum msp_canon msp_request_canon(const struct msp_request *request)
 {
@@ -468,7 +468,7 @@ bool msp_request_exempt(const struct msp_request *request)
 	return false;
 }
 
-/* ---- for logs ------------------------------------------------------------ */
+/* ---- for logs ---------------------------------------------------------- */
 
 struct sink {
 	char *out;

@@ -16,7 +16,7 @@
 
 #define CHUNK_SIZE 4096
 
-/* ---- memory: chunks that die with the rules ------------------------------ */
+/* ---- memory: chunks that die with the rules ---------------------------- */
 
 struct msp_chunk {
 	struct msp_chunk *next;
@@ -67,7 +67,7 @@ static bool keep_selector(struct msp_rules *r, const char **out,
 	return *out || !from->text;
 }
 
-/* ---- identities ---------------------------------------------------------- */
+/* ---- identities -------------------------------------------------------- */
 
 int msp_rules_compare(const char *a, size_t a_len, const char *b, size_t b_len)
 {
@@ -124,7 +124,7 @@ static int compile_identities(struct msp_rules *r, const struct msp_profile *p)
 	return 0;
 }
 
-/* ---- roles --------------------------------------------------------------- */
+/* ---- roles ------------------------------------------------------------- */
 
 /* What is only needed while compiling. */
 struct work {
@@ -239,7 +239,7 @@ static int compile_roles(struct msp_rules *r, struct work *w)
 	return 0;
 }
 
-/* ---- privileges ---------------------------------------------------------- */
+/* ---- privileges -------------------------------------------------------- */
 
 static int compile_path(struct msp_rules *r, struct msp_rule *rule,
 			const struct msp_text *from)
@@ -363,7 +363,7 @@ static int link_roles(struct msp_rules *r, const struct work *w)
 	return 0;
 }
 
-/* ---- keys: the parameter that tells most about a privilege --------------- */
+/* ---- keys: the parameter that tells most about a privilege ------------- */
 
 static int compare_pair(const struct msp_rule_param *a,
 			const struct msp_rule_param *b)
@@ -429,7 +429,7 @@ static int choose_keys(struct msp_rules *r, struct work *w)
 	return 0;
 }
 
-/* ---- the tree of paths --------------------------------------------------- */
+/* ---- the tree of paths ------------------------------------------------- */
 
 /* By segments: '/' comes before every other byte, so that what lies below a
  * path follows it at once. Bytes below ' ' are not in canonical paths. */
@@ -562,7 +562,7 @@ static int compile_tree(struct msp_rules *r)
 	return r->nodes && highs ? 0 : MSP_ERR_NOMEM;
 }
 
-/* ---- the whole ----------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------- */
 
 static int begin(struct msp_rules **out, const char *id, size_t len,
 		 uint64_t epoch)

@@ -193,9 +193,9 @@ static void sort_entries(struct entry *e, size_t n, entry_order order)
 
 static bool clean_value(const char *value, size_t len)
 {
-	return len == 0 || (!memchr(value, '\r', len) &&
-			    !memchr(value, '\n', len) &&
-			    !memchr(value, '\0', len));
+	return len == 0 ||
+	       (!memchr(value, '\r', len) && !memchr(value, '\n', len) &&
+		!memchr(value, '\0', len));
 }
 
 static struct span trim(const char *value, size_t len)
@@ -206,8 +206,7 @@ static struct span trim(const char *value, size_t len)
 		s.at++;
 		s.len--;
 	}
-	while (s.len &&
-	       (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
+	while (s.len && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
 		s.len--;
 	return s;
 }
@@ -448,7 +447,7 @@ static int build(struct msp_signer *s, struct pieces *out,
 	return 0;
 }
 
-/* ---- the MAC ------------------------------------------------------------ */
+/* ---- the MAC ----------------------------------------------------------- */
 
 static bool update(EVP_MAC_CTX *mac, struct span s)
 {

@@ -11,7 +11,7 @@
 #include "mspd/log.h"
 
 #define TEXT_PLAIN "text/plain; charset=utf-8"
-#define PATH_TEXT 1024
+#define PATH_TEXT  1024
 
 static uint64_t now_us(void)
 {
@@ -41,7 +41,7 @@ void mspd_call_note(struct mspd_call *call, enum msp_reason reason)
 	call->decided = true;
 }
 
-/* ---- recording ------------------------------------------------------------ */
+/* ---- recording --------------------------------------------------------- */
 
 void mspd_call_audit(struct mspd_call *call, unsigned int status)
 {
@@ -109,7 +109,7 @@ void mspd_call_record(struct mspd_call *call, unsigned int status)
 		summarize(call, 403, MSPD_SUMMARY_FAILED);
 }
 
-/* ---- answering ------------------------------------------------------------ */
+/* ---- answering --------------------------------------------------------- */
 
 void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply)
 {
@@ -145,8 +145,8 @@ void mspd_call_refuse_text(struct mspd_call *call, unsigned int status,
 	};
 
 	if (allow) {
-		headers[1] = (struct msp_header){ "allow", 5, allow,
-						  strlen(allow) };
+		headers[1] =
+			(struct msp_header){ "allow", 5, allow, strlen(allow) };
 		reply.n_headers = 2;
 	}
 	mspd_call_reply(call, &reply);

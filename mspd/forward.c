@@ -28,7 +28,7 @@ struct outgoing {
 
 static void begin(struct mspd_call *call, bool fresh);
 
-/* ---- what is sent ----------------------------------------------------------- */
+/* ---- what is sent ------------------------------------------------------ */
 
 static void add(struct outgoing *out, const char *name, size_t name_len,
 		const char *value, size_t value_len)
@@ -126,7 +126,7 @@ static struct msp_signer *current_signer(struct mspd_proxy *p)
 	return p->signer;
 }
 
-/* ---- the answer --------------------------------------------------------------- */
+/* ---- the answer -------------------------------------------------------- */
 
 static uint64_t content_length(const struct msp_response *r)
 {
@@ -177,7 +177,7 @@ static void answer(struct mspd_call *call)
 	mspd_call_reply(call, &reply);
 }
 
-/* ---- upstream ------------------------------------------------------------------- */
+/* ---- upstream ---------------------------------------------------------- */
 
 static bool idempotent(const char *method)
 {
@@ -191,8 +191,9 @@ static bool idempotent(const char *method)
  * host that is silent has the request: it is not asked again. */
 static bool may_retry(const struct mspd_call *call, int rc)
 {
-	return rc == MSP_ERR_CLOSED && call->up->reused && !call->retried && !call->exempt &&
-	       !call->replied && idempotent(call->head.method) &&
+	return rc == MSP_ERR_CLOSED && call->up->reused && !call->retried &&
+	       !call->exempt && !call->replied &&
+	       idempotent(call->head.method) &&
 	       msp_client_untouched(call->up->client);
 }
 
@@ -216,8 +217,8 @@ static void upstream_error(struct mspd_call *call, int rc,
 		mspd_exchange_resume(call->x);
 		return;
 	}
-	mspd_call_refuse(call, rc == MSP_ERR_SYS || rc == MSP_ERR_CLOSED ? 502
-									 : 503);
+	mspd_call_refuse(call,
+			 rc == MSP_ERR_SYS || rc == MSP_ERR_CLOSED ? 502 : 503);
 }
 
 static void on_upstream(void *arg)
@@ -293,10 +294,9 @@ static void begin(struct mspd_call *call, bool fresh)
 			return;
 		}
 	}
-	call->up = mspd_upstream_get(p->opts.upstreams,
-				     (enum msp_endpoint)call->endpoint,
-				     &call->identity.caller, fresh, on_upstream,
-				     call);
+	call->up = mspd_upstream_get(
+		p->opts.upstreams, (enum msp_endpoint)call->endpoint,
+		&call->identity.caller, fresh, on_upstream, call);
 	if (!call->up) {
 		mspd_call_refuse(call, 503);
 		return;
@@ -313,7 +313,7 @@ static void begin(struct mspd_call *call, bool fresh)
 	mspd_upstream_wait(call->up);
 }
 
-/* ---- called by the pipeline -------------------------------------------------------- */
+/* ---- called by the pipeline -------------------------------------------- */
 
 void mspd_forward_start(struct mspd_call *call)
 {

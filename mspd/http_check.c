@@ -21,8 +21,7 @@ struct framing {
 static bool is_tchar(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-	       (c >= 'A' && c <= 'Z') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
+	       (c >= 'A' && c <= 'Z') || (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static bool is_token(const char *text, size_t len)
@@ -73,11 +72,16 @@ bool mspd_http_is(const struct msp_header *header, const char *name)
 bool mspd_http_hop_by_hop(const struct msp_header *header)
 {
 	static const char *const names[] = {
-		"connection",	      "keep-alive",
-		"proxy-connection",   "proxy-authenticate",
-		"proxy-authorization", "te",
-		"trailer",	      "transfer-encoding",
-		"upgrade",	      "http2-settings",
+		"connection",
+		"keep-alive",
+		"proxy-connection",
+		"proxy-authenticate",
+		"proxy-authorization",
+		"te",
+		"trailer",
+		"transfer-encoding",
+		"upgrade",
+		"http2-settings",
 	};
 	size_t i;
 

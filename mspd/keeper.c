@@ -21,9 +21,9 @@
 #include "mspd/log.h"
 #include "mspd/ruleset.h"
 
-#define STATUS_MS 60000
+#define STATUS_MS      60000
 #define RETRY_FIRST_MS 250
-#define RETRY_MAX_MS 30000
+#define RETRY_MAX_MS   30000
 
 struct mspd_keeper {
 	struct mspd_keeper_opts opts;
@@ -61,7 +61,7 @@ static struct msp_time read_clock(void)
 	return now;
 }
 
-/* ---- coming up ---------------------------------------------------------------- */
+/* ---- coming up --------------------------------------------------------- */
 
 static int bring_up_listener(struct mspd_keeper *k)
 {
@@ -123,8 +123,8 @@ static int bring_up_redirect(struct mspd_keeper *k)
 	msp_redirect_free(k->redirect);
 	k->redirect = NULL;
 	mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,
-			   MSPD_STATE_UNKNOWN,
-			   "Failed to start redirector: %s", info.text);
+			   MSPD_STATE_UNKNOWN, "Failed to start redirector: %s",
+			   info.text);
 	return -1;
 }
 
@@ -161,7 +161,7 @@ static void bring_up(struct mspd_keeper *k, uint64_t now_ms)
 	k->status_at = now_ms;
 }
 
-/* ---- key and rules ---------------------------------------------------------------- */
+/* ---- key and rules ----------------------------------------------------- */
 
 static enum msp_redirect_state wanted_state(const struct mspd_keeper *k,
 					    size_t endpoint)
@@ -237,10 +237,10 @@ static void report_message(struct mspd_keeper *k)
 	enum msp_latch_state state = msp_latch_state(k->latch);
 	const char *message = msp_latch_message(k->latch);
 	size_t len = strlen(message);
-	bool achieved = (state == MSP_LATCH_LATCHED ||
-			 state == MSP_LATCH_DISABLED) &&
-			len > 0 && message[len - 1] == '.' &&
-			strncmp(message, "Failed", 6) != 0;
+	bool achieved =
+		(state == MSP_LATCH_LATCHED || state == MSP_LATCH_DISABLED) &&
+		len > 0 && message[len - 1] == '.' &&
+		strncmp(message, "Failed", 6) != 0;
 	char time[32] = "";
 
 	if (!len && !k->rules.fault[0])
@@ -296,7 +296,7 @@ static void take_changes(struct mspd_keeper *k, uint64_t now_ms)
 	k->status_at = now_ms;
 }
 
-/* ---- the thread --------------------------------------------------------------------- */
+/* ---- the thread -------------------------------------------------------- */
 
 static void write_status(struct mspd_keeper *k, uint64_t now_ms)
 {
@@ -364,7 +364,7 @@ static void *keep(void *arg)
 	return NULL;
 }
 
-/* ---- from outside -------------------------------------------------------------------- */
+/* ---- from outside ------------------------------------------------------ */
 
 static int mark_own(void *arg, int fd)
 {

@@ -66,8 +66,7 @@ bool mspd_local_answer(struct mspd_call *call)
 	call->local = true;
 	if (!has_metadata_header(call)) {
 		mspd_call_refuse(call, 400);
-	} else if (!call->identity.known ||
-		   caller->flags & MSP_CALLER_DIRECT ||
+	} else if (!call->identity.known || caller->flags & MSP_CALLER_DIRECT ||
 		   !msp_caller_elevated(caller)) {
 		mspd_call_note(call, MSP_REASON_NOT_ROOT);
 		mspd_call_refuse(call, 403);

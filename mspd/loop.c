@@ -31,8 +31,8 @@ static void read_clock(struct mspd_loop *loop)
 	struct timespec t;
 
 	clock_gettime(CLOCK_BOOTTIME, &t);
-	loop->now.boot_ms = (uint64_t)t.tv_sec * 1000 +
-			    (uint64_t)t.tv_nsec / 1000000;
+	loop->now.boot_ms =
+		(uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 	clock_gettime(CLOCK_REALTIME_COARSE, &t);
 	loop->now.wall_s = t.tv_sec;
 }
@@ -199,7 +199,7 @@ static int wait_ms(const struct mspd_loop *loop)
 	return left > 60000 ? 60000 : (int)left;
 }
 
-/* ---- turning ------------------------------------------------------------ */
+/* ---- turning ----------------------------------------------------------- */
 
 void mspd_loop_after(struct mspd_loop *loop, void (*call)(void *arg), void *arg)
 {

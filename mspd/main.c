@@ -23,9 +23,9 @@
 #include "mspd/log.h"
 #include "mspd/proxy.h"
 
-#define WORKERS 4
-#define DRAIN_MS 10000
-#define DRAIN_CHECK_MS 20
+#define WORKERS		4
+#define DRAIN_MS	10000
+#define DRAIN_CHECK_MS	20
 #define WORKERS_WAIT_MS 500
 
 struct mspd {
@@ -58,7 +58,7 @@ static const char usage_text[] =
 	"  --foreground    say on the terminal what is going on\n"
 	"  --version       print the version\n";
 
-/* ---- events ------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------ */
 
 static int mark_own(void *arg, int fd)
 {
@@ -133,7 +133,7 @@ static void on_signal(void *arg, uint32_t events)
 	check_drained(d);
 }
 
-/* ---- start and end ------------------------------------------------------------- */
+/* ---- start and end ----------------------------------------------------- */
 
 /* No core dump may hold the key, no library may wait for a terminal. */
 static void harden(void)
@@ -195,8 +195,8 @@ static void open_log(const struct mspd_config *config, bool foreground)
 
 static int open_records(struct mspd *d)
 {
-	const char *dir = d->config.log_dir[0] ? d->config.log_dir
-					       : d->config.status_dir;
+	const char *dir =
+		d->config.log_dir[0] ? d->config.log_dir : d->config.status_dir;
 	int err;
 
 	err = mspd_status_new(&d->status);
@@ -290,8 +290,8 @@ static int open_keeper(struct mspd *d)
 static int open_all(struct mspd *d)
 {
 	int (*const steps[])(struct mspd *) = {
-		take_signals,  open_records, open_identities,
-		open_upstreams, open_proxy,  open_keeper,
+		take_signals,	open_records, open_identities,
+		open_upstreams, open_proxy,   open_keeper,
 	};
 	size_t i;
 	int err;

@@ -23,10 +23,10 @@
 
 #include "mspd/http_check.h"
 
-#define POOL_BYTES (128 * 1024)
-#define READ_BLOCK (16 * 1024)
+#define POOL_BYTES	 (128 * 1024)
+#define READ_BLOCK	 (16 * 1024)
 #define ACCEPTS_PER_TURN 64
-#define RUNS_PER_TURN 32
+#define RUNS_PER_TURN	 32
 /* Body thrown away after an early reply before we lose patience. */
 #define DISCARD_MAX (1024 * 1024)
 /* A client that has said its last byte is waited for no longer than this. */
@@ -35,12 +35,12 @@
 #define ACCEPT_PAUSE_MS 100
 
 enum stage {
-	STAGE_IDLE,   /* between requests */
-	STAGE_HEAD,   /* a request line has come */
-	STAGE_WAIT,   /* the application has the head */
-	STAGE_BODY,   /* it wants the body */
-	STAGE_END,    /* it has the whole request */
-	STAGE_REPLY   /* the reply is being sent */
+	STAGE_IDLE, /* between requests */
+	STAGE_HEAD, /* a request line has come */
+	STAGE_WAIT, /* the application has the head */
+	STAGE_BODY, /* it wants the body */
+	STAGE_END,  /* it has the whole request */
+	STAGE_REPLY /* the reply is being sent */
 };
 
 /* A connection and its one exchange. */
@@ -84,7 +84,7 @@ struct mspd_server {
 	char scratch[MSP_CLIENT_HEAD_MAX + 4];
 };
 
-/* ---- suspend and resume ------------------------------------------------- */
+/* ---- suspend and resume ------------------------------------------------ */
 
 /* libmicrohttpd asks for edges and takes a short read for "nothing more", so
  * it misses an end that came together with the last bytes, and would keep
@@ -181,7 +181,7 @@ static void on_client_late(void *arg)
 	x->server->dirty = true;
 }
 
-/* ---- replies ------------------------------------------------------------- */
+/* ---- replies ----------------------------------------------------------- */
 
 static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
 {
@@ -204,16 +204,16 @@ static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
 static struct MHD_Response *make_response(struct mspd_exchange *x,
 					  const struct mspd_reply *r)
 {
-	uint64_t length = r->length == MSPD_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN
-							   : r->length;
+	uint64_t length =
+		r->length == MSPD_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : r->length;
 
 	if (r->body || r->length == 0)
 		/* libmicrohttpd copies it; it does not write to it */
 		return MHD_create_response_from_buffer(
 			(size_t)r->length, (void *)(uintptr_t)r->body,
 			MHD_RESPMEM_MUST_COPY);
-	return MHD_create_response_from_callback(length, READ_BLOCK,
-						 read_reply, x, NULL);
+	return MHD_create_response_from_callback(length, READ_BLOCK, read_reply,
+						 x, NULL);
 }
 
 /* libmicrohttpd refuses empty values; such a line is left out. */
@@ -297,7 +297,7 @@ static enum MHD_Result refuse(struct mspd_exchange *x, unsigned int status)
 	return send_reply(x);
 }
 
-/* ---- requests ------------------------------------------------------------ */
+/* ---- requests ---------------------------------------------------------- */
 
 struct collector {
 	struct msp_header *out;
@@ -492,8 +492,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 		MHD_destroy_response(x->reply);
 	x->reply = NULL;
 	if (x->taken)
-		x->server->ops->done(x->app,
-				     how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+		x->server->ops->done(
+			x->app, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	free(x->headers);
 	x->headers = NULL;
 	x->stage = STAGE_IDLE;
@@ -503,7 +503,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	arm(x, x->server->draining ? 0 : x->server->opts.idle_timeout_s);
 }
 
-/* ---- connections ---------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------- */
 
 static void unlink_exchange(struct mspd_exchange *x)
 {
@@ -531,8 +531,7 @@ static void exchange_free(struct mspd_exchange *x)
 	free(x);
 }
 
-static void on_connection(void *arg, struct MHD_Connection *mhd,
-			  void **context,
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 			  enum MHD_ConnectionNotificationCode what)
 {
 	struct mspd_server *s = arg;
@@ -647,7 +646,7 @@ static void on_listen(void *arg, uint32_t events)
 	}
 }
 
-/* ---- running --------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------- */
 
 static void on_inner(void *arg, uint32_t events)
 {

@@ -12,7 +12,7 @@
 #include <sys/epoll.h>
 
 #define IDLE_MAX 32 /* per endpoint */
-#define IDLE_MS 4000
+#define IDLE_MS	 4000
 
 struct mspd_upstreams {
 	struct mspd_loop *loop;
@@ -127,8 +127,8 @@ static struct mspd_upstream *find_idle(const struct mspd_upstreams *pool,
 {
 	struct mspd_upstream *up = pool->idle[endpoint];
 
-	while (up && (up->uid != caller->uid ||
-		      up->cgroup_id != caller->cgroup_id))
+	while (up &&
+	       (up->uid != caller->uid || up->cgroup_id != caller->cgroup_id))
 		up = up->next;
 	return up;
 }
@@ -136,8 +136,8 @@ static struct mspd_upstream *find_idle(const struct mspd_upstreams *pool,
 struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
 					enum msp_endpoint endpoint,
 					const struct msp_caller *caller,
-					bool fresh,
-					void (*ready)(void *arg), void *arg)
+					bool fresh, void (*ready)(void *arg),
+					void *arg)
 {
 	struct mspd_upstream *up =
 		fresh ? NULL : find_idle(pool, endpoint, caller);
@@ -200,8 +200,7 @@ void mspd_upstream_wait(struct mspd_upstream *up)
 	    mspd_loop_watch(loop, &up->watch,
 			    (uint32_t)msp_client_events(up->client)) < 0) {
 		/* nothing will ever come: let the client find out now */
-		mspd_loop_timer(loop, &up->timer,
-				mspd_loop_now(loop).boot_ms);
+		mspd_loop_timer(loop, &up->timer, mspd_loop_now(loop).boot_ms);
 		return;
 	}
 	mspd_loop_timer(loop, &up->timer, msp_client_deadline(up->client));

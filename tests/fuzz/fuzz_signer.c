@@ -181,10 +181,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (c.m.n_headers == MSP_MAX_HEADERS)
 		return 0;
-	c.headers[c.m.n_headers++] = (struct msp_header){
-		MSP_HEADER_AUTHORIZATION, sizeof(MSP_HEADER_AUTHORIZATION) - 1,
-		value, MSP_AUTHORIZATION_LEN
-	};
+	c.headers[c.m.n_headers++] =
+		(struct msp_header){ MSP_HEADER_AUTHORIZATION,
+				     sizeof(MSP_HEADER_AUTHORIZATION) - 1,
+				     value, MSP_AUTHORIZATION_LEN };
 	must(msp_signer_sign(used, again, sizeof(again), &c.m) == 0 &&
 		     strcmp(value, again) == 0,
 	     "the value itself is not signed");

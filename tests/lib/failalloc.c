@@ -62,8 +62,9 @@ void *msp_mem_zalloc(size_t size)
 
 void *msp_mem_array(size_t count, size_t size)
 {
-	return must_fail() ? NULL
-			   : counted(calloc(count ? count : 1, size ? size : 1));
+	return must_fail()
+		       ? NULL
+		       : counted(calloc(count ? count : 1, size ? size : 1));
 }
 
 void *msp_mem_realloc(void *ptr, size_t size)

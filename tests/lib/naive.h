@@ -21,7 +21,7 @@
 #define NAIVE_PARTS 64
 #define NAIVE_TEXT  512
 
-/* ---- canonical form ------------------------------------------------------ */
+/* ---- canonical form ---------------------------------------------------- */
 
 struct naive_path {
 	char part[NAIVE_PARTS][NAIVE_TEXT];
@@ -235,7 +235,7 @@ static inline void naive_request(struct naive_request *r, const char *target)
 		r->canon = naive_query(r, query);
 }
 
-/* ---- decision ------------------------------------------------------------ */
+/* ---- decision ---------------------------------------------------------- */
 
 static inline bool naive_covers(const struct msp_privilege *p,
 				const struct naive_request *r)

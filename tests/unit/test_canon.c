@@ -13,7 +13,7 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-/* ---- paths of privileges ------------------------------------------------- */
+/* ---- paths of privileges ----------------------------------------------- */
 
 static const struct {
 	const char *path;
@@ -60,7 +60,7 @@ START_TEST(canon_path_and_check_agree)
 }
 END_TEST
 
-/* ---- authority ----------------------------------------------------------- */
+/* ---- authority --------------------------------------------------------- */
 
 struct authority {
 	const char *text;

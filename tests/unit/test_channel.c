@@ -123,7 +123,7 @@ static int call_answered(enum call call, const char *answer,
 	return finish(0, info);
 }
 
-/* ---- requests ----------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------- */
 
 #define COMMON                                                                 \
 	"x-ms-azure-host-date: " DATE "\r\n"                                   \
@@ -187,7 +187,7 @@ START_TEST(channel_signs_attestation)
 }
 END_TEST
 
-/* ---- answers ------------------------------------------------------------ */
+/* ---- answers ----------------------------------------------------------- */
 
 #define ANSWER(code, type, body)                                               \
 	"HTTP/1.1 " code "\r\nContent-Type: " type "\r\n\r\n" body
@@ -334,7 +334,7 @@ START_TEST(channel_tells_host_time)
 }
 END_TEST
 
-/* ---- time and connections ----------------------------------------------- */
+/* ---- time and connections ---------------------------------------------- */
 
 START_TEST(channel_ends_hung_call)
 {

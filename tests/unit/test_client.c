@@ -138,7 +138,7 @@ static int exchange(const char *method, const char *raw, size_t len,
 	return run_until(t0, NULL);
 }
 
-/* ---- answers that are right --------------------------------------------- */
+/* ---- answers that are right -------------------------------------------- */
 
 #define OK "HTTP/1.1 200 OK\r\n"
 
@@ -300,7 +300,7 @@ START_TEST(client_gives_head_as_received)
 }
 END_TEST
 
-/* ---- answers that are wrong --------------------------------------------- */
+/* ---- answers that are wrong -------------------------------------------- */
 
 #define CHUNKED OK "Transfer-Encoding: chunked\r\n\r\n"
 #define CLEN	OK "Content-Length: "
@@ -446,7 +446,7 @@ START_TEST(client_refuses_bad_body)
 }
 END_TEST
 
-/* ---- limits ------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------ */
 
 /* start, then n times unit, then end */
 static int exchange_many(const char *start, const char *unit, size_t n,
@@ -521,7 +521,7 @@ START_TEST(client_reads_only_what_the_caller_takes)
 }
 END_TEST
 
-/* ---- wrong use ---------------------------------------------------------- */
+/* ---- wrong use --------------------------------------------------------- */
 
 START_TEST(client_refuses_bad_options)
 {
@@ -578,7 +578,7 @@ START_TEST(client_answers_null_and_idle)
 }
 END_TEST
 
-/* ---- fail every allocation ---------------------------------------------- */
+/* ---- fail every allocation --------------------------------------------- */
 
 START_TEST(client_survives_every_failed_allocation)
 {

@@ -133,7 +133,7 @@ static void answer(uint64_t now, const char *raw)
 	ck_assert_int_eq(rc, 0);
 }
 
-/* ---- the bytes that leave ----------------------------------------------- */
+/* ---- the bytes that leave ---------------------------------------------- */
 
 static const struct {
 	const char *method;
@@ -304,7 +304,7 @@ START_TEST(client_refuses_request_that_is_too_large)
 }
 END_TEST
 
-/* ---- signing ------------------------------------------------------------ */
+/* ---- signing ----------------------------------------------------------- */
 
 /* The string-to-sign of spec 6.9, written out by hand. */
 static const char to_sign[] = "POST\nhello\n"
@@ -357,7 +357,7 @@ START_TEST(client_signs_what_it_sends)
 }
 END_TEST
 
-/* ---- streaming ---------------------------------------------------------- */
+/* ---- streaming --------------------------------------------------------- */
 
 static void write_all(const char *data, size_t len)
 {
@@ -501,7 +501,7 @@ START_TEST(client_takes_answer_of_host_that_stopped_reading)
 }
 END_TEST
 
-/* ---- deadlines: the time is passed in, nobody sleeps -------------------- */
+/* ---- deadlines: the time is passed in, nobody sleeps ------------------- */
 
 START_TEST(client_gives_up_connecting)
 {
@@ -612,7 +612,7 @@ START_TEST(client_waits_for_ever_for_its_caller)
 }
 END_TEST
 
-/* ---- connections -------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------- */
 
 START_TEST(client_uses_connection_again)
 {

@@ -88,7 +88,7 @@ static void expect(enum msp_verdict verdict, enum msp_reason reason)
 		      msp_reason_name(decision.reason));
 }
 
-/* ---- what no mode softens ------------------------------------------------ */
+/* ---- what no mode softens ---------------------------------------------- */
 
 static const char *const mode[] = {
 	NULL, /* no rules at all */
@@ -208,7 +208,7 @@ START_TEST(decision_lets_roots_exempt_uploads_pass_closed_rules)
 }
 END_TEST
 
-/* ---- modes --------------------------------------------------------------- */
+/* ---- modes ------------------------------------------------------------- */
 
 START_TEST(decision_allows_without_rules_and_in_mode_disabled)
 {
@@ -286,7 +286,7 @@ START_TEST(decision_names_what_led_to_it)
 }
 END_TEST
 
-/* ---- missing facts ------------------------------------------------------- */
+/* ---- missing facts ----------------------------------------------------- */
 
 #define ONE(selector)                                                          \
 	PROFILE("enforce", "deny",                                             \
@@ -472,7 +472,7 @@ START_TEST(decision_allocates_nothing)
 }
 END_TEST
 
-/* ---- against the naive walk ---------------------------------------------- */
+/* ---- against the naive walk -------------------------------------------- */
 
 START_TEST(decision_agrees_with_the_naive_walk)
 {

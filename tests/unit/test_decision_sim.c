@@ -51,7 +51,7 @@ static glob_t files;
 #define fail_at(sim, format, ...)                                              \
 	ck_abort_msg("%s:%d: " format, (sim)->file, (sim)->line, __VA_ARGS__)
 
-/* ---- sections ------------------------------------------------------------ */
+/* ---- sections ---------------------------------------------------------- */
 
 static void read_endpoint(struct sim *s, const char *name)
 {
@@ -164,7 +164,7 @@ static void read_caller(struct sim *s, const char *text)
 		read_word(s, a, word);
 }
 
-/* ---- rows ---------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------- */
 
 static const struct msp_caller *find_caller(struct sim *s, const char *name)
 {

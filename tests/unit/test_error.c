@@ -21,7 +21,7 @@
 
 #define LAST_ERROR MSP_ERR_STATE
 
-/* ---- error codes -------------------------------------------------------- */
+/* ---- error codes ------------------------------------------------------- */
 
 START_TEST(every_code_has_a_text_of_its_own)
 {
@@ -48,7 +48,7 @@ START_TEST(a_number_that_is_no_code_has_a_text_too)
 }
 END_TEST
 
-/* ---- the detail of an error --------------------------------------------- */
+/* ---- the detail of an error -------------------------------------------- */
 
 /* all there is to see that something else is left */
 static struct msp_error_info used_info(void)
@@ -182,7 +182,7 @@ START_TEST(init_is_an_empty_info)
 }
 END_TEST
 
-/* ---- copying text of strangers ------------------------------------------ */
+/* ---- copying text of strangers ----------------------------------------- */
 
 static const struct {
 	const char *text;
@@ -317,7 +317,7 @@ START_TEST(place_counts_lines_and_bytes_from_one)
 }
 END_TEST
 
-/* ---- endpoints, modes, version ------------------------------------------ */
+/* ---- endpoints, modes, version ----------------------------------------- */
 
 static const struct {
 	enum msp_endpoint endpoint;

@@ -105,7 +105,7 @@ static mode_t mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
-/* ---- directory ---------------------------------------------------------- */
+/* ---- directory --------------------------------------------------------- */
 
 START_TEST(keystore_makes_directory_with_parents)
 {
@@ -195,7 +195,7 @@ START_TEST(keystore_refuses_directory_of_somebody_else)
 }
 END_TEST
 
-/* ---- saving ------------------------------------------------------------- */
+/* ---- saving ------------------------------------------------------------ */
 
 static const char *const texts[] = {
 	FILE_TEXT("", GUID),
@@ -301,7 +301,7 @@ START_TEST(keystore_cleans_up_when_rename_fails)
 }
 END_TEST
 
-/* ---- loading ------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------- */
 
 static const char *const bad_guids[] = {
 	"",

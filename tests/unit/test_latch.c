@@ -205,7 +205,7 @@ static void latch_a(void)
 	mind.status = ENABLED(GUID_A);
 }
 
-/* ---- getting a key ------------------------------------------------------ */
+/* ---- getting a key ----------------------------------------------------- */
 
 START_TEST(latch_acquires_stores_and_attests)
 {
@@ -291,7 +291,7 @@ START_TEST(latch_refuses_guid_that_is_a_path)
 }
 END_TEST
 
-/* ---- failures ----------------------------------------------------------- */
+/* ---- failures ---------------------------------------------------------- */
 
 static const struct {
 	const char *status;
@@ -400,7 +400,7 @@ START_TEST(latch_attests_nothing_it_cannot_store)
 }
 END_TEST
 
-/* ---- a host that changes its mind --------------------------------------- */
+/* ---- a host that changes its mind -------------------------------------- */
 
 START_TEST(latch_follows_disabled_and_back)
 {
@@ -505,7 +505,7 @@ START_TEST(latch_polls_when_told)
 }
 END_TEST
 
-/* ---- the host's time (spec 5.9) ----------------------------------------- */
+/* ---- the host's time (spec 5.9) ---------------------------------------- */
 
 #define AT_NOON	 INT64_C(1745409600000)
 #define TOMORROW "Thu, 24 Apr 2025 12:00:00 GMT"
@@ -549,7 +549,7 @@ START_TEST(latch_keeps_the_host_time)
 }
 END_TEST
 
-/* ---- wrong use, no memory ----------------------------------------------- */
+/* ---- wrong use, no memory ---------------------------------------------- */
 
 START_TEST(latch_checks_arguments)
 {

@@ -104,9 +104,8 @@ START_TEST(unwatched_in_the_same_turn_is_not_called)
 		both[i]->watch.fd = eventfd(1, EFD_CLOEXEC);
 		both[i]->watch.call = on_ready;
 		both[i]->watch.arg = both[i];
-		ck_assert_int_eq(mspd_loop_watch(loop, &both[i]->watch,
-						 EPOLLIN),
-				 0);
+		ck_assert_int_eq(
+			mspd_loop_watch(loop, &both[i]->watch, EPOLLIN), 0);
 	}
 	ck_assert_int_eq(mspd_loop_run(loop), 0);
 	ck_assert_uint_eq(a.calls + b.calls, 1);

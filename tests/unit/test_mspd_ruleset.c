@@ -9,7 +9,7 @@
 
 #include "mspd/ruleset.h"
 
-#define GOOD(mode, id) \
+#define GOOD(mode, id)                                                         \
 	"{\"defaultAccess\":\"deny\",\"mode\":\"" mode "\",\"id\":\"" id "\"}"
 #define BAD "{\"defaultAccess\":\"maybe\",\"mode\":\"audit\",\"id\":\"bad\"}"
 
@@ -71,8 +71,7 @@ START_TEST(change_under_the_same_id_is_taken)
 	epoch = msp_rules_epoch(set.rules[MSP_ENDPOINT_IMDS]);
 	ck_assert(update(GOOD("enforce", "a"), GOOD("audit", "b")));
 	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_ENFORCE);
-	ck_assert_uint_gt(msp_rules_epoch(set.rules[MSP_ENDPOINT_IMDS]),
-			  epoch);
+	ck_assert_uint_gt(msp_rules_epoch(set.rules[MSP_ENDPOINT_IMDS]), epoch);
 }
 END_TEST
 
@@ -157,8 +156,7 @@ int main(void)
 	tcase_add_test(tc, bad_item_keeps_the_last_good_rules_and_says_so);
 	tcase_add_test(tc, bad_item_without_good_ones_before_closes);
 	tcase_add_test(tc, bad_item_closes_an_endpoint_that_had_no_rules);
-	tcase_add_test(tc,
-		       bad_item_of_a_channel_enabled_again_keeps_the_rules);
+	tcase_add_test(tc, bad_item_of_a_channel_enabled_again_keeps_the_rules);
 	tcase_add_test(tc, item_that_disappears_is_removed);
 	tcase_add_test(tc, hostga_follows_wireserver);
 	suite_add_tcase(suite, tc);

@@ -63,9 +63,9 @@ START_TEST(calls_without_a_redirector_are_refused)
 	struct msp_caller caller;
 	int fd = 7;
 
-	ck_assert_int_eq(msp_redirect_set(NULL, MSP_ENDPOINT_IMDS,
-					  MSP_REDIRECT_ENFORCE),
-			 MSP_ERR_INVAL);
+	ck_assert_int_eq(
+		msp_redirect_set(NULL, MSP_ENDPOINT_IMDS, MSP_REDIRECT_ENFORCE),
+		MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_redirect_get(NULL, MSP_ENDPOINT_IMDS),
 			 MSP_REDIRECT_OFF);
 	ck_assert_int_eq(msp_redirect_mark(NULL, 0, MSP_MARK_SKIP, NULL),

@@ -36,7 +36,7 @@ static void set(const char *method, const char *target, size_t len)
 		0);
 }
 
-/* ---- codes --------------------------------------------------------------- */
+/* ---- codes ------------------------------------------------------------- */
 
 struct code {
 	const char *method;
@@ -224,7 +224,7 @@ START_TEST(request_with_nul_is_no_request)
 }
 END_TEST
 
-/* ---- canonical form ------------------------------------------------------ */
+/* ---- canonical form ---------------------------------------------------- */
 
 struct form {
 	const char *target;
@@ -373,7 +373,7 @@ START_TEST(request_finds_every_name_among_many)
 }
 END_TEST
 
-/* ---- authority ----------------------------------------------------------- */
+/* ---- authority --------------------------------------------------------- */
 
 START_TEST(request_authority_is_only_for_an_absolute_form)
 {
@@ -548,7 +548,7 @@ START_TEST(request_code_names_are_the_contract)
 }
 END_TEST
 
-/* ---- memory, arguments --------------------------------------------------- */
+/* ---- memory, arguments ------------------------------------------------- */
 
 START_TEST(request_refuses_bad_arguments)
 {

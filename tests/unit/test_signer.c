@@ -40,7 +40,7 @@ START_TEST(example_of_the_specification_is_signed_as_written)
 }
 END_TEST
 
-/* ---- the rules of spec 6.9, one by one ---------------------------------- */
+/* ---- the rules of spec 6.9, one by one --------------------------------- */
 
 static const struct {
 	const char *target;
@@ -129,7 +129,7 @@ START_TEST(headers_are_sorted_trimmed_and_the_last_of_a_name_wins)
 }
 END_TEST
 
-/* ---- vectors of an independent implementation --------------------------- */
+/* ---- vectors of an independent implementation -------------------------- */
 
 struct field {
 	char *at; /* a block of its own: one byte too far is seen by ASan */
@@ -285,7 +285,7 @@ START_TEST(vectors_agree_with_an_independent_implementation)
 }
 END_TEST
 
-/* ---- the value: its length, its check ----------------------------------- */
+/* ---- the value: its length, its check ---------------------------------- */
 
 START_TEST(value_fills_the_stated_length_exactly)
 {
@@ -447,7 +447,7 @@ START_TEST(verify_refuses_another_message_or_key)
 }
 END_TEST
 
-/* ---- what is refused ---------------------------------------------------- */
+/* ---- what is refused --------------------------------------------------- */
 
 #define METHOD_IS(t) .method = (t), .method_len = sizeof(t) - 1
 #define TARGET_IS(t) .target = (t), .target_len = sizeof(t) - 1

@@ -235,7 +235,7 @@ START_TEST(signer_owns_its_key_and_two_may_share_one)
 }
 END_TEST
 
-/* ---- nothing is left behind --------------------------------------------- */
+/* ---- nothing is left behind -------------------------------------------- */
 
 /* Where the allocator of this process keeps small blocks. After a fork it may
  * be several mappings, one behind the other. */
