@@ -275,6 +275,16 @@ def check_symbols(suite, build):
                 difference(exported, mapped(), "libmsp.so", "libmsp.map"))
 
 
+def check_vectors(suite):
+    """The committed signatures are those of the second implementation."""
+    done = subprocess.run(
+        [sys.executable, "tests/data/signer_vectors.py", "--check"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    suite.claim("signer_vectors_are_those_of_their_generator",
+                done.stdout.splitlines() or ["exit status"]
+                if done.returncode else [])
+
+
 def check_the_checks(suite):
     """The include check finds a bad include in each place it looks."""
     bad = {"core": ("rules.c", '"libmsp/latch.h"'),
@@ -298,6 +308,7 @@ def main():
     check_text(suite)
     check_headers(suite)
     check_the_checks(suite)
+    check_vectors(suite)
     if len(sys.argv) > 1:
         check_symbols(suite, sys.argv[1])
     return suite.finish()
