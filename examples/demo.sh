@@ -18,6 +18,8 @@ TOKEN="http://$IMDS/metadata/identity/oauth2/token?api-version=2018-02-01&resour
 GOALSTATE="http://$WIRESERVER/machine?comp=goalstate"
 # Users every Linux machine has: nothing needs to be created.
 ROOT=0 DAEMON=1 NOBODY=65534
+# No user has it as its own number: who takes a gid for a uid is found out.
+GROUP=65533
 
 die() {
 	echo "demo: $*" >&2
@@ -138,7 +140,7 @@ ask() {
 		if [ "$where" = inside ]; then
 			echo $BASHPID >"$cgroup/cgroup.procs"
 		fi
-		exec env -i PATH="$PATH" setpriv --reuid="$uid" --regid="$uid" \
+		exec env -i PATH="$PATH" setpriv --reuid="$uid" --regid=$GROUP \
 			--clear-groups curl -s -m 5 -o /dev/null \
 			-w '%{http_code}' -H Metadata:true "$url"
 	)
