@@ -41,6 +41,18 @@ static void take_names(struct mspd_identity *id, struct mspd_names *names)
 	mspd_names_apply(names, &id->caller);
 }
 
+/* What has expired is not known any more: should the new answer not come in
+ * time, it matches no rule. */
+static void drop_names(struct mspd_identity *id)
+{
+	mspd_names_free(id->names);
+	id->names = NULL;
+	id->caller.flags &= ~(uint32_t)MSP_CALLER_NAMES;
+	id->caller.user_name = NULL;
+	id->caller.groups = NULL;
+	id->caller.n_groups = 0;
+}
+
 static void disown(struct mspd_identity *id)
 {
 	if (id->job)
@@ -165,6 +177,8 @@ bool mspd_identity_complete(struct mspd_identity *identity, unsigned int needs,
 		return true;
 	disown(identity); /* of an earlier request that is over */
 	want_names = !refresh_names(identity);
+	if (want_names)
+		drop_names(identity);
 	want_exe = (needs & MSP_NEED_EXE) && !identity->exe_checked &&
 		   shared->root_fd >= 0;
 	if (!want_names && !want_exe)
