@@ -30,8 +30,13 @@ struct user_namespace {
 	struct ns_common ns;
 };
 
+struct net {
+	struct ns_common ns;
+};
+
 struct nsproxy {
 	struct mnt_namespace *mnt_ns;
+	struct net *net_ns;
 };
 
 struct upid {
@@ -52,10 +57,16 @@ typedef struct {
 	unsigned int val;
 } kgid_t;
 
+struct group_info {
+	int ngroups;
+	kgid_t gid[];
+};
+
 struct cred {
 	kuid_t euid;
 	kgid_t egid;
 	struct user_namespace *user_ns;
+	struct group_info *group_info;
 };
 
 struct super_block {
@@ -144,6 +155,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	kuid_t loginuid;
+	char comm[16];
 };
 
 typedef struct {

@@ -139,17 +139,27 @@ static __always_inline struct upid *number_at(struct pid *pid, __u32 level)
 
 static __always_inline __u32 pid_namespace_of(struct pid *pid)
 {
-	struct upid *own = number_at(pid, BPF_CORE_READ(pid, level));
+	__u32 level = pid->level;
 
-	return BPF_CORE_READ(own, ns, ns.inum);
+	if (level == 0)
+		return pid->numbers[0].ns->ns.inum;
+	if (!msp_config.walk)
+		return 0;
+	return BPF_CORE_READ(number_at(pid, level), ns, ns.inum);
 }
 
-/* Number of a process as a PID namespace counts it; 0: not there. */
-static __always_inline __u32 pid_number(struct pid *pid, __u32 level, __u32 ns)
+/* Number of a process as the agent's PID namespace counts it; 0: not there.
+ * Every process has a number in the first namespace, and typed loads reach
+ * it; for the others the array has to be indexed. */
+static __always_inline __u32 pid_number(struct pid *pid)
 {
+	__u32 level = *(volatile __u32 *)&msp_runtime.pid_level;
+	__u32 ns = *(volatile __u32 *)&msp_runtime.pid_ns;
 	struct upid *at;
 
-	if (!pid || BPF_CORE_READ(pid, level) < level)
+	if (level == 0)
+		return pid->numbers[0].nr;
+	if (!msp_config.walk || !pid || pid->level < level)
 		return 0;
 	at = number_at(pid, level);
 	if (BPF_CORE_READ(at, ns, ns.inum) != ns)
@@ -205,13 +215,56 @@ static __always_inline void path_walk(struct msp_bpf_facts *facts,
 		facts->flags |= MSP_BPF_F_PATH_CUT;
 }
 
+/* Supplementary groups, in the initial user namespace's numbers. */
+static __always_inline void fill_groups(struct msp_bpf_facts *facts,
+					struct group_info *info)
+{
+	__u32 n = info->ngroups;
+
+	if (n > MSP_BPF_GROUPS) {
+		facts->flags |= MSP_BPF_F_GROUPS_CUT;
+		n = MSP_BPF_GROUPS;
+	}
+	facts->n_gids = n;
+	if (msp_config.walk) {
+		if (bpf_probe_read_kernel(facts->gids, n * sizeof(kgid_t),
+					  info->gid))
+			facts->flags |= MSP_BPF_F_GROUPS_CUT;
+		return;
+	}
+	/* a typed pointer takes no variable offset */
+#pragma unroll
+	for (__u32 i = 0; i < MSP_BPF_GROUPS; i++) {
+		if (i < n)
+			facts->gids[i] = info->gid[i].val;
+	}
+}
+
+static __always_inline void fill_parents(struct msp_bpf_facts *facts,
+					 struct task_struct *leader)
+{
+	struct task_struct *at = leader;
+
+#pragma unroll
+	for (int i = 0; i < MSP_BPF_PARENTS; i++) {
+		struct msp_bpf_parent *parent = &facts->parents[i];
+		struct task_struct *up = at->real_parent->group_leader;
+
+		parent->pid = up == at ? 0 : pid_number(up->thread_pid);
+		parent->start_ns = parent->pid ? up->start_boottime : 0;
+		parent->comm[0] = '\0';
+		if (msp_config.walk && parent->pid)
+			bpf_probe_read_kernel(parent->comm,
+					      sizeof(parent->comm), up->comm);
+		at = up;
+	}
+}
+
 static __always_inline void fill_process(struct msp_bpf_facts *facts)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_struct *leader = task->group_leader;
 	const struct cred *cred = task->cred;
-	__u32 level = *(volatile __u32 *)&msp_runtime.pid_level;
-	__u32 ns = *(volatile __u32 *)&msp_runtime.pid_ns;
 	__u64 ids = bpf_get_current_uid_gid();
 
 	facts->uid = (__u32)ids; /* the low half is the uid */
@@ -219,17 +272,19 @@ static __always_inline void fill_process(struct msp_bpf_facts *facts)
 	facts->euid = cred->euid.val;
 	facts->egid = cred->egid.val;
 	facts->user_ns = cred->user_ns->ns.inum;
+	facts->net_ns = task->nsproxy->net_ns->ns.inum;
 	facts->mnt_ns = task->nsproxy->mnt_ns->ns.inum;
 	facts->pid_ns = pid_namespace_of(task->thread_pid);
-	facts->pid = pid_number(leader->thread_pid, level, ns);
-	facts->tid = pid_number(task->thread_pid, level, ns);
-	facts->ppid = pid_number(leader->real_parent->thread_pid, level, ns);
+	facts->pid = pid_number(leader->thread_pid);
+	facts->tid = pid_number(task->thread_pid);
 	facts->start_ns = leader->start_boottime;
 	if (bpf_core_field_exists(task->loginuid))
 		facts->loginuid = task->loginuid.val;
 	else
 		facts->loginuid = NO_UID;
 	bpf_get_current_comm(facts->comm, sizeof(facts->comm));
+	fill_groups(facts, cred->group_info);
+	fill_parents(facts, leader);
 }
 
 static __always_inline void fill_executable(struct msp_bpf_facts *facts)
@@ -246,7 +301,10 @@ static __always_inline void fill_executable(struct msp_bpf_facts *facts)
 		return;
 	}
 	file_load(&facts->exe, exe->f_inode);
-	path_walk(facts, exe);
+	if (msp_config.walk)
+		path_walk(facts, exe);
+	else
+		facts->flags |= MSP_BPF_F_NO_PATH;
 }
 
 static __always_inline int remember(struct bpf_sock_addr *ctx, __u32 ip,
@@ -309,8 +367,14 @@ static __always_inline int foreign(struct bpf_sock_addr *ctx, bool direct,
 {
 	if (direct || state == MSP_BPF_OFF)
 		return forget(ctx);
-	count(MSP_BPF_FOREIGN);
-	return state == MSP_BPF_ENFORCE ? REFUSE : forget(ctx);
+	if (msp_config.foreign == MSP_BPF_FOREIGN_DENY ||
+	    (msp_config.foreign == MSP_BPF_FOREIGN_AUTO &&
+	     state == MSP_BPF_ENFORCE)) {
+		count(MSP_BPF_FOREIGN_DENIED);
+		return REFUSE;
+	}
+	count(MSP_BPF_FOREIGN_PASSED);
+	return forget(ctx);
 }
 
 static __always_inline int on_connect(struct bpf_sock_addr *ctx, __u32 ip,
@@ -342,8 +406,10 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, __u32 ip,
 	if (direct)
 		flags |= MSP_BPF_F_DIRECT;
 	if (ctx->sk->bound_dev_if > LOOPBACK_IFINDEX) {
-		if (direct) /* can only be meant to confuse */
+		if (direct) { /* can only be meant to confuse */
+			count(MSP_BPF_DEVICE_DENIED);
 			return REFUSE;
+		}
 		flags |= MSP_BPF_F_DEVICE;
 		release_device(ctx);
 	}
@@ -383,7 +449,7 @@ int msp_connect6(struct bpf_sock_addr *ctx)
 		return PASS;
 	if (ctx->user_ip6[0] || ctx->user_ip6[1] ||
 	    ctx->user_ip6[2] != __builtin_bswap32(0xffff))
-		return PASS;
+		return forget(ctx); /* of an earlier connect() */
 	verdict = on_connect(ctx, ctx->user_ip6[3], (__u16)ctx->user_port,
 			     MSP_BPF_F_V6_MAPPED, &redirect);
 	if (redirect) {
@@ -557,15 +623,24 @@ int msp_stat(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp")
 int msp_self(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
-	struct pid_namespace *ns = BPF_CORE_READ(number_at(pid, level), ns);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pid *pid = task->thread_pid;
+	struct pid_namespace *ns = pid->numbers[0].ns;
+	__u32 level = pid->level;
 
 	msp_self_result.pid_level = level;
-	msp_self_result.pid_ns = BPF_CORE_READ(ns, ns.inum);
-	msp_self_result.mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	msp_self_result.init_mnt_ns =
-		BPF_CORE_READ(ns, child_reaper, nsproxy, mnt_ns, ns.inum);
+	msp_self_result.mnt_ns = task->nsproxy->mnt_ns->ns.inum;
+	msp_self_result.init_mnt_ns = 0;
+	msp_self_result.pid_ns = 0;
+	if (level == 0) {
+		msp_self_result.pid_ns = ns->ns.inum;
+		msp_self_result.init_mnt_ns =
+			ns->child_reaper->nsproxy->mnt_ns->ns.inum;
+	} else if (msp_config.walk) {
+		ns = BPF_CORE_READ(number_at(pid, level), ns);
+		msp_self_result.pid_ns = BPF_CORE_READ(ns, ns.inum);
+		msp_self_result.init_mnt_ns = BPF_CORE_READ(
+			ns, child_reaper, nsproxy, mnt_ns, ns.inum);
+	}
 	return 0;
 }

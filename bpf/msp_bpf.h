@@ -10,6 +10,8 @@
 
 #define MSP_BPF_PATH 512
 #define MSP_BPF_ENDPOINTS 3
+#define MSP_BPF_GROUPS 64
+#define MSP_BPF_PARENTS 4
 
 /* Bits of facts.flags; the values of enum msp_caller_flag. */
 #define MSP_BPF_F_DIRECT    2u
@@ -18,6 +20,8 @@
 #define MSP_BPF_F_PATH_CUT  16u
 #define MSP_BPF_F_DEVICE    32u
 #define MSP_BPF_F_PROBE	    64u
+#define MSP_BPF_F_NO_PATH   256u
+#define MSP_BPF_F_GROUPS_CUT 1024u
 
 /* Values of the "own" socket storage; enum msp_redirect_mark. */
 #define MSP_BPF_SKIP  1u
@@ -28,14 +32,21 @@
 #define MSP_BPF_AUDIT	1u
 #define MSP_BPF_ENFORCE 2u
 
+/* Connections of other network namespaces; enum msp_redirect_foreign. */
+#define MSP_BPF_FOREIGN_AUTO 0u
+#define MSP_BPF_FOREIGN_DENY 1u
+#define MSP_BPF_FOREIGN_PASS 2u
+
 /* Index of the per-CPU counters; the first of enum msp_redirect_counter. */
 enum msp_bpf_counter {
 	MSP_BPF_REDIRECTED,
 	MSP_BPF_DIRECT,
 	MSP_BPF_SKIPPED,
-	MSP_BPF_FOREIGN,
+	MSP_BPF_FOREIGN_DENIED,
+	MSP_BPF_FOREIGN_PASSED,
 	MSP_BPF_NO_STORAGE,
 	MSP_BPF_BIND_DENIED,
+	MSP_BPF_DEVICE_DENIED,
 	MSP_BPF_COUNTERS
 };
 
@@ -51,6 +62,9 @@ struct msp_bpf_config {
 	__u64 net_cookie; /* the namespace of the listener */
 	struct msp_bpf_address listener;
 	struct msp_bpf_address endpoints[MSP_BPF_ENDPOINTS];
+	__u32 foreign;
+	/* 0: read no kernel memory but through typed pointers */
+	__u32 walk;
 };
 
 /* Written by user space while the programs run. */
@@ -75,6 +89,14 @@ struct msp_bpf_file {
 	__u32 pad;
 };
 
+/* An ancestor; pid 0: none, or not in the agent's PID namespace. */
+struct msp_bpf_parent {
+	__u64 start_ns;
+	__u32 pid;
+	__u32 pad;
+	char comm[16];
+};
+
 /* Facts of one connect(), kept on the client's own socket. */
 struct msp_bpf_facts {
 	__u64 start_ns;
@@ -91,14 +113,16 @@ struct msp_bpf_facts {
 	__u32 egid;
 	__u32 pid;
 	__u32 tid;
-	__u32 ppid;
 	__u32 loginuid;
+	__u32 net_ns;
 	__u32 mnt_ns;
 	__u32 pid_ns;
 	__u32 user_ns;
 	char comm[16];
+	__u32 n_gids;
 	__u32 path_len;
-	__u32 pad;
+	__u32 gids[MSP_BPF_GROUPS];
+	struct msp_bpf_parent parents[MSP_BPF_PARENTS];
 	/* components from the last to the first, each NUL-terminated */
 	char path[MSP_BPF_PATH];
 };
@@ -138,8 +162,10 @@ struct msp_bpf_self {
 };
 
 _Static_assert(sizeof(struct msp_bpf_file) == 48, "layout of a file");
+_Static_assert(sizeof(struct msp_bpf_parent) == 32, "layout of a parent");
 _Static_assert(sizeof(struct msp_bpf_facts) ==
-		       5 * 8 + 48 + 8 + 12 * 4 + 16 + 8 + MSP_BPF_PATH,
+		       5 * 8 + 48 + 8 + 12 * 4 + 16 + 8 + 4 * MSP_BPF_GROUPS +
+			       32 * MSP_BPF_PARENTS + MSP_BPF_PATH,
 	       "layout of the facts");
 _Static_assert(sizeof(struct msp_bpf_ask) == 40, "layout of the question");
 

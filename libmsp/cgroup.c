@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: /proc/self/mountinfo. Out: the mount point of cgroup v2. Must never
- * run another program to find out.
+ * In: /proc/self/mountinfo, numbers of cgroups. Out: the mount point of
+ * cgroup v2, and paths below it. Must never run another program to find out.
  */
 #include "libmsp/cgroup.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
 
 #define MOUNTINFO	  "/proc/self/mountinfo"
 #define MOUNT_POINT_FIELD 5
+#define FILEID_KERNFS	  0xfe /* file handle: the 64-bit number alone */
+#define DELETED		  " (deleted)"
 
 /* proc(5): blank, tab, line feed and backslash are written as \ooo. */
 static void unescape(char *text)
@@ -54,11 +59,13 @@ static char *cgroup2_point(char *line)
 	return field;
 }
 
-int msp_cgroup_mount(char **out, struct msp_error_info *info)
+/* The first mount point, or the innermost one that dir is at or below. */
+static int find_mount(char **out, const char *dir, struct msp_error_info *info)
 {
 	size_t size = 0;
+	size_t best = 0;
 	char *line = NULL;
-	char *point = NULL;
+	char *point;
 	FILE *file;
 	int rc = 0;
 
@@ -66,18 +73,134 @@ int msp_cgroup_mount(char **out, struct msp_error_info *info)
 	file = fopen(MOUNTINFO, "re");
 	if (!file)
 		return msp_fail_sys(info, errno, "cannot read %s", MOUNTINFO);
-	while (!point && getline(&line, &size, file) > 0)
+	while (rc == 0 && (dir || !*out) && getline(&line, &size, file) > 0) {
 		point = cgroup2_point(line);
-	if (!point) {
-		rc = msp_fail(info, MSP_ERR_UNSUPPORTED,
-			      "cgroup v2 is not mounted");
-		goto out;
+		if (!point || (dir && (strlen(point) < best ||
+				       !msp_cgroup_inside(dir, point))))
+			continue;
+		best = strlen(point);
+		msp_mem_free(*out);
+		*out = msp_mem_strndup(point, best);
+		if (!*out)
+			rc = msp_fail(info, MSP_ERR_NOMEM, "out of memory");
 	}
-	*out = msp_mem_strndup(point, strlen(point));
-	if (!*out)
-		rc = msp_fail(info, MSP_ERR_NOMEM, "out of memory");
-out:
 	free(line);
 	fclose(file);
+	if (rc == 0 && !*out)
+		rc = msp_fail(info, MSP_ERR_UNSUPPORTED,
+			      dir ? "%s is in no cgroup v2 file system"
+				  : "cgroup v2 is not mounted",
+			      dir);
 	return rc;
+}
+
+int msp_cgroup_mount(char **out, struct msp_error_info *info)
+{
+	return find_mount(out, NULL, info);
+}
+
+bool msp_cgroup_inside(const char *path, const char *below)
+{
+	size_t len = strlen(below);
+
+	while (len > 0 && below[len - 1] == '/')
+		len--;
+	return strncmp(path, below, len) == 0 &&
+	       (path[len] == '\0' || path[len] == '/');
+}
+
+/* What /proc/self/fd says: how the kernel itself spells it. */
+static int path_of(int fd, char *out, size_t size, struct msp_error_info *info)
+{
+	char link[32];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, out, size);
+	if (n < 0)
+		return msp_fail_sys(info, errno, "cannot read %s", link);
+	if ((size_t)n >= size)
+		return msp_fail(info, MSP_ERR_LIMIT, "path is too long");
+	out[n] = '\0';
+	return 0;
+}
+
+/* "/sys/fs/cgroup/a" below "/sys/fs/cgroup" is "/a", the mount point "/" */
+static const char *strip_mount(const char *path, const char *mount)
+{
+	const char *rest;
+
+	if (!msp_cgroup_inside(path, mount))
+		return NULL;
+	rest = strcmp(mount, "/") == 0 ? path : path + strlen(mount);
+	return *rest ? rest : "/";
+}
+
+int msp_cgroup_place(int dir_fd, char **mount, char **below,
+		     struct msp_error_info *info)
+{
+	char path[PATH_MAX];
+	const char *rest;
+	int rc;
+
+	*mount = NULL;
+	*below = NULL;
+	rc = path_of(dir_fd, path, sizeof(path), info);
+	if (rc < 0)
+		return rc;
+	rc = find_mount(mount, path, info);
+	if (rc < 0)
+		return rc;
+	rest = strip_mount(path, *mount);
+	*below = msp_mem_strndup(rest, strlen(rest));
+	if (*below)
+		return 0;
+	msp_mem_free(*mount);
+	*mount = NULL;
+	return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+}
+
+/* A cgroup is found by its number like a file by an NFS handle. */
+static int open_number(int dir_fd, uint64_t id)
+{
+	struct {
+		struct file_handle head;
+		unsigned char number[8];
+	} handle = { .head = { .handle_bytes = sizeof(id),
+			       .handle_type = FILEID_KERNFS } };
+
+	memcpy(handle.head.f_handle, &id, sizeof(id));
+	return open_by_handle_at(dir_fd, &handle.head, O_PATH | O_CLOEXEC);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), n = strlen(end);
+
+	return len >= n && strcmp(text + len - n, end) == 0;
+}
+
+int msp_cgroup_path(int dir_fd, const char *mount, uint64_t id, char *out,
+		    size_t size, struct msp_error_info *info)
+{
+	char path[PATH_MAX];
+	const char *rest;
+	int fd, rc;
+
+	fd = open_number(dir_fd, id);
+	if (fd < 0 && (errno == ESTALE || errno == ENOENT))
+		return msp_fail(info, MSP_ERR_NOENT, "the cgroup is gone");
+	if (fd < 0)
+		return msp_fail_sys(info, errno, "cannot open a cgroup");
+	rc = path_of(fd, path, sizeof(path), info);
+	close(fd);
+	if (rc < 0)
+		return rc;
+	rest = strip_mount(path, mount);
+	if (!rest || ends_with(rest, DELETED))
+		return msp_fail(info, MSP_ERR_NOENT, "the cgroup is gone");
+	if (strlen(rest) >= size)
+		return msp_fail(info, MSP_ERR_LIMIT, "path is too long");
+	memcpy(out, rest, strlen(rest) + 1);
+	return 0;
 }

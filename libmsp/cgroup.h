@@ -11,4 +11,18 @@
  * with msp_mem_free(). MSP_ERR_UNSUPPORTED if there is none. */
 int msp_cgroup_mount(char **out, struct msp_error_info *info);
 
+/* Where an open directory is: mount point of its cgroup v2 file system, and
+ * the path below that, "/" or "/a/b". Both owned, freed with msp_mem_free();
+ * NULL on error. MSP_ERR_UNSUPPORTED if it is in none. */
+int msp_cgroup_place(int dir_fd, char **mount, char **below,
+		     struct msp_error_info *info);
+
+/* Path of the cgroup with this number below the mount point. dir_fd: any
+ * directory of the file system. MSP_ERR_NOENT: it is gone. */
+int msp_cgroup_path(int dir_fd, const char *mount, uint64_t id, char *out,
+		    size_t size, struct msp_error_info *info);
+
+/* Is path the directory "below", or in it? */
+bool msp_cgroup_inside(const char *path, const char *below);
+
 #endif

@@ -33,7 +33,7 @@ const char *msp_error_text(int error)
 	case MSP_ERR_STATUS:
 		return "refused by the host";
 	case MSP_ERR_NOENT:
-		return "no such key";
+		return "not found";
 	case MSP_ERR_CRYPTO:
 		return "cryptographic operation failed";
 	case MSP_ERR_UNSUPPORTED:

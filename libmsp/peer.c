@@ -12,11 +12,13 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
+#include "libmsp/cgroup.h"
 #include "libmsp/info.h"
 #include "libmsp/redirect_priv.h"
 
@@ -26,6 +28,10 @@ _Static_assert((int)MSP_CALLER_KERNEL == MSP_BPF_F_KERNEL, "flags");
 _Static_assert((int)MSP_CALLER_PATH_CUT == MSP_BPF_F_PATH_CUT, "flags");
 _Static_assert((int)MSP_CALLER_DEVICE == MSP_BPF_F_DEVICE, "flags");
 _Static_assert((int)MSP_CALLER_PROBE == MSP_BPF_F_PROBE, "flags");
+_Static_assert((int)MSP_CALLER_NO_PATH == MSP_BPF_F_NO_PATH, "flags");
+_Static_assert((int)MSP_CALLER_GROUPS_CUT == MSP_BPF_F_GROUPS_CUT, "flags");
+_Static_assert(MSP_CALLER_GROUPS_MAX == MSP_BPF_GROUPS, "room for groups");
+_Static_assert(MSP_CALLER_PARENTS == MSP_BPF_PARENTS, "room for parents");
 _Static_assert(MSP_CALLER_PATH_MAX >= MSP_BPF_PATH, "room for the path");
 
 static const char *answer_text(uint32_t answer)
@@ -98,6 +104,27 @@ static bool build_path(char *out, size_t size, const char *parts, uint32_t len)
 	return true;
 }
 
+static void set_groups(struct msp_caller *c, const struct msp_bpf_facts *facts)
+{
+	c->n_gids = facts->n_gids;
+	if (c->n_gids > MSP_CALLER_GROUPS_MAX)
+		c->n_gids = 0;
+	memcpy(c->gids, facts->gids, c->n_gids * sizeof(c->gids[0]));
+}
+
+static void set_parents(struct msp_caller *c, const struct msp_bpf_facts *facts)
+{
+	size_t i;
+
+	for (i = 0; i < MSP_CALLER_PARENTS && facts->parents[i].pid; i++) {
+		c->parents[i].pid = facts->parents[i].pid;
+		c->parents[i].start_ns = facts->parents[i].start_ns;
+		memcpy(c->parents[i].comm, facts->parents[i].comm,
+		       sizeof(c->parents[i].comm));
+		c->parents[i].comm[sizeof(c->parents[i].comm) - 1] = '\0';
+	}
+}
+
 static void set_caller(struct msp_caller *c, const struct msp_bpf_facts *facts)
 {
 	c->flags = facts->flags;
@@ -107,7 +134,7 @@ static void set_caller(struct msp_caller *c, const struct msp_bpf_facts *facts)
 	c->egid = facts->egid;
 	c->pid = facts->pid;
 	c->tid = facts->tid;
-	c->ppid = facts->ppid;
+	c->net_ns = facts->net_ns;
 	c->loginuid = facts->loginuid;
 	c->mnt_ns = facts->mnt_ns;
 	c->pid_ns = facts->pid_ns;
@@ -121,11 +148,39 @@ static void set_caller(struct msp_caller *c, const struct msp_bpf_facts *facts)
 	msp_file_id_from_bpf(&c->exe, &facts->exe);
 	memcpy(c->comm, facts->comm, sizeof(c->comm));
 	c->comm[sizeof(c->comm) - 1] = '\0';
+	set_groups(c, facts);
+	set_parents(c, facts);
 	/* a path that was cut has lost its beginning: worse than none */
 	if (facts->flags & MSP_BPF_F_PATH_CUT ||
 	    !build_path(c->exe_path, sizeof(c->exe_path), facts->path,
 			facts->path_len))
 		c->exe_path[0] = '\0';
+}
+
+static enum msp_redirect_counter counter_of(uint32_t answer)
+{
+	switch ((enum msp_bpf_answer)answer) {
+	case MSP_BPF_NO_SERVER:
+	case MSP_BPF_NO_CLIENT:
+		return MSP_COUNT_CLOSED;
+	case MSP_BPF_NOT_CONNECTED:
+		return MSP_COUNT_NOT_CONNECTED;
+	case MSP_BPF_NOT_OURS:
+		return MSP_COUNT_NOT_OURS;
+	case MSP_BPF_NOT_PEERS:
+		return MSP_COUNT_NOT_PEERS;
+	case MSP_BPF_NO_FACTS:
+		return MSP_COUNT_NO_FACTS;
+	case MSP_BPF_KNOWN:
+	case MSP_BPF_BAD_ASK:
+		break;
+	}
+	return MSP_COUNT_FAILED;
+}
+
+static void count_up(struct msp_redirect *r, enum msp_redirect_counter which)
+{
+	atomic_fetch_add_explicit(&r->counts[which], 1, memory_order_relaxed);
 }
 
 static int run_who(struct msp_redirect *r, const struct msp_bpf_ask *ask,
@@ -141,12 +196,15 @@ static int run_who(struct msp_redirect *r, const struct msp_bpf_ask *ask,
 	run.data_out = facts;
 	run.data_size_out = sizeof(*facts);
 	rc = bpf_prog_test_run_opts(r->who_fd, &run);
-	if (rc < 0)
+	if (rc < 0) {
+		count_up(r, MSP_COUNT_FAILED);
 		return msp_fail_sys(info, -rc, "cannot run program 'who'");
-	if (run.retval != MSP_BPF_KNOWN || run.data_size_out != sizeof(*facts))
-		return msp_fail(info, MSP_ERR_UNKNOWN_PEER, "%s",
-				answer_text(run.retval));
-	return 0;
+	}
+	if (run.retval == MSP_BPF_KNOWN && run.data_size_out == sizeof(*facts))
+		return 0;
+	count_up(r, counter_of(run.retval));
+	return msp_fail(info, MSP_ERR_UNKNOWN_PEER, "%s",
+			answer_text(run.retval));
 }
 
 int msp_peer_identify(struct msp_redirect *redirect, int fd,
@@ -161,18 +219,21 @@ int msp_peer_identify(struct msp_redirect *redirect, int fd,
 	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
 	rc = ask_for(fd, &ask, info);
-	if (rc == 0)
-		rc = run_who(redirect, &ask, &facts, info);
-	if (rc == 0 && facts.pid == 0 && !(facts.flags & MSP_BPF_F_KERNEL))
-		rc = msp_fail(info, MSP_ERR_UNKNOWN_PEER,
-			      "its process is not in our PID namespace");
 	if (rc < 0) {
-		atomic_fetch_add(&redirect->not_found, 1);
+		count_up(redirect, MSP_COUNT_FAILED);
 		return rc;
+	}
+	rc = run_who(redirect, &ask, &facts, info);
+	if (rc < 0)
+		return rc;
+	if (facts.pid == 0 && !(facts.flags & MSP_BPF_F_KERNEL)) {
+		count_up(redirect, MSP_COUNT_OTHER_PIDS);
+		return msp_fail(info, MSP_ERR_UNKNOWN_PEER,
+				"its process is not in our PID namespace");
 	}
 	set_caller(out, &facts);
 	out->flags |= MSP_CALLER_KNOWN;
-	atomic_fetch_add(&redirect->found, 1);
+	count_up(redirect, MSP_COUNT_FOUND);
 	return 0;
 }
 
@@ -203,38 +264,85 @@ static bool same_file(const struct msp_file_id *a, const struct msp_file_id *b)
 }
 
 /* Looked up as if root_fd were "/": a link inside cannot lead out of it. */
-static int open_below(int root_fd, const char *path)
+static int open_below(int root_fd, const char *path, bool cached)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS |
+			   (cached ? RESOLVE_CACHED : 0),
 	};
 
 	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
 
+/* A program that root installed, and that nobody else could have changed. */
+static bool roots_own(const struct msp_file_id *file)
+{
+	return S_ISREG(file->mode) && file->uid == 0 &&
+	       !(file->mode & (S_IWGRP | S_IWOTH));
+}
+
+/* Replaced by an upgrade while it ran: both the old and the new are root's.
+ * In another mount namespace the path could be anybody's. */
+static bool replaced(const struct msp_redirect *r, const struct msp_caller *c,
+		     const struct msp_file_id *now)
+{
+	return c->exe.nlink == 0 && c->mnt_ns == r->self.init_mnt_ns &&
+	       roots_own(&c->exe) && roots_own(now);
+}
+
+static uint32_t compare_exe(const struct msp_redirect *r,
+			    const struct msp_caller *c,
+			    const struct msp_file_id *now, unsigned int how)
+{
+	/* nlink 0: the program that ran is deleted, whatever is there now */
+	if (c->exe.nlink > 0 && same_file(now, &c->exe))
+		return MSP_CALLER_EXE_VERIFIED;
+	if ((how & MSP_PEER_EXE_REPLACED) && replaced(r, c, now))
+		return MSP_CALLER_EXE_VERIFIED | MSP_CALLER_EXE_REPLACED;
+	return 0;
+}
+
 int msp_peer_verify_exe(struct msp_redirect *redirect, int root_fd,
-			struct msp_caller *caller)
+			struct msp_caller *caller, unsigned int how)
 {
 	struct msp_file_id now = { 0 };
 	int fd, rc;
 
-	if (!redirect || !caller || root_fd < 0)
+	if (!redirect || !caller || root_fd < 0 ||
+	    how & ~(unsigned int)(MSP_PEER_EXE_CACHED | MSP_PEER_EXE_REPLACED))
 		return MSP_ERR_INVAL;
-	caller->flags &= ~(uint32_t)MSP_CALLER_EXE_VERIFIED;
-	if (!(caller->flags & MSP_CALLER_KNOWN) || caller->exe_path[0] != '/')
+	caller->flags &=
+		~(uint32_t)(MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED |
+			    MSP_CALLER_EXE_REPLACED);
+	if (!(caller->flags & MSP_CALLER_KNOWN) || caller->exe_path[0] != '/') {
+		caller->flags |= MSP_CALLER_EXE_CHECKED;
 		return 0;
-	fd = open_below(root_fd, caller->exe_path);
-	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : MSP_ERR_SYS;
-	rc = msp_redirect_stat(redirect, fd, &now);
-	close(fd);
+	}
+	fd = open_below(root_fd, caller->exe_path, how & MSP_PEER_EXE_CACHED);
+	if (fd < 0 && how & MSP_PEER_EXE_CACHED)
+		return MSP_ERR_AGAIN; /* or it cannot be told cheaply */
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+		return MSP_ERR_SYS;
+	rc = fd < 0 ? 0 : msp_redirect_stat(redirect, fd, &now);
+	if (fd >= 0)
+		close(fd);
 	if (rc < 0)
 		return rc;
-	/* nlink 0: the program that ran is deleted, whatever is there now */
-	if (caller->exe.nlink > 0 && same_file(&now, &caller->exe))
-		caller->flags |= MSP_CALLER_EXE_VERIFIED;
+	caller->flags |= MSP_CALLER_EXE_CHECKED |
+			 compare_exe(redirect, caller, &now, how);
 	return 0;
+}
+
+int msp_peer_cgroup_path(const struct msp_redirect *redirect,
+			 uint64_t cgroup_id, char *out, size_t size,
+			 struct msp_error_info *info)
+{
+	if (!redirect || !out || !size)
+		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
+	out[0] = '\0';
+	return msp_cgroup_path(redirect->cgroup_fd, redirect->mount, cgroup_id,
+			       out, size, info);
 }
 
 int msp_peer_open_root(struct msp_redirect *redirect, const char *path,

@@ -61,6 +61,10 @@ static int silent(enum libbpf_print_level level, const char *format,
 	return 0;
 }
 
+_Static_assert((int)MSP_COUNT_FOUND == MSP_BPF_COUNTERS, "counters");
+_Static_assert((int)MSP_FOREIGN_PASS == MSP_BPF_FOREIGN_PASS, "foreign");
+_Static_assert((int)MSP_FOREIGN_DENY == MSP_BPF_FOREIGN_DENY, "foreign");
+
 struct msp_address msp_address_from_bpf(const struct msp_bpf_address *in)
 {
 	struct msp_address out = { in->ip, ntohs((uint16_t)in->port), 0 };
@@ -128,7 +132,8 @@ static int check_kernel(uint64_t *cookie, struct msp_error_info *info)
 	return 0;
 }
 
-static void set_constants(struct msp_redirect *r, uint64_t cookie)
+static void set_constants(struct msp_redirect *r, uint64_t cookie,
+			  uint32_t foreign)
 {
 	/* The skeleton maps the constants writable until load, though the
 	 * program side declares them const volatile. */
@@ -136,6 +141,8 @@ static void set_constants(struct msp_redirect *r, uint64_t cookie)
 	size_t i;
 
 	config.net_cookie = cookie;
+	config.foreign = foreign;
+	config.walk = !(r->limits & MSP_REDIRECT_LIMIT_NO_PATH);
 	config.listener = to_bpf(&r->listener);
 	for (i = 0; i < MSP_ENDPOINTS; i++)
 		config.endpoints[i] = to_bpf(&r->endpoints[i]);
@@ -185,39 +192,54 @@ static int load_failed(struct msp_redirect *r, int err, char *log,
 			    line);
 }
 
-static int load(struct msp_redirect *r, uint64_t cookie,
-		struct msp_error_info *info)
+static int load_object(struct msp_redirect *r, uint64_t cookie,
+		       uint32_t foreign, char *log, struct msp_error_info *info)
 {
 	struct bpf_object_open_opts opts = { .sz = sizeof(opts) };
-	libbpf_print_fn_t before = NULL;
-	char *log = NULL;
 	int rc;
 
-	log = msp_mem_zalloc(VERIFIER_LOG);
-	if (!log)
-		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
 	opts.kernel_log_buf = log;
 	opts.kernel_log_size = VERIFIER_LOG;
-
-	before = libbpf_set_print(silent);
+	log[0] = '\0';
 	r->skel = msp_bpf__open_opts(&opts);
-	if (!r->skel) {
-		rc = msp_fail_sys(info, errno, "cannot open the eBPF object");
-		goto out;
-	}
-	set_constants(r, cookie);
+	if (!r->skel)
+		return msp_fail_sys(info, errno, "cannot open the eBPF object");
+	set_constants(r, cookie, foreign);
+	/* it does nothing but read kernel memory */
+	if (r->limits & MSP_REDIRECT_LIMIT_NO_PATH)
+		bpf_program__set_autoload(r->skel->progs.msp_stat, false);
 	rc = msp_bpf__load(r->skel);
-	if (rc < 0) {
-		rc = load_failed(r, -rc, log, info);
-		goto out;
-	}
+	if (rc < 0)
+		return load_failed(r, -rc, log, info);
 	r->runtime = &r->skel->bss->msp_runtime;
 	r->stat_result = &r->skel->bss->msp_stat_result;
 	r->who_fd = bpf_program__fd(r->skel->progs.msp_who);
 	r->stat_fd = bpf_program__fd(r->skel->progs.msp_stat);
 	r->own_fd = bpf_map__fd(r->skel->maps.msp_own);
 	r->counters_fd = bpf_map__fd(r->skel->maps.msp_counters);
-out:
+	return 0;
+}
+
+/* Under lockdown=confidentiality the kernel refuses programs that read its
+ * memory. Its words for that vary, so try what is left; should that fail as
+ * well, it was something else, and the first error tells. */
+static int load(struct msp_redirect *r, uint64_t cookie, uint32_t foreign,
+		struct msp_error_info *info)
+{
+	char *log = msp_mem_zalloc(VERIFIER_LOG);
+	libbpf_print_fn_t before;
+	int rc;
+
+	if (!log)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	before = libbpf_set_print(silent);
+	rc = load_object(r, cookie, foreign, log, info);
+	if (rc < 0 && !(r->limits & MSP_REDIRECT_LIMIT_NO_PATH)) {
+		msp_bpf__destroy(r->skel);
+		r->limits |= MSP_REDIRECT_LIMIT_NO_PATH;
+		if (load_object(r, cookie, foreign, log, NULL) == 0)
+			rc = 0;
+	}
 	libbpf_set_print(before);
 	msp_mem_free(log);
 	return rc;
@@ -238,33 +260,40 @@ static int learn_self(struct msp_redirect *r, struct msp_error_info *info)
 	return 0;
 }
 
+static int attach_hooks(struct msp_redirect *r, const char *cgroup,
+			struct msp_error_info *info)
+{
+	size_t i;
+
+	for (i = 0; i < MSP_REDIRECT_HOOKS; i++) {
+		r->links[i] = bpf_program__attach_cgroup(
+			hook_program(r->skel, i), r->cgroup_fd);
+		if (!r->links[i])
+			return msp_fail_sys(info, errno,
+					    "Failed to attach program '%s' to "
+					    "cgroup '%s' with error",
+					    hook_names[i], cgroup);
+	}
+	return 0;
+}
+
 static int attach(struct msp_redirect *r, const char *cgroup,
 		  struct msp_error_info *info)
 {
-	libbpf_print_fn_t before = NULL;
-	int rc = 0;
-	size_t i;
-	int fd;
+	libbpf_print_fn_t before;
+	int rc;
 
-	fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	r->cgroup_fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r->cgroup_fd < 0)
 		return msp_fail_sys(info, errno,
 				    "Failed to open cgroup '%s' with error",
 				    cgroup);
+	rc = msp_cgroup_place(r->cgroup_fd, &r->mount, &r->cgroup, info);
+	if (rc < 0)
+		return rc;
 	before = libbpf_set_print(silent);
-	for (i = 0; i < MSP_REDIRECT_HOOKS; i++) {
-		r->links[i] = bpf_program__attach_cgroup(
-			hook_program(r->skel, i), fd);
-		if (r->links[i])
-			continue;
-		rc = msp_fail_sys(info, errno,
-				  "Failed to attach program '%s' to cgroup "
-				  "'%s' with error",
-				  hook_names[i], cgroup);
-		break;
-	}
+	rc = attach_hooks(r, cgroup, info);
 	libbpf_set_print(before);
-	close(fd);
 	return rc;
 }
 
@@ -308,8 +337,10 @@ static bool opts_valid(const struct msp_redirect_opts *opts)
 {
 	if (!opts)
 		return true;
-	return opts->size == sizeof(*opts) && !opts->reserved &&
-	       !opts->reserved2 && (!opts->cgroup || opts->cgroup_len > 0);
+	return opts->size == sizeof(*opts) &&
+	       !(opts->flags & ~(uint32_t)MSP_REDIRECT_NO_PATH) &&
+	       opts->foreign <= MSP_FOREIGN_PASS &&
+	       (!opts->cgroup || opts->cgroup_len > 0);
 }
 
 int msp_redirect_open(struct msp_redirect **out,
@@ -333,6 +364,9 @@ int msp_redirect_open(struct msp_redirect **out,
 	if (!r)
 		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
 	pthread_mutex_init(&r->stat_lock, NULL);
+	r->cgroup_fd = -1;
+	if (opts && opts->flags & MSP_REDIRECT_NO_PATH)
+		r->limits |= MSP_REDIRECT_LIMIT_NO_PATH;
 	r->cpus = libbpf_num_possible_cpus();
 	rc = take_addresses(r, opts);
 	if (rc < 0)
@@ -340,7 +374,7 @@ int msp_redirect_open(struct msp_redirect **out,
 	rc = find_cgroup(&cgroup, opts, info);
 	if (rc < 0)
 		goto out;
-	rc = load(r, cookie, info);
+	rc = load(r, cookie, opts ? opts->foreign : MSP_FOREIGN_AUTO, info);
 	if (rc < 0)
 		goto out;
 	rc = learn_self(r, info);
@@ -368,7 +402,11 @@ void msp_redirect_free(struct msp_redirect *redirect)
 		bpf_link__destroy(redirect->links[i]);
 	if (redirect->skel)
 		msp_bpf__destroy(redirect->skel);
+	if (redirect->cgroup_fd >= 0)
+		close(redirect->cgroup_fd);
 	pthread_mutex_destroy(&redirect->stat_lock);
+	msp_mem_free(redirect->cgroup);
+	msp_mem_free(redirect->mount);
 	msp_mem_free(redirect);
 }
 
@@ -430,9 +468,12 @@ uint64_t msp_redirect_count(const struct msp_redirect *redirect,
 {
 	if (!redirect || (unsigned int)counter >= MSP_COUNTERS)
 		return 0;
-	if (counter == MSP_COUNT_FOUND)
-		return atomic_load(&redirect->found);
-	if (counter == MSP_COUNT_NOT_FOUND)
-		return atomic_load(&redirect->not_found);
+	if ((unsigned int)counter >= MSP_BPF_COUNTERS)
+		return atomic_load(&redirect->counts[counter]);
 	return kernel_count(redirect, (uint32_t)counter);
+}
+
+unsigned int msp_redirect_limits(const struct msp_redirect *redirect)
+{
+	return redirect ? redirect->limits : 0;
 }

@@ -28,14 +28,18 @@ struct msp_redirect {
 	struct msp_address endpoints[MSP_ENDPOINTS];
 	struct msp_address listener;
 	struct msp_bpf_self self;
-	int who_fd;	 /* borrowed from skel */
-	int stat_fd;	 /* likewise */
-	int own_fd;	 /* likewise */
-	int counters_fd; /* likewise */
+	char *cgroup;	     /* where attached, below the mount point: "/..." */
+	char *mount;	     /* mount point of that cgroup file system */
+	int cgroup_fd;	     /* the directory, -1 before */
+	unsigned int limits; /* enum msp_redirect_limit */
+	int who_fd;	     /* borrowed from skel */
+	int stat_fd;	     /* likewise */
+	int own_fd;	     /* likewise */
+	int counters_fd;     /* likewise */
 	int cpus;
 	pthread_mutex_t stat_lock; /* one result slot in the kernel */
-	atomic_uint_fast64_t found;
-	atomic_uint_fast64_t not_found;
+	/* those that the kernel side does not count */
+	atomic_uint_fast64_t counts[MSP_COUNTERS];
 };
 
 /* Device, inode, ... of an open descriptor as the kernel itself sees them. */

@@ -31,7 +31,7 @@ static void work(void *arg)
 		job->names = mspd_names_resolve(job->caller.uid);
 	if (job->want_exe)
 		job->exe_done = msp_peer_verify_exe(job->redirect, job->root_fd,
-						    &job->caller) == 0;
+						    &job->caller, 0) == 0;
 }
 
 static void take_names(struct mspd_identity *id, struct mspd_names *names)

@@ -14,21 +14,28 @@
 
 /** Bytes of an executable's path that the kernel side can carry. */
 #define MSP_CALLER_PATH_MAX 512
-/** Supplementary groups that are looked at. */
+/** Groups that are looked at: of a process, and of a user. */
 #define MSP_CALLER_GROUPS_MAX 64
+/** Ancestors that are recorded. */
+#define MSP_CALLER_PARENTS 4
 
 /** Bits of msp_caller.flags. */
 enum msp_caller_flag {
-	MSP_CALLER_KNOWN = 1,	    /* filled from the kernel, and complete */
-	MSP_CALLER_DIRECT = 2,	    /* connected to the listener itself */
-	MSP_CALLER_V6_MAPPED = 4,   /* used an IPv6 socket, ::ffff:a.b.c.d */
-	MSP_CALLER_KERNEL = 8,	    /* no user process: a kernel thread */
-	MSP_CALLER_PATH_CUT = 16,   /* exe_path is longer than it can carry */
-	MSP_CALLER_DEVICE = 32,	    /* was bound to a network device */
-	MSP_CALLER_PROBE = 64,	    /* a connection of the agent's own */
+	MSP_CALLER_KNOWN = 1,	  /* filled from the kernel, and complete */
+	MSP_CALLER_DIRECT = 2,	  /* connected to the listener itself */
+	MSP_CALLER_V6_MAPPED = 4, /* used an IPv6 socket, ::ffff:a.b.c.d */
+	MSP_CALLER_KERNEL = 8,	  /* no user process: a kernel thread */
+	MSP_CALLER_PATH_CUT = 16, /* exe_path is longer than it can carry */
+	MSP_CALLER_DEVICE = 32,	  /* was bound to a network device */
+	MSP_CALLER_PROBE = 64,	  /* a connection of the agent's own */
 	MSP_CALLER_EXE_VERIFIED = 128, /* the file at exe_path is the one run */
-	MSP_CALLER_NO_PATH = 256,   /* the kernel refused to show paths */
-	MSP_CALLER_NAMES = 512	    /* user_name and groups are filled in */
+	MSP_CALLER_NO_PATH = 256,      /* the kernel refused to show paths */
+	MSP_CALLER_NAMES = 512,	       /* user_name and groups are filled in */
+	MSP_CALLER_GROUPS_CUT = 1024,  /* has more groups than are looked at:
+					* group selectors match nothing */
+	MSP_CALLER_EXE_CHECKED = 2048, /* compared with the file at its path */
+	MSP_CALLER_EXE_REPLACED = 4096 /* verified, though the file at its
+					* path is another by now */
 };
 
 /**
@@ -44,11 +51,25 @@ struct msp_file_id {
 	uint32_t ctime_ns;
 	uint32_t device;
 	uint32_t generation;
-	uint32_t mode;	/* st_mode */
-	uint32_t uid;	/* owner */
+	uint32_t mode; /* st_mode */
+	uint32_t uid;  /* owner */
 	uint32_t gid;
 	uint32_t nlink;
 	uint32_t reserved;
+};
+
+/**
+ * struct msp_caller_parent - one ancestor of the process at connect()
+ * @start_ns: its start, CLOCK_BOOTTIME nanoseconds
+ * @pid:      as the agent's /proc counts; 0: no such ancestor, or outside
+ *            the agent's PID namespace
+ * @comm:     its name, NUL-terminated; chosen by itself, so for people only
+ */
+struct msp_caller_parent {
+	uint64_t start_ns;
+	uint32_t pid;
+	uint32_t reserved;
+	char comm[16];
 };
 
 /**
@@ -61,22 +82,32 @@ struct msp_file_id {
  * @egid:        effective gid
  * @pid:         process (thread group) number as the agent's /proc counts
  * @tid:         thread that called connect()
- * @ppid:        parent
  * @loginuid:    audit login uid, UINT32_MAX if unset
- * @mnt_ns, @pid_ns, @user_ns: namespace inode numbers
+ * @net_ns, @mnt_ns, @pid_ns, @user_ns: inode numbers of the process's
+ *               namespaces
+ * @n_gids:      how many supplementary groups
+ * @gids:        supplementary groups the process had, in the initial user
+ *               namespace; without a particular order
  * @start_ns:    start of the process, CLOCK_BOOTTIME nanoseconds
  * @connect_ns:  time of connect(), CLOCK_MONOTONIC nanoseconds
- * @net_cookie:  network namespace cookie
+ * @net_cookie:  network namespace of the socket, SO_NETNS_COOKIE
  * @cgroup_id:   cgroup v2 id
  * @socket_cookie: cookie of the client's socket
  * @destination: where it wanted to go
  * @exe:         the running executable
  * @comm:        thread name, NUL-terminated
  * @exe_path:    path of the executable as its own mount tree shows it,
- *               NUL-terminated, "" if unknown
+ *               NUL-terminated, "" if unknown; exe.nlink 0: it is deleted
+ * @parents:     ancestors, nearest first
  * @user_name:   from the user database, NULL if unknown; borrowed
- * @groups:      names of its groups; borrowed
+ * @groups:      names of the groups the user database gives the user, as
+ *               Azure Guest Proxy Agent reads them; borrowed
  * @n_groups:    how many
+ * @process_groups: names of @gid and @gids, the groups the process really
+ *               had; borrowed. A groupName selector matches either
+ * @n_process_groups: how many
+ * @cgroup_path: of @cgroup_id below the mount point, "/..."; NULL if unknown
+ *               or gone; borrowed
  */
 struct msp_caller {
 	size_t size;
@@ -87,11 +118,13 @@ struct msp_caller {
 	uint32_t egid;
 	uint32_t pid;
 	uint32_t tid;
-	uint32_t ppid;
 	uint32_t loginuid;
+	uint32_t net_ns;
 	uint32_t mnt_ns;
 	uint32_t pid_ns;
 	uint32_t user_ns;
+	uint32_t n_gids;
+	uint32_t gids[MSP_CALLER_GROUPS_MAX];
 	uint64_t start_ns;
 	uint64_t connect_ns;
 	uint64_t net_cookie;
@@ -101,9 +134,13 @@ struct msp_caller {
 	struct msp_file_id exe;
 	char comm[16];
 	char exe_path[MSP_CALLER_PATH_MAX];
+	struct msp_caller_parent parents[MSP_CALLER_PARENTS];
 	const char *user_name;
 	const char *const *groups;
 	size_t n_groups;
+	const char *const *process_groups;
+	size_t n_process_groups;
+	const char *cgroup_path;
 };
 
 MSP_BEGIN_DECLS

@@ -23,7 +23,7 @@ enum msp_error {
 	MSP_ERR_CLOSED = -9,	  /* the other side closed too early */
 	MSP_ERR_PROTOCOL = -10,	  /* the host broke HTTP or MSP */
 	MSP_ERR_STATUS = -11,	  /* the host answered; see http_status */
-	MSP_ERR_NOENT = -12,	  /* there is no such key */
+	MSP_ERR_NOENT = -12,	  /* there is no such thing */
 	MSP_ERR_CRYPTO = -13,	  /* libcrypto failed */
 	MSP_ERR_UNSUPPORTED = -14, /* the kernel lacks what is needed */
 	MSP_ERR_UNKNOWN_PEER = -15, /* the connection's owner is not known */

@@ -12,6 +12,17 @@
 #include <msp/caller.h>
 #include <msp/redirect.h>
 
+/** How msp_peer_verify_exe() works. */
+enum msp_peer_exe {
+	/* Never wait: only what is in the kernel's memory counts. */
+	MSP_PEER_EXE_CACHED = 1,
+	/* Accept a program whose file has been replaced by an upgrade: at
+	 * connect() it had no link left, was root's, and neither group nor
+	 * others could write it, the process was in PID 1's mount namespace,
+	 * and the file now at its path is likewise root's and unwritable. */
+	MSP_PEER_EXE_REPLACED = 2
+};
+
 MSP_BEGIN_DECLS
 
 /**
@@ -36,16 +47,43 @@ MSP_API MSP_MUST_CHECK int msp_peer_identify(struct msp_redirect *redirect,
  * @redirect: attached
  * @root_fd:  directory under which the path is looked up, e.g. an O_PATH
  *            descriptor of /proc/1/root
- * @caller:   facts of msp_peer_identify(); MSP_CALLER_EXE_VERIFIED is set or
- *            cleared
+ * @caller:   facts of msp_peer_identify(); MSP_CALLER_EXE_CHECKED, _VERIFIED
+ *            and _REPLACED are set or cleared
+ * @how:      or of enum msp_peer_exe
  *
- * Compares device, inode, generation and change time in the kernel's terms.
- * Opens a file, so it may block: not for an event loop. Threads: any.
- * Errors: MSP_ERR_INVAL, MSP_ERR_SYS; then it is not verified.
+ * Compares device, inode, generation, change time, owner and mode in the
+ * kernel's terms. A deleted program (exe.nlink 0) is never the one at its
+ * path. A caller without a path is checked, and not verified.
+ *
+ * Opens a file, so it may block: not for an event loop, unless
+ * MSP_PEER_EXE_CACHED is given, which ends in MSP_ERR_AGAIN instead; try that
+ * first, for the path of a running program is nearly always in memory.
+ * Threads: any.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_AGAIN; then it is neither
+ * checked nor verified.
  */
 MSP_API MSP_MUST_CHECK int msp_peer_verify_exe(struct msp_redirect *redirect,
 					       int root_fd,
-					       struct msp_caller *caller);
+					       struct msp_caller *caller,
+					       unsigned int how);
+
+/**
+ * msp_peer_cgroup_path - where in the cgroup tree a caller is
+ * @redirect:  attached
+ * @cgroup_id: of the caller
+ * @out:       set to the path below the mount point, "/..."; "" on error
+ * @size:      room in it; 4096 always suffices
+ * @info:      optional detail
+ *
+ * Asks the kernel by number, so what the process has done since does not
+ * matter; a path never changes and a number is never used again, so the
+ * answer can be kept. Needs CAP_DAC_READ_SEARCH. Never blocks. Threads: any.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOENT (it has been removed), MSP_ERR_LIMIT,
+ * MSP_ERR_SYS.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_peer_cgroup_path(const struct msp_redirect *redirect, uint64_t cgroup_id,
+		     char *out, size_t size, struct msp_error_info *info);
 
 /**
  * msp_peer_open_root - open the directory executables are looked up under

@@ -14,29 +14,60 @@
 
 /** What the kernel does with connections to an endpoint. Zero: nothing. */
 enum msp_redirect_state {
-	MSP_REDIRECT_OFF = 0,	  /* they go to the host directly */
-	MSP_REDIRECT_AUDIT = 1,	  /* redirected; other namespaces pass */
-	MSP_REDIRECT_ENFORCE = 2  /* redirected; other namespaces are refused */
+	MSP_REDIRECT_OFF = 0,	 /* they go to the host directly */
+	MSP_REDIRECT_AUDIT = 1,	 /* redirected; other namespaces pass */
+	MSP_REDIRECT_ENFORCE = 2 /* redirected; other namespaces are refused */
 };
 
 /** Roles of sockets that are our own. */
 enum msp_redirect_mark {
-	MSP_MARK_SKIP = 1,  /* never redirected; may bind the listener's port */
-	MSP_MARK_PROBE = 2  /* redirected whatever the state */
+	MSP_MARK_SKIP = 1, /* never redirected; may bind the listener's port */
+	MSP_MARK_PROBE = 2 /* redirected whatever the state */
 };
 
-/** Counters of the kernel side; they only grow. */
+/** Counters; they only grow. From 8 on: of msp_peer_identify(). */
 enum msp_redirect_counter {
-	MSP_COUNT_REDIRECTED = 0, /* connections sent to the listener */
-	MSP_COUNT_DIRECT = 1,	  /* connections to the listener itself */
-	MSP_COUNT_SKIPPED = 2,	  /* our own */
-	MSP_COUNT_FOREIGN = 3,	  /* from another network namespace */
-	MSP_COUNT_NO_STORAGE = 4, /* refused: no memory for the facts */
-	MSP_COUNT_BIND_DENIED = 5, /* somebody tried to take our port */
-	MSP_COUNT_FOUND = 6,	  /* peers identified */
-	MSP_COUNT_NOT_FOUND = 7	  /* peers not identified */
+	MSP_COUNT_REDIRECTED = 0,     /* connections sent to the listener */
+	MSP_COUNT_DIRECT = 1,	      /* connections to the listener itself */
+	MSP_COUNT_SKIPPED = 2,	      /* our own */
+	MSP_COUNT_FOREIGN_DENIED = 3, /* of another network namespace */
+	MSP_COUNT_FOREIGN_PASSED = 4, /* likewise, sent on to the host */
+	MSP_COUNT_NO_STORAGE = 5,     /* refused: no memory for the facts */
+	MSP_COUNT_BIND_DENIED = 6,    /* somebody tried to take our port */
+	MSP_COUNT_DEVICE_DENIED = 7,  /* to the listener, from a device-bound
+				       * socket */
+	MSP_COUNT_FOUND = 8,	      /* peers identified */
+	MSP_COUNT_CLOSED = 9,	      /* not: the client had closed */
+	MSP_COUNT_NOT_CONNECTED = 10, /* not: its tuple is no connection */
+	MSP_COUNT_NOT_OURS = 11,      /* not: its tuple is a later connection */
+	MSP_COUNT_NOT_PEERS = 12,     /* not: the sockets are no pair */
+	MSP_COUNT_NO_FACTS = 13,      /* not: was not seen when it connected */
+	MSP_COUNT_OTHER_PIDS = 14,    /* not: in no PID namespace of ours */
+	MSP_COUNT_FAILED = 15	      /* not: a system call failed */
 };
-#define MSP_COUNTERS 8
+#define MSP_COUNTERS 16
+
+/** Connections of other network namespaces, where 127.0.0.1 is not ours. */
+enum msp_redirect_foreign {
+	MSP_FOREIGN_AUTO = 0, /* refused where enforced, passed in audit */
+	MSP_FOREIGN_DENY = 1, /* refused unless the endpoint is off */
+	MSP_FOREIGN_PASS = 2  /* sent on to the host, unsigned */
+};
+
+/** Bits of msp_redirect_opts.flags. */
+enum msp_redirect_flag {
+	/* Do not read paths of executables, as where the kernel refuses to
+	 * show its memory (lockdown=confidentiality). */
+	MSP_REDIRECT_NO_PATH = 1
+};
+
+/** What the running kernel does not allow: msp_redirect_limits(). */
+enum msp_redirect_limit {
+	/* No paths of executables: rules that name a program match nothing,
+	 * names of parents are missing, and the agent has to run in the
+	 * initial PID namespace. */
+	MSP_REDIRECT_LIMIT_NO_PATH = 1
+};
 
 /**
  * struct msp_redirect_opts
@@ -48,6 +79,8 @@ enum msp_redirect_counter {
  * @listener:    where to; ip 0: 127.0.0.1, port 0: 3080
  * @endpoints:   governed addresses, indexed by enum msp_endpoint; ip 0: the
  *               address Azure gives it
+ * @flags:       or of enum msp_redirect_flag
+ * @foreign:     enum msp_redirect_foreign
  */
 struct msp_redirect_opts {
 	size_t size;
@@ -55,8 +88,8 @@ struct msp_redirect_opts {
 	size_t cgroup_len;
 	struct msp_address listener;
 	struct msp_address endpoints[MSP_ENDPOINTS];
-	uint32_t reserved;
-	uint32_t reserved2;
+	uint32_t flags;
+	uint32_t foreign;
 };
 
 struct msp_redirect;
@@ -69,7 +102,9 @@ MSP_BEGIN_DECLS
  * @opts: copied; NULL for defaults
  * @info: optional: which step failed, with errno and the last verifier line
  *
- * The programs act in the network namespace of the calling thread. libbpf's
+ * The programs act in the network namespace of the calling thread. Where the
+ * kernel refuses to show paths they are loaded without that part, see
+ * msp_redirect_limits(). libbpf's
  * message hook, which is one per process, is silenced during the call.
  * Threads: msp_redirect_set() and counters from any thread; the rest from one
  * thread at a time.
@@ -126,6 +161,9 @@ MSP_API MSP_MUST_CHECK int msp_redirect_prove(struct msp_redirect *redirect,
 					      int listen_fd,
 					      uint32_t timeout_ms,
 					      struct msp_error_info *info);
+
+/** msp_redirect_limits - or of enum msp_redirect_limit. Threads: any. */
+MSP_API unsigned int msp_redirect_limits(const struct msp_redirect *redirect);
 
 /** msp_redirect_count - value of one counter. Threads: any. */
 MSP_API uint64_t msp_redirect_count(const struct msp_redirect *redirect,

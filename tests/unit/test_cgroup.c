@@ -34,13 +34,24 @@ static FILE *open_table(const char *path, const char *mode)
 	return NULL;
 }
 
-static int cgroup_mount_of_table(char **out, struct msp_error_info *info);
+int cgroup_mount_of_table(char **out, struct msp_error_info *info);
+int cgroup_place_of_table(int dir_fd, char **mount, char **below,
+			  struct msp_error_info *info);
+int cgroup_path_of_table(int dir_fd, const char *mount, uint64_t id, char *out,
+			 size_t size, struct msp_error_info *info);
+bool cgroup_inside_of_table(const char *path, const char *below);
 
-#define fopen		 open_table
-#define msp_cgroup_mount cgroup_mount_of_table
+#define fopen		  open_table
+#define msp_cgroup_mount  cgroup_mount_of_table
+#define msp_cgroup_place  cgroup_place_of_table
+#define msp_cgroup_path	  cgroup_path_of_table
+#define msp_cgroup_inside cgroup_inside_of_table
 #include "libmsp/cgroup.c"
 #undef fopen
 #undef msp_cgroup_mount
+#undef msp_cgroup_place
+#undef msp_cgroup_path
+#undef msp_cgroup_inside
 
 #define ROOT "22 1 0:20 / / rw,relatime - overlay overlay rw,lowerdir=/x\n"
 #define V1                                                                     \

@@ -18,7 +18,7 @@ START_TEST(open_refuses_bad_options)
 {
 	struct msp_redirect_opts wrong_size = { .size = 4 };
 	struct msp_redirect_opts reserved = { .size = sizeof(reserved),
-					      .reserved = 1 };
+					      .flags = 2 };
 	struct msp_redirect_opts empty = { .size = sizeof(empty),
 					   .cgroup = "" };
 	const struct msp_redirect_opts *cases[] = { &wrong_size, &reserved,
@@ -73,7 +73,8 @@ START_TEST(calls_without_a_redirector_are_refused)
 	ck_assert_int_eq(msp_redirect_prove(NULL, 0, 0, NULL), MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_peer_identify(NULL, 0, &caller, NULL),
 			 MSP_ERR_INVAL);
-	ck_assert_int_eq(msp_peer_verify_exe(NULL, 0, &caller), MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_peer_verify_exe(NULL, 0, &caller, 0),
+			 MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_peer_open_root(NULL, "/", 1, &fd, NULL),
 			 MSP_ERR_INVAL);
 	ck_assert_uint_eq(msp_redirect_count(NULL, MSP_COUNT_FOUND), 0);
