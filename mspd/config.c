@@ -19,12 +19,17 @@
 
 /* clang-format off */
 #define TEXT(name, type, offset, flags, text) \
-	{ name, MSPD_FIELD_##type, offset, flags, text, 0, 0, 0 }
+	{ name, MSPD_FIELD_##type, offset, flags, text, 0, 0, 0, NULL }
 #define NUMBER(name, member, number, min, max) \
-	{ name, MSPD_FIELD_NUMBER, AT(member), 0, NULL, number, min, max }
+	{ name, MSPD_FIELD_NUMBER, AT(member), 0, NULL, number, min, max, NULL }
+#define WORD(name, member, text, words) \
+	{ name, MSPD_FIELD_WORD, AT(member), 0, text, 0, 0, 0, words }
+#define SWITCH(name, member) /* off unless given */ \
+	{ name, MSPD_FIELD_BOOL, AT(member), MSPD_FIELD_UNSET, NULL, 0, 0, 0, \
+	  NULL }
 #define IGNORED(name, type) \
 	{ name, MSPD_FIELD_##type, MSPD_LOADER_NOWHERE, MSPD_FIELD_NO_EFFECT, \
-	  NULL, 0, 0, UINT32_MAX }
+	  NULL, 0, 0, UINT32_MAX, NULL }
 
 static const struct mspd_field fields[] = {
 	TEXT("logFolder", FOLDER, AT(log_dir),
@@ -57,8 +62,13 @@ static const struct mspd_field fields[] = {
 	TEXT("statusFolder", PATH, AT(status_dir), 0,
 	     "/var/log/azure-proxy-agent"),
 	TEXT("cgroupPath", PATH, AT(cgroup_path), MSPD_FIELD_UNSET, NULL),
+	TEXT("runFolder", PATH, AT(run_dir), 0, "/run/mspd"),
 	TEXT("identityRoot", PATH, AT(identity_root), 0, "/proc/1/root"),
+	WORD("executablePaths", executable_paths, "auto", "auto|off"),
+	SWITCH("acceptReplacedExecutable", accept_replaced),
+	WORD("foreignNamespaces", foreign, "auto", "auto|deny|pass"),
 	NUMBER("maxConnections", max_connections, 4096, 1, 65536),
+	NUMBER("maxConnectionsPerUser", max_user_connections, 0, 0, 65536),
 	NUMBER("requestHeaderTimeoutInSeconds", header_timeout_s, 30, 1, 3600),
 	NUMBER("idleTimeoutInSeconds", idle_timeout_s, 60, 1, 3600),
 	NUMBER("upstreamTimeoutInSeconds", upstream_timeout_s, 60, 1, 3600),
@@ -256,6 +266,7 @@ void mspd_config_free(struct mspd_config *config)
 	free(config->cgroup_root);
 	free(config->cgroup_path);
 	free(config->identity_root);
+	free(config->run_dir);
 	for (i = 0; i < config->n_warnings; i++)
 		free(config->warnings[i]);
 	memset(config, 0, sizeof(*config));

@@ -30,8 +30,21 @@
  *   hostGAPluginAddress  168.63.129.16:32526
  *   statusFolder         /var/log/azure-proxy-agent; of status.json
  *   cgroupPath           none; attach exactly here, without discovery
+ *   runFolder            /run/mspd; of the file that tells the listener
  *   identityRoot         /proc/1/root; tree executables are verified in
+ *   executablePaths      auto; off: the kernel side reads no paths, as under
+ *                        lockdown=confidentiality, and rules that name a
+ *                        program match nothing
+ *   acceptReplacedExecutable  false; true: a running program that an upgrade
+ *                        has replaced is still the one at its path, if the
+ *                        old file and the new are root's and nobody else
+ *                        could have written either
+ *   foreignNamespaces    auto; connections of other network namespaces are
+ *                        refused where the endpoint enforces, else passed to
+ *                        the host. deny: always refused. pass: never
  *   maxConnections       4096; 1-65536
+ *   maxConnectionsPerUser  0; 0-65536; of one user other than root; 0: a
+ *                        quarter of maxConnections
  *   requestHeaderTimeoutInSeconds  30; 1-3600; until a request's head is in
  *   idleTimeoutInSeconds           60; 1-3600; between two requests or bytes
  *   upstreamTimeoutInSeconds       60; 1-3600; for the host's first byte
@@ -48,6 +61,11 @@
 /** Warnings kept; more are counted by the last one. */
 #define MSPD_CONFIG_WARNINGS 32
 
+enum mspd_executable_paths {
+	MSPD_EXECUTABLE_PATHS_AUTO = 0,
+	MSPD_EXECUTABLE_PATHS_OFF = 1
+};
+
 /**
  * struct mspd_config - a validated configuration; strings are owned
  * @log_dir:            "" for no files
@@ -57,12 +75,17 @@
  * @cgroup_root:        cgroup2 mount if discovery fails
  * @cgroup_path:        attach exactly here; NULL: discover
  * @identity_root:      directory executables are looked up under
+ * @run_dir:            of the file that tells the listener's address
+ * @executable_paths:   enum mspd_executable_paths
+ * @accept_replaced:    see acceptReplacedExecutable
+ * @foreign:            enum msp_redirect_foreign
  * @poll_s:             steady poll interval, seconds
  * @listener:           address to listen on
  * @endpoints:          by enum msp_endpoint
  * @file_log_level:     least severe level in files
  * @system_log_level:   least severe level on stdout
  * @max_connections:    of clients, at a time
+ * @max_user_connections: of one user; 0: a quarter of all
  * @header_timeout_s:   seconds; also the following
  * @idle_timeout_s:     between two requests, or two bytes
  * @upstream_timeout_s: for the first byte of the host's answer
@@ -78,12 +101,17 @@ struct mspd_config {
 	char *cgroup_root;
 	char *cgroup_path;
 	char *identity_root;
+	char *run_dir;
+	uint32_t executable_paths;
+	bool accept_replaced;
+	uint32_t foreign;
 	uint32_t poll_s;
 	struct msp_address listener;
 	struct msp_address endpoints[MSP_ENDPOINTS];
 	enum mspd_level file_log_level;
 	enum mspd_level system_log_level;
 	uint32_t max_connections;
+	uint32_t max_user_connections;
 	uint32_t header_timeout_s;
 	uint32_t idle_timeout_s;
 	uint32_t upstream_timeout_s;

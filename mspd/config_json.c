@@ -103,13 +103,14 @@ static int on_boolean(void *arg, int value)
 {
 	struct mspd_loader *l = arg;
 
-	(void)value; /* no key of ours is a boolean */
 	mark_token(l);
 	if (!top_level(l))
 		return 0;
-	if (is_field(l) && l->field->type != MSPD_FIELD_BOOL)
+	if (!is_field(l))
+		return 1;
+	if (l->field->type != MSPD_FIELD_BOOL)
 		return wrong_type(l);
-	return 1;
+	return mspd_loader_set_bool(l, value != 0);
 }
 
 static int on_number(void *arg, const char *at, size_t len)

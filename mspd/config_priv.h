@@ -14,14 +14,15 @@
 #define MSPD_LOADER_NOWHERE SIZE_MAX
 
 enum mspd_field_type {
-	MSPD_FIELD_ANY, /* not even looked at */
-	MSPD_FIELD_BOOL,
+	MSPD_FIELD_ANY,	   /* not even looked at */
+	MSPD_FIELD_BOOL,   /* bool */
 	MSPD_FIELD_NUMBER, /* uint32_t, min to max */
 	MSPD_FIELD_STRING,
 	MSPD_FIELD_FOLDER, /* absolute path, %NAME% expanded */
 	MSPD_FIELD_PATH,   /* absolute path */
 	MSPD_FIELD_LEVEL,
 	MSPD_FIELD_MODE,    /* canonicalRequestMode */
+	MSPD_FIELD_WORD,    /* uint32_t, index into words */
 	MSPD_FIELD_ADDRESS, /* IP:PORT */
 	MSPD_FIELD_LISTENER /* the same, loopback only */
 };
@@ -43,6 +44,7 @@ enum mspd_field_flag {
  * @number: default of numbers
  * @min:    smallest number
  * @max:    largest number
+ * @words:  what a word may be, separated by "|"
  */
 struct mspd_field {
 	const char *name;
@@ -53,6 +55,7 @@ struct mspd_field {
 	uint32_t number;
 	uint32_t min;
 	uint32_t max;
+	const char *words;
 };
 
 /**
@@ -126,6 +129,7 @@ void mspd_loader_close_warnings(struct mspd_loader *l);
  * error. */
 int mspd_loader_set_text(struct mspd_loader *l, const char *at, size_t len);
 int mspd_loader_set_number(struct mspd_loader *l, const char *at, size_t len);
+int mspd_loader_set_bool(struct mspd_loader *l, bool value);
 
 /* ---- config_json.c: events of the parser ------------------------------- */
 

@@ -328,6 +328,39 @@ static int set_address(struct mspd_loader *l, const char *at, size_t len)
 	return 1;
 }
 
+/* Index of a word in "a|b|c", SIZE_MAX if it is none of them. */
+static size_t word_index(const char *words, const char *at, size_t len)
+{
+	size_t i, n;
+
+	for (i = 0;; i++) {
+		n = strcspn(words, "|");
+		if (n == len && memcmp(words, at, len) == 0)
+			return i;
+		if (!words[n])
+			return SIZE_MAX;
+		words += n + 1;
+	}
+}
+
+static int set_word(struct mspd_loader *l, const char *at, size_t len)
+{
+	size_t index = word_index(l->field->words, at, len);
+
+	if (index == SIZE_MAX)
+		return mspd_loader_refuse(l, "must be one of %s",
+					  l->field->words);
+	*(uint32_t *)target(l) = (uint32_t)index;
+	return 1;
+}
+
+int mspd_loader_set_bool(struct mspd_loader *l, bool value)
+{
+	if (l->field->offset != MSPD_LOADER_NOWHERE)
+		*(bool *)target(l) = value;
+	return 1;
+}
+
 int mspd_loader_set_number(struct mspd_loader *l, const char *at, size_t len)
 {
 	const struct mspd_field *f = l->field;
@@ -353,6 +386,8 @@ int mspd_loader_set_text(struct mspd_loader *l, const char *at, size_t len)
 		return set_level(l, at, len);
 	case MSPD_FIELD_MODE:
 		return set_mode(l, at, len);
+	case MSPD_FIELD_WORD:
+		return set_word(l, at, len);
 	case MSPD_FIELD_ADDRESS:
 	case MSPD_FIELD_LISTENER:
 		return set_address(l, at, len);

@@ -16,7 +16,7 @@ ESCAPES = ((r"\e", "\\"), (r"\&", ""), (r"\ ", " "))
 # What mandoc says of pages that this machine does not have.
 ELSEWHERE = re.compile(r"referenced manual not found")
 # One row of mspd/config.c's table; it ends where the next one, or nothing, is.
-FIELD = re.compile(r'^\t(TEXT|NUMBER|IGNORED)\("(\w+)",(.*?)\),$(?=\n\t?[A-Z}])',
+FIELD = re.compile(r'^\t(TEXT|NUMBER|IGNORED|WORD|SWITCH)\("(\w+)",(.*?)\),$(?=\n\t?[A-Z}])',
                    re.M | re.S)
 
 

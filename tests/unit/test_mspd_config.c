@@ -81,10 +81,15 @@ START_TEST(config_fills_in_defaults)
 	ck_assert_str_eq(config.cgroup_root, "/sys/fs/cgroup");
 	ck_assert_ptr_null(config.cgroup_path);
 	ck_assert_str_eq(config.identity_root, "/proc/1/root");
+	ck_assert_str_eq(config.run_dir, "/run/mspd");
+	ck_assert_uint_eq(config.executable_paths, MSPD_EXECUTABLE_PATHS_AUTO);
+	ck_assert(!config.accept_replaced);
+	ck_assert_uint_eq(config.foreign, MSP_FOREIGN_AUTO);
 	ck_assert_uint_eq(config.poll_s, 15);
 	ck_assert_int_eq(config.file_log_level, MSPD_INFO);
 	ck_assert_int_eq(config.system_log_level, MSPD_ERROR);
 	ck_assert_uint_eq(config.max_connections, 4096);
+	ck_assert_uint_eq(config.max_user_connections, 0);
 	ck_assert_uint_eq(config.header_timeout_s, 30);
 	ck_assert_uint_eq(config.idle_timeout_s, 60);
 	ck_assert_uint_eq(config.upstream_timeout_s, 60);
@@ -108,7 +113,11 @@ START_TEST(config_takes_every_key)
 		     ", \"fileLogLevel\": \"trace\""
 		     ", \"fileLogLevelForSystemEvents\": \"WARN\""
 		     ", \"cgroupRoot\": \"/cg\", \"cgroupPath\": \"/cg/x\""
-		     ", \"identityRoot\": \"/\""
+		     ", \"identityRoot\": \"/\", \"runFolder\": \"/r\""
+		     ", \"executablePaths\": \"off\""
+		     ", \"acceptReplacedExecutable\": true"
+		     ", \"foreignNamespaces\": \"pass\""
+		     ", \"maxConnectionsPerUser\": 9"
 		     ", \"canonicalRequestMode\": \" Enforce\\t\""
 		     ", \"listenAddress\": \"127.1.2.3:1\""
 		     ", \"wireServerAddress\": \"10.0.0.1:65535\""
@@ -127,6 +136,11 @@ START_TEST(config_takes_every_key)
 	ck_assert_str_eq(config.cgroup_root, "/cg");
 	ck_assert_str_eq(config.cgroup_path, "/cg/x");
 	ck_assert_str_eq(config.identity_root, "/");
+	ck_assert_str_eq(config.run_dir, "/r");
+	ck_assert_uint_eq(config.executable_paths, MSPD_EXECUTABLE_PATHS_OFF);
+	ck_assert(config.accept_replaced);
+	ck_assert_uint_eq(config.foreign, MSP_FOREIGN_PASS);
+	ck_assert_uint_eq(config.max_user_connections, 9);
 	assert_address(&config.listener, "127.1.2.3", 1);
 	assert_address(&config.endpoints[MSP_ENDPOINT_WIRESERVER], "10.0.0.1",
 		       65535);
@@ -382,6 +396,20 @@ static const struct {
 	  "line 1 column 26: enableHttpProxyTrace: must be true or false" },
 	{ "{\"ebpfProgramName\": 1}",
 	  "line 1 column 21: ebpfProgramName: must be a string" },
+	{ "{\"acceptReplacedExecutable\": 1}",
+	  "line 1 column 30: acceptReplacedExecutable: must be true or false" },
+	/* words */
+	{ "{\"foreignNamespaces\": \"allow\"}",
+	  "line 1 column 23: foreignNamespaces: must be one of "
+	  "auto|deny|pass" },
+	{ "{\"foreignNamespaces\": \"\"}",
+	  "line 1 column 23: foreignNamespaces: must be one of "
+	  "auto|deny|pass" },
+	{ "{\"foreignNamespaces\": \"denyx\"}",
+	  "line 1 column 23: foreignNamespaces: must be one of "
+	  "auto|deny|pass" },
+	{ "{\"executablePaths\": \"Auto\"}",
+	  "line 1 column 21: executablePaths: must be one of auto|off" },
 	/* numbers */
 	{ "{\"maxConnections\": 0}", "line 1 column 20: maxConnections: must "
 				     "be a whole number from 1 to 65536" },
