@@ -92,8 +92,11 @@ class World:
     build = None  # set by the runner
     open = []  # worlds to be closed, also when the runner is interrupted
 
-    def __init__(self, imds=None, wireserver=None, host_args=(), config=None):
-        self.dir = tempfile.mkdtemp(prefix="msp-live-")
+    def __init__(self, imds=None, wireserver=None, host_args=(), config=None,
+                 folder=None, sandbox=None):
+        """sandbox: called in mspd's process before it starts."""
+        self.dir = tempfile.mkdtemp(prefix="msp-live-", dir=folder)
+        self.sandbox = sandbox
         os.chmod(self.dir, 0o755)
         self.cgroup = os.path.join(cgroup_mount(),
                                    os.path.basename(self.dir))
@@ -154,6 +157,11 @@ class World:
         with open(self.path("mspd.json"), "w", encoding="utf-8") as f:
             f.write(json.dumps(self.config) if text is None else text)
 
+    def prepare_mspd(self):
+        self.join()
+        if self.sandbox:
+            self.sandbox()
+
     def start_mspd(self, wait=True):
         self.write_config()
         out = open(self.path("mspd.out"), "ab")
@@ -161,7 +169,7 @@ class World:
             [os.path.join(self.build, "mspd/mspd"), "--foreground",
              "--config", self.path("mspd.json")],
             stdout=out, stderr=out, env=self.environment(),
-            stdin=subprocess.DEVNULL, preexec_fn=self.join)
+            stdin=subprocess.DEVNULL, preexec_fn=self.prepare_mspd)
         out.close()
         if wait:
             self.wait_ready()
