@@ -14,7 +14,11 @@
 
 /** Bytes of an executable's path that the kernel side can carry. */
 #define MSP_CALLER_PATH_MAX 512
-/** Groups that are looked at: of a process, and of a user. */
+/**
+ * Groups that are looked at: of a user as the user database has them, and
+ * supplementary ones of a process. Whoever has more matches no group at all,
+ * see MSP_CALLER_GROUPS_CUT.
+ */
 #define MSP_CALLER_GROUPS_MAX 64
 /** Ancestors that are recorded. */
 #define MSP_CALLER_PARENTS 4
@@ -30,9 +34,11 @@ enum msp_caller_flag {
 	MSP_CALLER_PROBE = 64,	  /* a connection of the agent's own */
 	MSP_CALLER_EXE_VERIFIED = 128, /* the file at exe_path is the one run */
 	MSP_CALLER_NO_PATH = 256,      /* the kernel refused to show paths */
-	MSP_CALLER_NAMES = 512,	       /* user_name and groups are filled in */
-	MSP_CALLER_GROUPS_CUT = 1024,  /* has more groups than are looked at:
-					* group selectors match nothing */
+	MSP_CALLER_NAMES = 512,	       /* user_name, groups, process_groups are
+					* filled in, as far as there are any */
+	MSP_CALLER_GROUPS_CUT = 1024,  /* process or user has more groups than
+					* are looked at: group selectors match
+					* nothing, neither list */
 	MSP_CALLER_EXE_CHECKED = 2048, /* compared with the file at its path */
 	MSP_CALLER_EXE_REPLACED = 4096 /* verified, though the file at its
 					* path is another by now */
@@ -101,11 +107,15 @@ struct msp_caller_parent {
  * @parents:     ancestors, nearest first
  * @user_name:   from the user database, NULL if unknown; borrowed
  * @groups:      names of the groups the user database gives the user, as
- *               Azure Guest Proxy Agent reads them; borrowed
- * @n_groups:    how many
+ *               Azure Guest Proxy Agent reads them; borrowed; NULL entries
+ *               are passed over
+ * @n_groups:    how many, at most MSP_CALLER_GROUPS_MAX
  * @process_groups: names of @gid and @gids, the groups the process really
- *               had; borrowed. A groupName selector matches either
- * @n_process_groups: how many
+ *               had; likewise. A groupName selector matches a name of either
+ *               list: a service may have been given a group the database
+ *               does not know of, and a user keeps its groups when a program
+ *               drops them
+ * @n_process_groups: how many, at most 1 + MSP_CALLER_GROUPS_MAX
  * @cgroup_path: of @cgroup_id below the mount point, "/..."; NULL if unknown
  *               or gone; borrowed
  */
@@ -143,6 +153,23 @@ struct msp_caller {
 	const char *cgroup_path;
 };
 
+/**
+ * struct msp_caller_unit - what a cgroup path tells; borrowed from the path
+ * @unit:          the systemd unit that stands first, slices aside, NULL:
+ *                 none. Only root chooses it, while a user or a container
+ *                 names what is below
+ * @unit_len:      its length, at most 255
+ * @container:     innermost container id, 64 hex digits, NULL: none. For
+ *                 people: a user can make a path that looks like one
+ * @container_len: its length
+ */
+struct msp_caller_unit {
+	const char *unit;
+	size_t unit_len;
+	const char *container;
+	size_t container_len;
+};
+
 MSP_BEGIN_DECLS
 
 /**
@@ -156,6 +183,25 @@ MSP_API bool msp_caller_elevated(const struct msp_caller *caller);
  * Borrowed from @caller.
  */
 MSP_API const char *msp_caller_process_name(const struct msp_caller *caller);
+
+/**
+ * msp_caller_unit - systemd unit and container id a cgroup path shows
+ * @out:  filled in; all NULL and 0 if there is neither
+ * @path: e.g. caller->cgroup_path, "/..."; NULL is fine
+ * @len:  its length
+ *
+ * Unit: "/system.slice/ssh.service" is ssh.service,
+ * "/user.slice/user-1000.slice/user@1000.service/app.slice/x.service" is
+ * user@1000.service, "/lxc/c1/system.slice/ssh.service" is none: it is c1's.
+ * Escapes such as "\x2d" stay; the "_" is left out that systemd puts in front
+ * of a name the kernel could take for its own. Container: docker-ID.scope,
+ * cri-containerd-ID.scope, crio-ID.scope, libpod-ID.scope and the like, with
+ * or without ".scope", what ends in ":ID", and a component that is nothing
+ * but ID; not what watches over a container, libpod-conmon-ID.scope.
+ * Threads: any.
+ */
+MSP_API void msp_caller_unit(struct msp_caller_unit *out, const char *path,
+			     size_t len);
 
 MSP_END_DECLS
 
