@@ -16,7 +16,7 @@ import tempfile
 CORE = ("ascii canon caller decision endpoint error info json key keystatus "
         "mem opts profile request rules signer version").split()
 HOST = "channel client date http keystore latch".split()
-KERNEL = "cgroup peer prove redirect".split()
+KERNEL = "cgroup diag peer prove redirect".split()
 LAYER = {**dict.fromkeys(CORE, "core"), **dict.fromkeys(HOST, "host"),
          **dict.fromkeys(KERNEL, "kernel")}
 # Headers every layer may use.

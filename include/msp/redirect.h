@@ -92,6 +92,44 @@ struct msp_redirect_opts {
 	uint32_t foreign;
 };
 
+/**
+ * struct msp_redirect_sweep - connections that went to the host directly
+ * @size:      in: sizeof(struct msp_redirect_sweep)
+ * @found:     connections to the endpoint that nobody redirected; sockets
+ *             declared our own are not among them
+ * @destroyed: of those
+ * @left:      found - destroyed: they stay as they are
+ * @reserved:  0
+ */
+struct msp_redirect_sweep {
+	size_t size;
+	uint32_t found;
+	uint32_t destroyed;
+	uint32_t left;
+	uint32_t reserved;
+};
+
+/** Bits for msp_redirect_sweep(). */
+enum msp_redirect_sweep_flag {
+	MSP_SWEEP_DESTROY = 1 /* else only count */
+};
+
+/**
+ * struct msp_redirect_holder - who has a TCP port
+ * @size:  in: sizeof(struct msp_redirect_holder)
+ * @inode: number of its socket as /proc/PID/fd shows it
+ * @uid:   owner of the socket
+ * @pid:   a process that has it open, 0 if none was found
+ * @comm:  its name as the process chose it, "" if none was found
+ */
+struct msp_redirect_holder {
+	size_t size;
+	uint64_t inode;
+	uint32_t uid;
+	uint32_t pid;
+	char comm[16];
+};
+
 struct msp_redirect;
 
 MSP_BEGIN_DECLS
@@ -164,6 +202,49 @@ MSP_API MSP_MUST_CHECK int msp_redirect_prove(struct msp_redirect *redirect,
 
 /** msp_redirect_limits - or of enum msp_redirect_limit. Threads: any. */
 MSP_API unsigned int msp_redirect_limits(const struct msp_redirect *redirect);
+
+/**
+ * msp_redirect_sweep - find connections to an endpoint that bypass us
+ * @redirect: attached
+ * @endpoint: which
+ * @flags:    or of enum msp_redirect_sweep_flag
+ * @out:      filled in; zeroed on error
+ * @info:     optional detail
+ *
+ * Connections opened before the programs were attached, or while the endpoint
+ * was off, go on to the host directly. Looks at those of the network
+ * namespace of the calling thread whose socket is in the governed cgroup or
+ * below, and at both IPv4 and mapped IPv6; not at what no process has open
+ * any more. Sockets marked by msp_redirect_mark() are passed over, other
+ * ones of this process are not. A connect() that is under way while an
+ * endpoint is switched on may not be seen yet: look again a little later.
+ * Where the kernel cannot destroy sockets they are counted as left.
+ * May take milliseconds per thousand connections of the machine: not for an
+ * event loop. Needs CAP_NET_ADMIN, and CAP_DAC_READ_SEARCH unless attached at
+ * the root of the cgroup tree. Threads: any.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_redirect_sweep(const struct msp_redirect *redirect,
+		   enum msp_endpoint endpoint, unsigned int flags,
+		   struct msp_redirect_sweep *out, struct msp_error_info *info);
+
+/**
+ * msp_redirect_holder - who keeps us from binding an address
+ * @address: as it was to be bound; a socket bound to all addresses counts
+ * @out:     filled in; zeroed on error
+ * @info:    optional detail
+ *
+ * Needs no redirector. Prefers a socket that listens; from Linux 6.8 on one
+ * that is only bound is found as well. Looks through /proc for the process,
+ * so it may take a while: not for an event loop. Threads: any.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOENT (none found), MSP_ERR_NOMEM,
+ * MSP_ERR_SYS.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_redirect_holder(const struct msp_address *address,
+		    struct msp_redirect_holder *out,
+		    struct msp_error_info *info);
 
 /** msp_redirect_count - value of one counter. Threads: any. */
 MSP_API uint64_t msp_redirect_count(const struct msp_redirect *redirect,

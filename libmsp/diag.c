@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: questions about TCP sockets. Out: the kernel's answers, one by one, in
+ * bounded memory. Must never act on a socket that the caller has not seen:
+ * what is destroyed is named by the kernel's own cookie.
+ */
+#include "libmsp/diag.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "libmsp/info.h"
+#include "libmsp/mem.h"
+
+#define ANSWER_BYTES	(64 * 1024) /* more than the kernel puts in one */
+#define TIMER_TIME_WAIT 3	    /* what idiag_timer says of such */
+#define MAPPED		0xffffu
+
+/* "destination is this host, whatever the port": the operation, a struct
+ * inet_diag_hostcond, whose last member has no size, and the address */
+struct filter {
+	struct inet_diag_bc_op op;
+	unsigned char host[sizeof(struct inet_diag_hostcond)];
+	uint32_t address;
+};
+
+struct marks {
+	struct nlattr head; /* nests the next */
+	struct nlattr map;
+	int fd;
+};
+
+/* All of a request; optional parts are left off at the end or by length. */
+struct question {
+	struct nlmsghdr head;
+	struct inet_diag_req_v2 body;
+	unsigned char more[sizeof(struct nlattr) + sizeof(struct filter) +
+			   sizeof(struct marks)];
+};
+
+int msp_diag_open(struct msp_error_info *info)
+{
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC,
+			NETLINK_SOCK_DIAG);
+
+	if (fd < 0)
+		return msp_fail_sys(info, errno, "cannot list sockets");
+	return fd;
+}
+
+bool msp_diag_ipv4(const struct msp_diag_socket *s, const uint32_t address[4],
+		   uint32_t *out)
+{
+	*out = address[0];
+	if (s->family == AF_INET)
+		return true;
+	*out = address[3];
+	if (address[0] || address[1])
+		return false;
+	return address[2] == htonl(MAPPED) || (!address[2] && !address[3]);
+}
+
+/* ---- question ---------------------------------------------------------- */
+
+static void append(struct question *q, const void *data, size_t len)
+{
+	memcpy((char *)q + q->head.nlmsg_len, data, len);
+	q->head.nlmsg_len += (uint32_t)len;
+}
+
+/* The kernel compares mapped addresses with an IPv4 one as well. */
+static void append_filter(struct question *q, uint32_t address)
+{
+	const struct inet_diag_hostcond host = { .family = AF_INET,
+						 .prefix_len = 32,
+						 .port = -1 };
+	struct filter f = { .address = address };
+	struct nlattr head = { .nla_len = sizeof(head) + sizeof(f),
+			       .nla_type = INET_DIAG_REQ_BYTECODE };
+
+	f.op.code = INET_DIAG_BC_D_COND;
+	f.op.yes = sizeof(f);
+	f.op.no = sizeof(f) + 4; /* past the end: not wanted */
+	memcpy(f.host, &host, sizeof(host));
+	append(q, &head, sizeof(head));
+	append(q, &f, sizeof(f));
+}
+
+static void append_marks(struct question *q, int fd)
+{
+	struct marks m = { .fd = fd };
+
+	m.head.nla_len = sizeof(m);
+	m.head.nla_type = INET_DIAG_REQ_SK_BPF_STORAGES | NLA_F_NESTED;
+	m.map.nla_len = sizeof(m.map) + sizeof(m.fd);
+	m.map.nla_type = SK_DIAG_BPF_STORAGE_REQ_MAP_FD;
+	append(q, &m, sizeof(m));
+}
+
+static void make_question(struct question *out,
+			  const struct msp_diag_query *query)
+{
+	memset(out, 0, sizeof(*out));
+	out->head.nlmsg_len = sizeof(out->head) + sizeof(out->body);
+	out->head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	out->head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	out->body.sdiag_family = (uint8_t)query->family;
+	out->body.sdiag_protocol = IPPROTO_TCP;
+	out->body.idiag_states = query->states;
+	out->body.id.idiag_sport = htons(query->local_port);
+	out->body.id.idiag_dport = htons(query->remote_port);
+	if (query->remote)
+		append_filter(out, query->remote);
+	if (query->mark_fd >= 0)
+		append_marks(out, query->mark_fd);
+}
+
+static int send_question(int fd, const struct question *q)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	ssize_t n = sendto(fd, q, q->head.nlmsg_len, 0,
+			   (struct sockaddr *)&kernel, sizeof(kernel));
+
+	return n < 0 ? errno : 0;
+}
+
+/* ---- answer ------------------------------------------------------------ */
+
+/* One datagram of the kernel; anybody else's are not for us. */
+static ssize_t receive(int fd, void *buffer, size_t size)
+{
+	struct sockaddr_nl from;
+	socklen_t from_len;
+	ssize_t n;
+
+	do {
+		from_len = sizeof(from);
+		n = recvfrom(fd, buffer, size, MSG_TRUNC,
+			     (struct sockaddr *)&from, &from_len);
+	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
+	if (n > (ssize_t)size) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	return n;
+}
+
+/* "MAP_ID, MAP_VALUE" for each map that has an entry: is there any? */
+static bool any_mark(const struct nlattr *nest)
+{
+	return nest->nla_len > NLA_HDRLEN;
+}
+
+static void take_attribute(struct msp_diag_socket *s,
+			   const struct nlattr *attribute)
+{
+	const unsigned char *data =
+		(const unsigned char *)attribute + NLA_HDRLEN;
+	size_t len = attribute->nla_len - (size_t)NLA_HDRLEN;
+
+	switch (attribute->nla_type & NLA_TYPE_MASK) {
+	case INET_DIAG_CGROUP_ID:
+		if (len == sizeof(s->cgroup))
+			memcpy(&s->cgroup, data, sizeof(s->cgroup));
+		break;
+	case INET_DIAG_SKV6ONLY:
+		s->v6only = len > 0 && data[0];
+		break;
+	case INET_DIAG_SK_BPF_STORAGES:
+		s->marked = any_mark(attribute);
+		break;
+	}
+}
+
+static void take_socket(struct msp_diag_socket *out,
+			const struct nlmsghdr *head)
+{
+	const struct inet_diag_msg *m = NLMSG_DATA(head);
+	const unsigned char *at = (const unsigned char *)(m + 1);
+	const unsigned char *end =
+		(const unsigned char *)head + head->nlmsg_len;
+	struct nlattr attribute;
+
+	memset(out, 0, sizeof(*out));
+	out->id = m->id;
+	out->inode = m->idiag_inode;
+	out->uid = m->idiag_uid;
+	out->family = m->idiag_family;
+	out->state = m->idiag_state;
+	out->time_wait = m->idiag_timer == TIMER_TIME_WAIT;
+	while (end - at >= NLA_HDRLEN) {
+		memcpy(&attribute, at, sizeof(attribute));
+		if (attribute.nla_len < NLA_HDRLEN ||
+		    attribute.nla_len > end - at)
+			return;
+		take_attribute(out, (const struct nlattr *)at);
+		if (NLA_ALIGN(attribute.nla_len) > end - at)
+			return;
+		at += NLA_ALIGN(attribute.nla_len);
+	}
+}
+
+/* errno in an NLMSG_ERROR, or in an NLMSG_DONE that has one; 0: none. */
+static int error_of(const struct nlmsghdr *head)
+{
+	int error = 0;
+
+	if (head->nlmsg_len >= NLMSG_LENGTH(sizeof(error)))
+		memcpy(&error, NLMSG_DATA(head), sizeof(error));
+	return error < 0 ? -error : 0;
+}
+
+struct dump {
+	msp_diag_call *call;
+	void *arg;
+	bool done;
+	bool partial;
+};
+
+static int take_message(struct dump *d, const struct nlmsghdr *head,
+			struct msp_error_info *info)
+{
+	struct msp_diag_socket found;
+	int err;
+
+	if (head->nlmsg_flags & NLM_F_DUMP_INTR)
+		d->partial = true;
+	if (head->nlmsg_type == NLMSG_ERROR || head->nlmsg_type == NLMSG_DONE) {
+		d->done = true;
+		err = error_of(head);
+		return err ? msp_fail_sys(info, err, "cannot list sockets") : 0;
+	}
+	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    head->nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+		return 0;
+	take_socket(&found, head);
+	return d->call(d->arg, &found);
+}
+
+static int take_answer(struct dump *d, const void *buffer, size_t len,
+		       struct msp_error_info *info)
+{
+	const struct nlmsghdr *head = buffer;
+	int left = (int)len; /* NLMSG_NEXT() may go below zero */
+	int rc = 0;
+
+	for (; rc == 0 && !d->done && NLMSG_OK(head, left);
+	     head = NLMSG_NEXT(head, left))
+		rc = take_message(d, head, info);
+	return rc;
+}
+
+int msp_diag_dump(int fd, const struct msp_diag_query *query,
+		  msp_diag_call *call, void *arg, bool *partial,
+		  struct msp_error_info *info)
+{
+	struct dump d = { .call = call, .arg = arg };
+	struct question q;
+	void *buffer;
+	ssize_t n;
+	int rc;
+
+	make_question(&q, query);
+	rc = send_question(fd, &q);
+	if (rc)
+		return msp_fail_sys(info, rc, "cannot list sockets");
+	buffer = msp_mem_alloc(ANSWER_BYTES);
+	if (!buffer)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	while (rc == 0 && !d.done) {
+		n = receive(fd, buffer, ANSWER_BYTES);
+		rc = n < 0 ? msp_fail_sys(info, errno, "cannot list sockets")
+			   : take_answer(&d, buffer, (size_t)n, info);
+	}
+	msp_mem_free(buffer);
+	*partial |= d.partial;
+	return rc;
+}
+
+int msp_diag_destroy(int fd, const struct msp_diag_socket *s)
+{
+	struct msp_diag_query query = { .family = s->family, .mark_fd = -1 };
+	union {
+		struct nlmsghdr head;
+		char room[NLMSG_SPACE(sizeof(struct nlmsgerr)) +
+			  sizeof(struct question)];
+	} answer;
+	struct question q;
+	ssize_t n;
+	int err;
+
+	make_question(&q, &query);
+	q.head.nlmsg_type = SOCK_DESTROY;
+	q.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	q.body.id = s->id;
+	err = send_question(fd, &q);
+	if (err)
+		return err;
+	n = receive(fd, &answer, sizeof(answer));
+	if (n < 0)
+		return errno;
+	if (!NLMSG_OK(&answer.head, (size_t)n) ||
+	    answer.head.nlmsg_type != NLMSG_ERROR)
+		return EPROTO;
+	return error_of(&answer.head);
+}
