@@ -139,16 +139,44 @@ static void on_signal(void *arg, uint32_t events)
 static void harden(void)
 {
 	struct rlimit none = { 0, 0 };
-	struct rlimit files;
 
 	prctl(PR_SET_DUMPABLE, 0);
 	setrlimit(RLIMIT_CORE, &none);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
+}
+
+/* As many descriptors as there may be, and as the connections need. */
+static void raise_descriptors(size_t connections)
+{
+	rlim_t need = mspd_door_descriptors(connections);
+	struct rlimit files, more;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	more = (struct rlimit){ need, need };
+	if (files.rlim_max < need && setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* Connections that the descriptors allow. */
+static unsigned int places(const struct mspd_config *config)
+{
+	struct rlimit files;
+	size_t n;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return config->max_connections;
+	n = mspd_door_places(files.rlim_cur, config->max_connections);
+	if (n < config->max_connections)
+		mspd_log(MSPD_WARN,
+			 "%llu descriptors are enough for %zu connections "
+			 "only, not for %u",
+			 (unsigned long long)files.rlim_cur, n,
+			 config->max_connections);
+	return (unsigned int)n;
 }
 
 /* Before any thread starts, so that all of them leave signals to the loop. */
@@ -255,7 +283,8 @@ static int open_proxy(struct mspd *d)
 		.audit = d->audit,
 	};
 	struct mspd_server_opts server = {
-		.max_connections = d->config.max_connections,
+		.max_connections = places(&d->config),
+		.max_user_connections = d->config.max_user_connections,
 		.header_timeout_s = d->config.header_timeout_s,
 		.idle_timeout_s = d->config.idle_timeout_s,
 	};
@@ -368,6 +397,7 @@ static int run_service(const char *path, bool foreground)
 		return EX_CONFIG;
 	}
 	harden();
+	raise_descriptors(d.config.max_connections);
 	make_directory(d.config.status_dir);
 	make_directory(d.config.log_dir);
 	open_log(&d.config, foreground);

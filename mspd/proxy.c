@@ -14,6 +14,7 @@
 #include "mspd/log.h"
 
 #define ALLOWED "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
+#define INITIAL_USER_NS 0xEFFFFFFDu
 
 /* ---- admission: before anything is decided ----------------------------- */
 
@@ -241,7 +242,19 @@ static int endpoint_of(const struct mspd_proxy *p, const struct msp_caller *c)
 	return -1;
 }
 
-static void *on_open(void *arg, int fd, const struct sockaddr_in *from)
+/* Whose connections are counted together. The number of the initial user
+ * namespace is part of the kernel's interface. */
+static uint64_t owner_of(const struct mspd_identity *id)
+{
+	if (!id->known)
+		return mspd_fair_key(MSPD_FAIR_UNKNOWN, 0);
+	if (id->caller.user_ns != INITIAL_USER_NS)
+		return mspd_fair_key(MSPD_FAIR_NESTED, id->caller.uid);
+	return mspd_fair_key(MSPD_FAIR_USER, id->caller.uid);
+}
+
+static void *on_open(void *arg, int fd, const struct sockaddr_in *from,
+		     uint64_t *owner)
 {
 	struct mspd_proxy *p = arg;
 	struct mspd_call *call = calloc(1, sizeof(*call));
@@ -261,6 +274,7 @@ static void *on_open(void *arg, int fd, const struct sockaddr_in *from)
 	call->client_ip = from->sin_addr.s_addr;
 	if (call->identity.known)
 		call->endpoint = endpoint_of(p, &call->identity.caller);
+	*owner = owner_of(&call->identity);
 	return call;
 }
 

@@ -10,12 +10,11 @@
 #ifndef MSPD_SERVER_H
 #define MSPD_SERVER_H
 
-#include <netinet/in.h>
 #include <sys/types.h>
 
 #include <msp/msp.h>
 
-#include "mspd/loop.h"
+#include "mspd/door.h"
 
 struct mspd_server;
 struct mspd_exchange;
@@ -36,17 +35,20 @@ struct mspd_head {
 
 struct mspd_reply {
 	unsigned int status;
-	const struct msp_header *headers; /* copied; no framing, no Connection */
+	const struct msp_header
+		*headers; /* copied; no framing, no Connection */
 	size_t n_headers;
-	uint64_t length;   /* of the body to be read, MSPD_LENGTH_UNKNOWN */
-	const void *body;  /* the whole body, copied; NULL: ask read() */
-	bool close;	   /* close the connection after it */
+	uint64_t length;  /* of the body to be read, MSPD_LENGTH_UNKNOWN */
+	const void *body; /* the whole body, copied; NULL: ask read() */
+	bool close;	  /* close the connection after it */
 };
 
 /* What the application does. arg is the one given to mspd_server_new(). */
 struct mspd_server_ops {
-	/* A connection: its own state, or NULL to close it. */
-	void *(*open)(void *arg, int fd, const struct sockaddr_in *from);
+	/* A connection: its own state, or NULL to close it. owner: set to the
+	 * key its place is counted under, mspd_fair_key(). */
+	void *(*open)(void *arg, int fd, const struct sockaddr_in *from,
+		      uint64_t *owner);
 	void (*close)(void *connection);
 	/* A head: reply at once, or accept the body, or do so later. */
 	void (*head)(void *connection, struct mspd_exchange *x,
@@ -65,11 +67,12 @@ struct mspd_server_ops {
 	void (*done)(void *connection, bool complete);
 };
 
-#define MSPD_READ_END (-1)
+#define MSPD_READ_END	 (-1)
 #define MSPD_READ_FAILED (-2)
 
 struct mspd_server_opts {
 	unsigned int max_connections;
+	unsigned int max_user_connections; /* of one owner; 0: a quarter */
 	unsigned int header_timeout_s;
 	unsigned int idle_timeout_s;
 };
@@ -86,6 +89,9 @@ int mspd_server_listen(struct mspd_server *server, int listen_fd);
 void mspd_server_drain(struct mspd_server *server);
 /* Connections that are open now. */
 unsigned int mspd_server_connections(const struct mspd_server *server);
+/* What happened at the door since the start. Threads: any. */
+void mspd_server_counts(const struct mspd_server *server,
+			struct mspd_door_counts *out);
 
 /* The head is fine: go on with the body. */
 void mspd_exchange_accept(struct mspd_exchange *x);

@@ -14,6 +14,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <microhttpd.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,18 +22,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mspd/door.h"
 #include "mspd/http_check.h"
 
-#define POOL_BYTES	 (128 * 1024)
-#define READ_BLOCK	 (16 * 1024)
-#define ACCEPTS_PER_TURN 64
-#define RUNS_PER_TURN	 32
+#define POOL_BYTES    (128 * 1024)
+#define READ_BLOCK    (16 * 1024)
+#define RUNS_PER_TURN 32
 /* Body thrown away after an early reply before we lose patience. */
 #define DISCARD_MAX (1024 * 1024)
 /* A client that has said its last byte is waited for no longer than this. */
 #define GRACE_MS 250
-/* Out of descriptors or memory: some may be free again after this. */
-#define ACCEPT_PAUSE_MS 100
 
 enum stage {
 	STAGE_IDLE, /* between requests */
@@ -49,6 +48,7 @@ struct mspd_exchange {
 	struct mspd_exchange *next, *prev;
 	struct MHD_Connection *mhd;
 	void *app;
+	struct mspd_place place;
 	int fd;
 	enum stage stage;
 	bool taken;	/* the application has seen the head */
@@ -77,8 +77,7 @@ struct mspd_server {
 	struct mspd_exchange *arriving; /* inside MHD_add_connection() */
 	bool draining;
 	bool dirty; /* libmicrohttpd must run before the turn ends */
-	struct mspd_watch listen;
-	struct mspd_timer pause; /* until accepting again */
+	struct mspd_door *door;	 /* owned */
 	struct mspd_watch inner; /* libmicrohttpd's own epoll */
 	struct mspd_timer timer; /* libmicrohttpd's next timeout */
 	char scratch[MSP_CLIENT_HEAD_MAX + 4];
@@ -379,6 +378,7 @@ static enum MHD_Result on_head(struct mspd_exchange *x, const char *method,
 	}
 	x->stage = STAGE_WAIT;
 	x->taken = true;
+	mspd_door_busy(x->server->door, &x->place, true);
 	x->server->ops->head(x->app, x, &head);
 	if (x->aborted)
 		return MHD_NO;
@@ -498,6 +498,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	x->headers = NULL;
 	x->stage = STAGE_IDLE;
 	x->taken = false;
+	mspd_door_busy(x->server->door, &x->place, false);
 	x->accepted = false;
 	x->discarded = 0;
 	arm(x, x->server->draining ? 0 : x->server->opts.idle_timeout_s);
@@ -525,6 +526,7 @@ static void exchange_free(struct mspd_exchange *x)
 	mspd_loop_unwatch(s->loop, &x->watch);
 	mspd_loop_timer(s->loop, &x->timer, MSP_NEVER);
 	unlink_exchange(x);
+	mspd_door_leave(s->door, &x->place);
 	s->ops->close(x->app);
 	free(x->target);
 	free(x->headers);
@@ -548,18 +550,9 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 		exchange_free(x);
 }
 
-static struct mspd_exchange *exchange_new(struct mspd_server *s, int fd,
-					  const struct sockaddr_in *from)
+static void exchange_init(struct mspd_exchange *x, struct mspd_server *s,
+			  int fd)
 {
-	struct mspd_exchange *x = calloc(1, sizeof(*x));
-
-	if (!x)
-		return NULL;
-	x->app = s->ops->open(s->arg, fd, from);
-	if (!x->app) {
-		free(x);
-		return NULL;
-	}
 	x->server = s;
 	x->fd = fd;
 	x->watch.fd = fd;
@@ -572,19 +565,36 @@ static struct mspd_exchange *exchange_new(struct mspd_server *s, int fd,
 		x->next->prev = x;
 	s->connections = x;
 	s->n_connections++;
+}
+
+/* NULL: nobody wants it, or it has no place. */
+static struct mspd_exchange *exchange_new(struct mspd_server *s, int fd,
+					  const struct sockaddr_in *from)
+{
+	struct mspd_exchange *x = calloc(1, sizeof(*x));
+	uint64_t owner = 0;
+
+	if (!x)
+		return NULL;
+	x->app = s->ops->open(s->arg, fd, from, &owner);
+	if (!x->app) {
+		free(x);
+		return NULL;
+	}
+	if (!mspd_door_admit(s->door, &x->place, owner)) {
+		s->ops->close(x->app);
+		free(x);
+		return NULL;
+	}
+	exchange_init(x, s, fd);
 	return x;
 }
 
-static void take_connection(struct mspd_server *s, int fd,
-			    const struct sockaddr_in *from)
+static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
 {
-	struct mspd_exchange *x;
+	struct mspd_server *s = arg;
+	struct mspd_exchange *x = exchange_new(s, fd, from);
 
-	if (s->n_connections >= s->opts.max_connections) {
-		close(fd);
-		return;
-	}
-	x = exchange_new(s, fd, from);
 	if (!x) {
 		close(fd);
 		return;
@@ -605,46 +615,23 @@ static void take_connection(struct mspd_server *s, int fd,
 		arm(x, s->opts.idle_timeout_s);
 }
 
-static void on_pause_over(void *arg)
+/* Gone when the turn ends. Its request, if there is one, is recorded like
+ * that of a client who left. */
+static void evict(void *arg, struct mspd_place *place)
 {
-	struct mspd_server *s = arg;
+	struct mspd_exchange *x =
+		(void *)((char *)place - offsetof(struct mspd_exchange, place));
 
-	if (mspd_loop_watch(s->loop, &s->listen, EPOLLIN) < 0)
-		mspd_loop_timer(s->loop, &s->pause,
-				mspd_loop_now(s->loop).boot_ms +
-					ACCEPT_PAUSE_MS);
+	(void)arg;
+	mspd_exchange_abort(x);
+	shutdown(x->fd, SHUT_RDWR);
+	x->server->dirty = true;
 }
 
-/* The connection stays in the backlog, and the listener readable: without a
- * pause the loop would spin until a descriptor is free. */
-static void accept_failed(struct mspd_server *s, int err)
-{
-	if (err != EMFILE && err != ENFILE && err != ENOBUFS && err != ENOMEM)
-		return;
-	mspd_loop_unwatch(s->loop, &s->listen);
-	mspd_loop_timer(s->loop, &s->pause,
-			mspd_loop_now(s->loop).boot_ms + ACCEPT_PAUSE_MS);
-}
-
-static void on_listen(void *arg, uint32_t events)
-{
-	struct mspd_server *s = arg;
-	int i;
-
-	(void)events;
-	for (i = 0; i < ACCEPTS_PER_TURN; i++) {
-		struct sockaddr_in from = { 0 };
-		socklen_t len = sizeof(from);
-		int fd = accept4(s->listen.fd, (struct sockaddr *)&from, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd < 0) {
-			accept_failed(s, errno);
-			return;
-		}
-		take_connection(s, fd, &from);
-	}
-}
+static const struct mspd_door_ops door_ops = {
+	.take = take_connection,
+	.evict = evict,
+};
 
 /* ---- running ----------------------------------------------------------- */
 
@@ -693,7 +680,9 @@ static struct MHD_Daemon *start_daemon(struct mspd_server *s)
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-		MHD_OPTION_CONNECTION_LIMIT, s->opts.max_connections + 1,
+		/* those that are evicted in this turn still count there */
+		MHD_OPTION_CONNECTION_LIMIT,
+		s->opts.max_connections + MSPD_DOOR_TURN + 1,
 		MHD_OPTION_CONNECTION_TIMEOUT, s->opts.idle_timeout_s,
 		MHD_OPTION_END);
 }
@@ -715,9 +704,11 @@ int mspd_server_new(struct mspd_server **out, struct mspd_loop *loop,
 	s->opts = *opts;
 	s->timer.call = on_timer;
 	s->timer.arg = s;
-	s->pause.call = on_pause_over;
-	s->pause.arg = s;
-	s->listen.fd = -1;
+	err = mspd_door_new(&s->door, loop, opts->max_connections,
+			    opts->max_user_connections, &door_ops, s);
+	if (err < 0)
+		goto out;
+	err = -ENOMEM;
 	s->mhd = start_daemon(s);
 	if (!s->mhd)
 		goto out;
@@ -739,19 +730,14 @@ out:
 	return err;
 }
 
-static void stop_accepting(struct mspd_server *s)
-{
-	mspd_loop_unwatch(s->loop, &s->listen);
-	mspd_loop_timer(s->loop, &s->pause, MSP_NEVER);
-}
-
 void mspd_server_free(struct mspd_server *server)
 {
 	struct mspd_exchange *x;
 
 	if (!server)
 		return;
-	stop_accepting(server);
+	if (server->door)
+		mspd_door_shut(server->door);
 	/* stopping with a suspended connection would abort the process */
 	for (x = server->connections; x; x = x->next)
 		mspd_exchange_abort(x);
@@ -762,15 +748,13 @@ void mspd_server_free(struct mspd_server *server)
 	}
 	mspd_loop_timer(server->loop, &server->timer, MSP_NEVER);
 	mspd_loop_after(server->loop, NULL, NULL);
+	mspd_door_free(server->door);
 	free(server);
 }
 
 int mspd_server_listen(struct mspd_server *server, int listen_fd)
 {
-	server->listen.fd = listen_fd;
-	server->listen.call = on_listen;
-	server->listen.arg = server;
-	return mspd_loop_watch(server->loop, &server->listen, EPOLLIN);
+	return mspd_door_open(server->door, listen_fd);
 }
 
 void mspd_server_drain(struct mspd_server *server)
@@ -778,7 +762,7 @@ void mspd_server_drain(struct mspd_server *server)
 	struct mspd_exchange *x;
 
 	server->draining = true;
-	stop_accepting(server);
+	mspd_door_shut(server->door);
 	for (x = server->connections; x; x = x->next)
 		if (x->stage == STAGE_IDLE)
 			shutdown(x->fd, SHUT_RDWR);
@@ -788,4 +772,10 @@ void mspd_server_drain(struct mspd_server *server)
 unsigned int mspd_server_connections(const struct mspd_server *server)
 {
 	return server->n_connections;
+}
+
+void mspd_server_counts(const struct mspd_server *server,
+			struct mspd_door_counts *out)
+{
+	mspd_door_count(server->door, out);
 }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * door.h - takes connections in, so that nobody can shut it: neither by many
+ * connections, nor by many that come and go, nor when descriptors run out.
+ *
+ * Belongs to the loop's thread.
+ */
+#ifndef MSPD_DOOR_H
+#define MSPD_DOOR_H
+
+#include <netinet/in.h>
+
+#include "mspd/fair.h"
+#include "mspd/loop.h"
+
+struct mspd_door;
+
+struct mspd_door_ops {
+	/* A new connection; the descriptor is the receiver's. */
+	void (*take)(void *arg, int fd, const struct sockaddr_in *from);
+	/* Close this one before the turn ends: its place is given away. */
+	void (*evict)(void *arg, struct mspd_place *place);
+};
+
+/* Since the start. */
+struct mspd_door_counts {
+	uint64_t admitted;
+	uint64_t refused_share; /* its user held all that one may */
+	uint64_t refused_full;	/* no place, and its user held most */
+	uint64_t evicted;	/* closed for somebody who held less */
+	uint64_t vanished;	/* gone before it was taken in, no byte sent */
+};
+
+/* Connections that can come in during one turn of the loop. */
+#define MSPD_DOOR_TURN 64
+
+/* Places that so many descriptors allow: each connection may need a second
+ * one, to the host, and some are kept for files. At least 1. */
+size_t mspd_door_places(uint64_t descriptors, size_t wanted);
+/* The other way round. */
+uint64_t mspd_door_descriptors(size_t places);
+
+/* places and per_user as in mspd_fair_new(). 0 or -errno. */
+int mspd_door_new(struct mspd_door **out, struct mspd_loop *loop, size_t places,
+		  size_t per_user, const struct mspd_door_ops *ops, void *arg);
+void mspd_door_free(struct mspd_door *door);
+
+/* Start accepting from a listening, non-blocking socket; borrowed. 0 or
+ * -errno. */
+int mspd_door_open(struct mspd_door *door, int listen_fd);
+void mspd_door_shut(struct mspd_door *door);
+
+/* Called by take(): does it get a place? evict() may be called in it. */
+bool mspd_door_admit(struct mspd_door *door, struct mspd_place *place,
+		     uint64_t key);
+/* For those that have one, as in fair.h. */
+void mspd_door_leave(struct mspd_door *door, struct mspd_place *place);
+void mspd_door_busy(struct mspd_door *door, struct mspd_place *place,
+		    bool busy);
+
+/* Threads: any. */
+void mspd_door_count(const struct mspd_door *door,
+		     struct mspd_door_counts *out);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: connections coming, going, getting busy. Out: whether there is a place
+ * for one more, and whose connection makes room. Must never let one owner
+ * take a place from another that holds less.
+ */
+#include "mspd/fair.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Longest in this state first. */
+struct line {
+	struct mspd_place *first, *last;
+};
+
+struct mspd_owner {
+	struct mspd_owner *next, *prev;
+	uint64_t key;
+	size_t held;
+	struct line idle;
+	struct line busy;
+};
+
+struct mspd_fair {
+	struct mspd_owner *owners; /* each holds something */
+	size_t total;
+	size_t share;
+	size_t taken;
+	size_t nested; /* of these, by owners of that kind */
+	uint64_t clock;
+};
+
+int mspd_fair_new(struct mspd_fair **out, size_t total, size_t per_owner)
+{
+	struct mspd_fair *fair = calloc(1, sizeof(*fair));
+
+	*out = fair;
+	if (!fair)
+		return -ENOMEM;
+	fair->total = total;
+	fair->share = per_owner ? per_owner : total / 4;
+	if (fair->share == 0)
+		fair->share = 1;
+	return 0;
+}
+
+void mspd_fair_free(struct mspd_fair *fair)
+{
+	free(fair);
+}
+
+/* ---- choosing ---------------------------------------------------------- */
+
+static struct mspd_owner *find(const struct mspd_fair *fair, uint64_t key)
+{
+	struct mspd_owner *o = fair->owners;
+
+	while (o && o->key != key)
+		o = o->next;
+	return o;
+}
+
+/* What would be closed if this owner had to give up one. */
+static struct mspd_place *spare_of(const struct mspd_owner *owner)
+{
+	return owner->idle.first ? owner->idle.first : owner->busy.first;
+}
+
+/* Of two that hold the same, the one whose loss is smaller. */
+static bool gives_before(const struct mspd_owner *a, const struct mspd_owner *b)
+{
+	const struct mspd_place *of_a = spare_of(a), *of_b = spare_of(b);
+
+	if (a->held != b->held)
+		return a->held > b->held;
+	if (of_a->busy != of_b->busy)
+		return of_b->busy;
+	return of_a->since < of_b->since;
+}
+
+static const struct mspd_owner *largest(const struct mspd_fair *fair,
+					bool nested_only)
+{
+	const struct mspd_owner *most = NULL, *o;
+
+	for (o = fair->owners; o; o = o->next) {
+		if (nested_only && mspd_fair_kind(o->key) != MSPD_FAIR_NESTED)
+			continue;
+		if (!most || gives_before(o, most))
+			most = o;
+	}
+	return most;
+}
+
+/* A place of whoever holds most, unless that is who asks. */
+static struct mspd_place *make_room(const struct mspd_fair *fair, size_t held,
+				    bool nested_only)
+{
+	const struct mspd_owner *most = largest(fair, nested_only);
+
+	return most && most->held > held ? spare_of(most) : NULL;
+}
+
+enum mspd_admission mspd_fair_admit(const struct mspd_fair *fair, uint64_t key,
+				    bool full, struct mspd_place **victim)
+{
+	const struct mspd_owner *owner = find(fair, key);
+	size_t held = owner ? owner->held : 0;
+
+	*victim = NULL;
+	if (held >= fair->share && key != mspd_fair_key(MSPD_FAIR_USER, 0))
+		return MSPD_REFUSE_SHARE;
+	if (mspd_fair_kind(key) == MSPD_FAIR_NESTED &&
+	    fair->nested >= fair->share) {
+		*victim = make_room(fair, held, true);
+		return *victim ? MSPD_ADMIT : MSPD_REFUSE_SHARE;
+	}
+	if (!full && fair->taken < fair->total)
+		return MSPD_ADMIT;
+	*victim = make_room(fair, held, false);
+	return *victim ? MSPD_ADMIT : MSPD_REFUSE_FULL;
+}
+
+/* ---- keeping count ----------------------------------------------------- */
+
+static struct mspd_owner *owner_new(struct mspd_fair *fair, uint64_t key)
+{
+	struct mspd_owner *owner = calloc(1, sizeof(*owner));
+
+	if (!owner)
+		return NULL;
+	owner->key = key;
+	owner->next = fair->owners;
+	if (owner->next)
+		owner->next->prev = owner;
+	fair->owners = owner;
+	return owner;
+}
+
+static void owner_free(struct mspd_fair *fair, struct mspd_owner *owner)
+{
+	if (owner->prev)
+		owner->prev->next = owner->next;
+	else
+		fair->owners = owner->next;
+	if (owner->next)
+		owner->next->prev = owner->prev;
+	free(owner);
+}
+
+static struct line *line_of(const struct mspd_place *place)
+{
+	return place->busy ? &place->owner->busy : &place->owner->idle;
+}
+
+static void stand_in_line(struct mspd_fair *fair, struct mspd_place *place)
+{
+	struct line *line = line_of(place);
+
+	place->since = fair->clock++;
+	place->next = NULL;
+	place->prev = line->last;
+	if (line->last)
+		line->last->next = place;
+	else
+		line->first = place;
+	line->last = place;
+}
+
+static void leave_line(struct mspd_place *place)
+{
+	struct line *line = line_of(place);
+
+	if (place->prev)
+		place->prev->next = place->next;
+	else
+		line->first = place->next;
+	if (place->next)
+		place->next->prev = place->prev;
+	else
+		line->last = place->prev;
+}
+
+int mspd_fair_join(struct mspd_fair *fair, struct mspd_place *place,
+		   uint64_t key)
+{
+	struct mspd_owner *owner = find(fair, key);
+
+	if (!owner)
+		owner = owner_new(fair, key);
+	if (!owner)
+		return -ENOMEM;
+	owner->held++;
+	fair->taken++;
+	if (mspd_fair_kind(key) == MSPD_FAIR_NESTED)
+		fair->nested++;
+	place->owner = owner;
+	place->busy = false;
+	stand_in_line(fair, place);
+	return 0;
+}
+
+void mspd_fair_leave(struct mspd_fair *fair, struct mspd_place *place)
+{
+	struct mspd_owner *owner = place->owner;
+
+	if (!owner)
+		return;
+	leave_line(place);
+	place->owner = NULL;
+	fair->taken--;
+	if (mspd_fair_kind(owner->key) == MSPD_FAIR_NESTED)
+		fair->nested--;
+	if (--owner->held == 0)
+		owner_free(fair, owner);
+}
+
+void mspd_fair_busy(struct mspd_fair *fair, struct mspd_place *place, bool busy)
+{
+	if (!place->owner || place->busy == busy)
+		return;
+	leave_line(place);
+	place->busy = busy;
+	stand_in_line(fair, place);
+}
+
+size_t mspd_fair_taken(const struct mspd_fair *fair)
+{
+	return fair->taken;
+}
+
+size_t mspd_fair_share(const struct mspd_fair *fair)
+{
+	return fair->share;
+}
+
+uint64_t mspd_fair_owner(const struct mspd_place *place)
+{
+	return place->owner->key;
+}
