@@ -54,15 +54,53 @@ static bool paths_equal(const char *a, const char *b)
 	}
 }
 
-static bool in_group(const struct msp_caller *c, const char *group)
+/* Names of groups: no more are looked at. Of a user as the user database has
+ * it, and of a process, which has a primary one beside the others. */
+#define USER_GROUPS_MAX	   MSP_CALLER_GROUPS_MAX
+#define PROCESS_GROUPS_MAX (1 + MSP_CALLER_GROUPS_MAX)
+
+static size_t n_names(const char *const *names, size_t n, size_t max)
+{
+	if (!names)
+		return 0;
+	return n < max ? n : max;
+}
+
+static size_t n_user_groups(const struct msp_caller *c)
+{
+	return n_names(c->groups, c->n_groups, USER_GROUPS_MAX);
+}
+
+static size_t n_process_groups(const struct msp_caller *c)
+{
+	return n_names(c->process_groups, c->n_process_groups,
+		       PROCESS_GROUPS_MAX);
+}
+
+/* Which groups are left of a list that was cut is chance, or somebody's
+ * choice: then none is believed. */
+static bool groups_known(const struct msp_caller *c)
+{
+	return c->flags & MSP_CALLER_NAMES &&
+	       !(c->flags & MSP_CALLER_GROUPS_CUT);
+}
+
+static bool is_one_of(const char *const *names, size_t n, const char *name)
 {
 	size_t i;
 
-	for (i = 0; c->groups && i < c->n_groups; i++) {
-		if (c->groups[i] && !strcmp(c->groups[i], group))
+	for (i = 0; i < n; i++) {
+		if (names[i] && !strcmp(names[i], name))
 			return true;
 	}
 	return false;
+}
+
+static bool in_group(const struct msp_caller *c, const char *group)
+{
+	return groups_known(c) &&
+	       (is_one_of(c->groups, n_user_groups(c), group) ||
+		is_one_of(c->process_groups, n_process_groups(c), group));
 }
 
 /* All selectors that are there must match; a fact that is not there does not.
@@ -79,7 +117,7 @@ static bool identity_matches(const struct msp_who *who,
 	if (who->user &&
 	    (!names || !c->user_name || strcmp(who->user, c->user_name) != 0))
 		return false;
-	if (who->group && (!names || !in_group(c, who->group)))
+	if (who->group && !in_group(c, who->group))
 		return false;
 	if (who->exe && (!exe || !paths_equal(who->exe, c->exe_path)))
 		return false;
@@ -95,9 +133,8 @@ struct range {
 	uint32_t high;
 };
 
-/* primary group and supplementary ones; more are not looked at */
-#define GROUPS_MAX (1 + MSP_CALLER_GROUPS_MAX)
-#define RANGES_MAX (2 + GROUPS_MAX)
+/* anybody, the user, and each group */
+#define RANGES_MAX (2 + USER_GROUPS_MAX + PROCESS_GROUPS_MAX)
 
 static const char *sort_key(const struct msp_who *who)
 {
@@ -123,31 +160,42 @@ static uint32_t find_key(const struct msp_who *who, uint32_t low, uint32_t high,
 	return low;
 }
 
-static struct range find_range(const struct msp_rules *r, uint32_t low,
-			       uint32_t high, const char *name)
+/* Ranges of the caller that hold something. */
+struct ranges {
+	struct range at[RANGES_MAX];
+	size_t n;
+};
+
+/* Add the identities in [low, high) that ask for this name. */
+static void add_range(struct ranges *out, const struct msp_rules *r,
+		      uint32_t low, uint32_t high, const char *name)
 {
-	struct range found = { 0, 0 };
+	struct range *range = &out->at[out->n];
 
 	if (!name)
-		return found;
-	found.low = find_key(r->who, low, high, name, false);
-	found.high = find_key(r->who, found.low, high, name, true);
-	return found;
+		return;
+	range->low = find_key(r->who, low, high, name, false);
+	range->high = find_key(r->who, range->low, high, name, true);
+	if (range->low < range->high)
+		out->n++;
 }
 
-static size_t find_ranges(struct range *out, const struct msp_rules *r,
-			  const struct msp_caller *c)
+static void find_ranges(struct ranges *out, const struct msp_rules *r,
+			const struct msp_caller *c)
 {
-	size_t i, n = 0;
+	size_t i;
 
-	out[n++] = (struct range){ 0, r->n_anybody };
-	if (!(c->flags & MSP_CALLER_NAMES))
-		return n;
-	out[n++] = find_range(r, r->n_by_group, r->n_who, c->user_name);
-	for (i = 0; c->groups && i < c->n_groups && i < GROUPS_MAX; i++)
-		out[n++] = find_range(r, r->n_anybody, r->n_by_group,
-				      c->groups[i]);
-	return n;
+	out->at[0] = (struct range){ 0, r->n_anybody };
+	out->n = 1;
+	if (c->flags & MSP_CALLER_NAMES)
+		add_range(out, r, r->n_by_group, r->n_who, c->user_name);
+	if (!groups_known(c))
+		return;
+	for (i = 0; i < n_user_groups(c); i++)
+		add_range(out, r, r->n_anybody, r->n_by_group, c->groups[i]);
+	for (i = 0; i < n_process_groups(c); i++)
+		add_range(out, r, r->n_anybody, r->n_by_group,
+			  c->process_groups[i]);
 }
 
 /* ---- one walk over the privileges that cover the path ------------------ */
@@ -156,8 +204,7 @@ struct walk {
 	const struct msp_rules *rules;
 	const struct msp_request *request;
 	const struct msp_caller *caller;
-	struct range ranges[RANGES_MAX];
-	size_t n_ranges;
+	struct ranges ranges;
 	const struct msp_rule *matched; /* first in the profile */
 	const struct msp_rule *granted; /* likewise */
 	const struct msp_who *by;	/* first identity of granted */
@@ -196,8 +243,8 @@ static const struct msp_who *find_identity(const struct walk *w,
 	size_t k;
 
 	for (i = 0; i < rule->n_roles; i++) {
-		for (k = 0; k < w->n_ranges; k++)
-			match_set(w, rule->roles[i], w->ranges[k], &best);
+		for (k = 0; k < w->ranges.n; k++)
+			match_set(w, rule->roles[i], w->ranges.at[k], &best);
 	}
 	return best;
 }
@@ -439,7 +486,7 @@ static void decide_by_rules(struct msp_decision *out,
 					    : MSP_CANON_AMBIGUOUS);
 		return;
 	}
-	w.n_ranges = find_ranges(w.ranges, rules, caller);
+	find_ranges(&w.ranges, rules, caller);
 	walk_path(&w, match_node);
 	if (w.granted) {
 		settle(out, MSP_ALLOW, MSP_REASON_GRANTED);

@@ -14,6 +14,7 @@
 #define DIFFER_IDENTITIES 12
 #define DIFFER_REFS	  8
 #define DIFFER_PARAMS	  3
+#define DIFFER_HELD	  (1 + MSP_CALLER_GROUPS_MAX)
 #define PICK(in, pool)                                                         \
 	((pool)[differ_pick(in, sizeof(pool) / sizeof((pool)[0]))])
 
@@ -37,6 +38,7 @@ struct differ {
 	uint32_t assigned[DIFFER_ROLES][DIFFER_REFS];
 	struct msp_caller caller;
 	const char *groups[3];
+	const char *process_groups[DIFFER_HELD];
 	char target[NAIVE_TEXT];
 	enum msp_endpoint endpoint;
 };
@@ -219,6 +221,28 @@ static inline void differ_caller(struct differ *d, struct differ_input *in)
 	strcpy(c->exe_path, PICK(in, exe));
 }
 
+/* Groups the process held: as many as there can be, one of them of use, or
+ * few; in any order with those of the user database, or the very same. */
+static inline void differ_held(struct differ *d, struct differ_input *in)
+{
+	static const char *const group[] = { NULL, "g1", "g2", "g3", "g5" };
+	struct msp_caller *c = &d->caller;
+	size_t i;
+
+	for (i = 0; i < DIFFER_HELD; i++)
+		d->process_groups[i] = "g6";
+	c->process_groups = d->process_groups;
+	c->n_process_groups = differ_pick(in, 5);
+	if (c->n_process_groups == 4)
+		c->n_process_groups = DIFFER_HELD;
+	/* the last ones are what could be left out */
+	for (i = 0; i < 2 && i < c->n_process_groups; i++)
+		d->process_groups[c->n_process_groups - 1 - i] =
+			PICK(in, group);
+	if (differ_pick(in, 6) == 1)
+		c->flags |= MSP_CALLER_GROUPS_CUT;
+}
+
 static inline void differ_target(struct differ *d, struct differ_input *in)
 {
 	static const char *const name[] = {
@@ -314,6 +338,7 @@ static inline int differ_run(const uint8_t *data, size_t len)
 		differ_caller(&d, &in);
 		differ_target(&d, &in);
 		d.endpoint = PICK(&in, endpoint);
+		differ_held(&d, &in);
 		naive_decide(&want, &d.profile, d.endpoint, d.target,
 			     &d.caller);
 		if (msp_request_set(request, "GET", 3, d.target,

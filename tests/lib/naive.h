@@ -351,13 +351,18 @@ static inline bool naive_exe(const struct msp_caller *c, const char *want)
 
 static inline bool naive_group(const struct msp_caller *c, const char *want)
 {
-	size_t i;
+	const char *const *list[] = { c->groups, c->process_groups };
+	size_t n[] = { c->n_groups, c->n_process_groups };
+	bool found = false;
+	size_t i, k;
 
-	for (i = 0; i < c->n_groups; i++) {
-		if (!strcmp(c->groups[i], want))
-			return true;
+	for (i = 0; i < 2; i++) {
+		for (k = 0; k < n[i]; k++)
+			found = found ||
+				(list[i][k] && !strcmp(list[i][k], want));
 	}
-	return false;
+	/* has more groups than anybody counted: it could be in all of them */
+	return found && (c->flags & MSP_CALLER_GROUPS_CUT) == 0;
 }
 
 static inline bool naive_is(const struct msp_identity *who,

@@ -297,6 +297,7 @@ END_TEST
 		"]}]")
 
 static const char *const staff[] = { "users", "staff" };
+static const char *const held[] = { "alice", "adm" };
 
 static const struct {
 	const char *json;
@@ -312,6 +313,12 @@ static const struct {
 	{ ONE(",\"groupName\":\"staff\""), MSP_CALLER_NAMES, "", true },
 	{ ONE(",\"groupName\":\"staff\""), 0, "", false },
 	{ ONE(",\"groupName\":\"sta\""), MSP_CALLER_NAMES, "", false },
+	{ ONE(",\"groupName\":\"adm\""), MSP_CALLER_NAMES, "", true },
+	{ ONE(",\"groupName\":\"adm\""), 0, "", false },
+	{ ONE(",\"groupName\":\"adm\""),
+	  MSP_CALLER_NAMES | MSP_CALLER_GROUPS_CUT, "", false },
+	{ ONE(",\"userName\":\"alice\""),
+	  MSP_CALLER_NAMES | MSP_CALLER_GROUPS_CUT, "", true },
 	{ ONE(",\"exePath\":\"/b/c\""), MSP_CALLER_EXE_VERIFIED, "/b/c", true },
 	{ ONE(",\"exePath\":\"//b/./c//\""), MSP_CALLER_EXE_VERIFIED, "/b/c",
 	  true },
@@ -333,6 +340,10 @@ static const struct {
 	{ ONE(",\"processName\":\"c\""), MSP_CALLER_EXE_VERIFIED, "/b/c",
 	  true },
 	{ ONE(",\"processName\":\"c\""), 0, "/b/c", false },
+	{ ONE(",\"processName\":\"c\""),
+	  MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_REPLACED, "/b/c", false },
+	{ ONE(",\"exePath\":\"/b/c\""),
+	  MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_REPLACED, "/b/c", false },
 	{ ONE(",\"processName\":\"/b/c\""), MSP_CALLER_EXE_VERIFIED, "/b/c",
 	  false },
 	{ ONE(",\"processName\":\"\""), MSP_CALLER_EXE_VERIFIED, "", false },
@@ -351,44 +362,123 @@ START_TEST(decision_takes_no_missing_fact_for_a_match)
 	strcpy(caller.exe_path, fact[_i].exe);
 	caller.groups = staff;
 	caller.n_groups = COUNT(staff);
+	caller.process_groups = held;
+	caller.n_process_groups = COUNT(held);
 	decide(MSP_ENDPOINT_IMDS, "GET", "/a");
 	ck_assert_msg((decision.verdict == MSP_ALLOW) == fact[_i].granted, "%s",
 		      fact[_i].json);
 }
 END_TEST
 
+/* One of the two lists of groups. */
+static void set_list(bool process, const char *const *names, size_t n)
+{
+	caller.groups = process ? NULL : names;
+	caller.n_groups = process ? 0 : n;
+	caller.process_groups = process ? names : NULL;
+	caller.n_process_groups = process ? n : 0;
+}
+
+static void expect_group(bool process, const char *const *names, size_t n,
+			 bool granted)
+{
+	set_list(process, names, n);
+	decide(MSP_ENDPOINT_IMDS, "GET", "/a");
+	if (granted)
+		expect(MSP_ALLOW, MSP_REASON_GRANTED);
+	else
+		expect(MSP_DENY, MSP_REASON_NO_IDENTITY);
+}
+
+static const char *const by_group[] = {
+	ONE(",\"groupName\":\"staff\""),
+	ONE(",\"userName\":\"alice\",\"groupName\":\"staff\""),
+};
+
 START_TEST(decision_survives_names_that_are_not_there)
 {
 	static const char *const none[] = { NULL, "staff" };
+	int i;
 
-	use(ONE(",\"groupName\":\"staff\""));
-	caller.user_name = NULL;
-	caller.n_groups = 3;
-	caller.groups = NULL;
-	decide(MSP_ENDPOINT_IMDS, "GET", "/a");
-	expect(MSP_DENY, MSP_REASON_NO_IDENTITY);
-	caller.groups = none;
-	caller.n_groups = 2;
-	decide(MSP_ENDPOINT_IMDS, "GET", "/a");
-	expect(MSP_ALLOW, MSP_REASON_GRANTED);
+	for (i = 0; i < 2; i++) {
+		use(by_group[_i]);
+		expect_group(i, NULL, 3, false);
+		expect_group(i, none, 0, false);
+		expect_group(i, none, 1, false);
+		expect_group(i, none, 2, true);
+		caller.user_name = NULL;
+		expect_group(i, none, 2, _i == 0);
+		caller.user_name = "alice";
+		msp_rules_free(rules);
+		rules = NULL;
+	}
 }
 END_TEST
 
+/* Both lists at their longest, with every name of use to some identity, and
+ * then longer than they can be. */
 START_TEST(decision_looks_at_no_more_groups_than_it_can)
 {
+	const size_t most[] = { MSP_CALLER_GROUPS_MAX,
+				1 + MSP_CALLER_GROUPS_MAX };
 	const char *many[200];
 	size_t i;
+	int k;
 
-	use(ONE(",\"groupName\":\"staff\""));
-	for (i = 0; i < sizeof(many) / sizeof(many[0]); i++)
-		many[i] = "other";
-	many[MSP_CALLER_GROUPS_MAX] = "staff";
-	caller.groups = many;
-	caller.n_groups = sizeof(many) / sizeof(many[0]);
+	use(by_group[_i]);
+	for (k = 0; k < 2; k++) {
+		for (i = 0; i < COUNT(many); i++)
+			many[i] = "other";
+		many[most[k]] = "staff";
+		expect_group(k, many, COUNT(many), false);
+		expect_group(k, many, SIZE_MAX, false);
+		many[most[k] - 1] = "staff";
+		expect_group(k, many, most[k], true);
+		expect_group(k, many, COUNT(many), true);
+		caller.flags |= MSP_CALLER_GROUPS_CUT;
+		expect_group(k, many, COUNT(many), false);
+		many[0] = "staff";
+		expect_group(k, many, 1, false);
+		caller.flags &= ~(uint32_t)MSP_CALLER_GROUPS_CUT;
+		expect_group(k, many, 1, true);
+	}
+}
+END_TEST
+
+#define IDENTITY  "{\"name\":\"i%zu\",\"groupName\":\"g%zu\"},"
+#define EVERYBODY 200
+
+/* Each of its groups leads to an identity: all ranges there can be. */
+START_TEST(decision_follows_every_group_of_both_lists)
+{
+	static char json[EVERYBODY * 64], name[EVERYBODY][8];
+	const char *list[EVERYBODY];
+	char *at = json;
+	size_t i;
+
+	at += sprintf(at, "{\"id\":\"x\",\"mode\":\"enforce\","
+			  "\"defaultAccess\":\"deny\",\"rules\":{"
+			  "\"privileges\":[{\"name\":\"p\",\"path\":\"/\"}],"
+			  "\"roles\":[{\"name\":\"r\",\"privileges\":["
+			  "\"p\"]}],\"identities\":[");
+	for (i = 0; i < EVERYBODY; i++) {
+		at += sprintf(at, IDENTITY, i, i);
+		sprintf(name[i], "g%zu", i);
+		list[i] = name[i];
+	}
+	sprintf(at, "{\"name\":\"z\",\"userName\":\"alice\"}],"
+		    "\"roleAssignments\":[{\"role\":\"r\",\"identities\":["
+		    "\"i128\"]}]}}");
+	use(json);
+	caller.groups = list;
+	caller.n_groups = EVERYBODY;
+	/* the last that is looked at */
+	caller.process_groups = list + MSP_CALLER_GROUPS_MAX;
+	caller.n_process_groups = EVERYBODY - MSP_CALLER_GROUPS_MAX;
 	decide(MSP_ENDPOINT_IMDS, "GET", "/a");
 	expect(MSP_ALLOW, MSP_REASON_GRANTED);
-	many[MSP_CALLER_GROUPS_MAX] = "other";
-	many[MSP_CALLER_GROUPS_MAX + 1] = "staff";
+	ck_assert_str_eq(decision.identity, "i128");
+	caller.process_groups--; /* and the first that is not */
 	decide(MSP_ENDPOINT_IMDS, "GET", "/a");
 	expect(MSP_DENY, MSP_REASON_NO_IDENTITY);
 }
@@ -563,8 +653,11 @@ static Suite *decision_suite(void)
 	tcase_add_test(t, decision_names_what_led_to_it);
 	tcase_add_loop_test(t, decision_takes_no_missing_fact_for_a_match, 0,
 			    COUNT(fact));
-	tcase_add_test(t, decision_survives_names_that_are_not_there);
-	tcase_add_test(t, decision_looks_at_no_more_groups_than_it_can);
+	tcase_add_loop_test(t, decision_survives_names_that_are_not_there, 0,
+			    COUNT(by_group));
+	tcase_add_loop_test(t, decision_looks_at_no_more_groups_than_it_can, 0,
+			    COUNT(by_group));
+	tcase_add_test(t, decision_follows_every_group_of_both_lists);
 	tcase_add_test(t, decision_finds_one_among_thousands);
 	suite_add_tcase(s, t);
 

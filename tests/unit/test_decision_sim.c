@@ -7,8 +7,9 @@
  *	profile
  *	{ ... }
  *	end
- *	caller NAME [uid=N] [euid=N] [user=TEXT] [groups=A,B] [exe=PATH]
- *	            [nameless] [unverified] [unknown] [kernel] [direct]
+ *	caller NAME [uid=N] [euid=N] [user=TEXT] [groups=A,B]
+ *	            [process-groups=A,B] [exe=PATH] [nameless] [groups-cut]
+ *	            [unverified] [replaced] [unknown] [kernel] [direct]
  *	METHOD TARGET CALLER -> VERDICT REASON [DETAIL]
  *
  * DETAIL is "privilege/identity", "privilege/-" or a CANON_ code, as far as
@@ -30,8 +31,9 @@
 
 struct actor {
 	char name[32];
-	char text[512]; /* what user, groups and exe point into */
+	char text[512]; /* what user and groups point into */
 	const char *groups[GROUPS_MAX];
+	const char *process_groups[GROUPS_MAX];
 	struct msp_caller caller;
 };
 
@@ -97,15 +99,46 @@ static void read_profile(struct sim *s, FILE *in)
 	msp_profile_free(profile);
 }
 
-static void read_groups(struct actor *a, char *list)
+/* How many; names[] points into the list from now on. */
+static size_t read_groups(struct sim *s, const char **names, char *list)
 {
 	char *save = NULL, *name;
+	size_t n = 0;
 
-	a->caller.groups = a->groups;
-	for (name = strtok_r(list, ",", &save);
-	     name && a->caller.n_groups < GROUPS_MAX;
-	     name = strtok_r(NULL, ",", &save))
-		a->groups[a->caller.n_groups++] = name;
+	for (name = strtok_r(list, ",", &save); name;
+	     name = strtok_r(NULL, ",", &save)) {
+		if (n == GROUPS_MAX)
+			fail_at(s, "too many groups: %s", name);
+		names[n++] = name;
+	}
+	return n;
+}
+
+static void read_flag(struct sim *s, struct msp_caller *c, const char *word)
+{
+	static const struct {
+		const char *word;
+		uint32_t set;
+		uint32_t clear;
+	} flag[] = {
+		{ "nameless", 0, MSP_CALLER_NAMES },
+		{ "groups-cut", MSP_CALLER_GROUPS_CUT, 0 },
+		{ "unverified", 0, MSP_CALLER_EXE_VERIFIED },
+		{ "replaced", MSP_CALLER_EXE_REPLACED, 0 },
+		{ "unknown", 0, MSP_CALLER_KNOWN },
+		{ "kernel", MSP_CALLER_KERNEL, 0 },
+		{ "direct", MSP_CALLER_DIRECT, 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(flag) / sizeof(flag[0]); i++) {
+		if (strcmp(flag[i].word, word) != 0)
+			continue;
+		c->flags |= flag[i].set;
+		c->flags &= ~flag[i].clear;
+		return;
+	}
+	fail_at(s, "no such fact '%s'", word);
 }
 
 static void read_word(struct sim *s, struct actor *a, char *word)
@@ -124,21 +157,13 @@ static void read_word(struct sim *s, struct actor *a, char *word)
 	else if (!strcmp(word, "user"))
 		c->user_name = value;
 	else if (!strcmp(word, "groups"))
-		read_groups(a, value);
+		c->n_groups = read_groups(s, a->groups, value);
+	else if (!strcmp(word, "process-groups"))
+		c->n_process_groups = read_groups(s, a->process_groups, value);
 	else if (!strcmp(word, "exe"))
 		snprintf(c->exe_path, sizeof(c->exe_path), "%s", value);
-	else if (!strcmp(word, "nameless"))
-		c->flags &= ~(uint32_t)MSP_CALLER_NAMES;
-	else if (!strcmp(word, "unverified"))
-		c->flags &= ~(uint32_t)MSP_CALLER_EXE_VERIFIED;
-	else if (!strcmp(word, "unknown"))
-		c->flags &= ~(uint32_t)MSP_CALLER_KNOWN;
-	else if (!strcmp(word, "kernel"))
-		c->flags |= MSP_CALLER_KERNEL;
-	else if (!strcmp(word, "direct"))
-		c->flags |= MSP_CALLER_DIRECT;
 	else
-		fail_at(s, "no such fact '%s'", word);
+		read_flag(s, c, word);
 }
 
 /* Everybody is known, named and verified, unless the line says otherwise. */
@@ -153,6 +178,8 @@ static void read_caller(struct sim *s, const char *text)
 	memset(a, 0, sizeof(*a));
 	strcpy(a->text, text);
 	a->caller.size = sizeof(a->caller);
+	a->caller.groups = a->groups;
+	a->caller.process_groups = a->process_groups;
 	a->caller.flags =
 		MSP_CALLER_KNOWN | MSP_CALLER_NAMES | MSP_CALLER_EXE_VERIFIED;
 	a->caller.uid = a->caller.euid = 1000;
@@ -266,7 +293,7 @@ END_TEST
 
 START_TEST(decision_tables_are_there)
 {
-	ck_assert_uint_ge(files.gl_pathc, 8);
+	ck_assert_uint_ge(files.gl_pathc, 10);
 }
 END_TEST
 
