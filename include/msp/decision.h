@@ -17,17 +17,16 @@ enum msp_verdict {
 };
 
 enum msp_reason {
-	MSP_REASON_ERROR = 0, /* no decision could be made */
+	MSP_REASON_ERROR = 0,	   /* no decision could be made */
 	MSP_REASON_UNKNOWN_CALLER = 1,
-	MSP_REASON_DIRECT = 2,	 /* connected to the listener itself */
-	MSP_REASON_NOT_ROOT = 3, /* WireServer and HostGAPlugin are root's */
-	MSP_REASON_CANON = 4,	 /* no canonical form; see canon */
-	MSP_REASON_EXEMPT = 5,	 /* platform's own upload by root (6.6) */
-	MSP_REASON_NO_RULES = 6, /* no rule item is installed: allowed */
-	MSP_REASON_DISABLED = 7, /* the rules' mode is disabled: allowed */
-	MSP_REASON_GRANTED = 8,	 /* a privilege and an identity matched */
-	MSP_REASON_NO_IDENTITY =
-		9, /* a privilege matched, nobody assigned did */
+	MSP_REASON_DIRECT = 2,	   /* connected to the listener itself */
+	MSP_REASON_NOT_ROOT = 3,   /* WireServer and HostGAPlugin are root's */
+	MSP_REASON_CANON = 4,	   /* no canonical form; see canon */
+	MSP_REASON_EXEMPT = 5,	   /* platform's own upload by root (6.6) */
+	MSP_REASON_NO_RULES = 6,   /* no rule item is installed: allowed */
+	MSP_REASON_DISABLED = 7,   /* the rules' mode is disabled: allowed */
+	MSP_REASON_GRANTED = 8,	   /* a privilege and an identity matched */
+	MSP_REASON_NO_IDENTITY = 9, /* a privilege matched, nobody assigned did */
 	MSP_REASON_DEFAULT_ALLOW = 10,
 	MSP_REASON_DEFAULT_DENY = 11
 };
@@ -99,11 +98,10 @@ MSP_BEGIN_DECLS
  * Threads: any; allocates nothing. Errors: MSP_ERR_INVAL (an argument is
  * missing, a size is too small, no such endpoint).
  */
-MSP_API MSP_MUST_CHECK int msp_decision_make(struct msp_decision *out,
-					     const struct msp_rules *rules,
-					     enum msp_endpoint endpoint,
-					     const struct msp_request *request,
-					     const struct msp_caller *caller);
+MSP_API MSP_MUST_CHECK int
+msp_decision_make(struct msp_decision *out, const struct msp_rules *rules,
+		  enum msp_endpoint endpoint, const struct msp_request *request,
+		  const struct msp_caller *caller);
 
 /** msp_verdict_name - "deny", "allow", "allow-audited". A constant. */
 MSP_API const char *msp_verdict_name(enum msp_verdict verdict);
