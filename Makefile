@@ -84,6 +84,10 @@ FUZZ	:= $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TESTLIB	:= $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
 MAN	:= $(wildcard man/*.[1-9])
 LIVEBIN	:= $(patsubst %.c,$(O)/%,$(wildcard tests/live/*.c))
+ATTACK_DIR := tests/live/attacks
+ATTACKS	:= $(patsubst %.c,$(O)/%,$(filter-out %/attack.c %/weak.c %.bpf.c, \
+	   $(wildcard $(ATTACK_DIR)/*.c)))
+WEAK	:= $(O)/$(ATTACK_DIR)/weak
 
 .PHONY: all lib install uninstall clean FORCE
 all: lib $(if $(MSPD_SRC),$(O)/mspd/mspd) \
@@ -92,7 +96,7 @@ lib: $(O)/$(SHLIB) $(O)/libmsp.so $(O)/$(SONAME) $(O)/libmsp.a $(O)/libmsp.pc
 
 # ---- eBPF: one object, its skeleton is compiled into the library ----------
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
-$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+$(O)/%.bpf.o: %.bpf.c
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -g -O2 -target bpf -Wall -Wextra -Werror \
@@ -100,9 +104,9 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 		-idirafter /usr/include/$(MULTIARCH) -MMD -MP -MT $@ \
 		-MF $(@:.o=.d) -c $< -o $@.full
 	$(Q)$(BPFTOOL) gen object $@ $@.full # without DWARF, which is large
-$(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
+$(O)/%.skel.h: $(O)/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name msp_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(*F)_bpf > $@
 
 # ---- library --------------------------------------------------------------
 $(O)/%.o: %.c
@@ -161,6 +165,16 @@ $(LIVEBIN): $(O)/tests/live/%: $(O)/tests/live/%.o $(O)/libmsp.so
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< -L$(O) -lmsp
 
+# The attacks know nothing of the library; the agent built to lose to them has
+# eBPF programs of its own.
+$(ATTACKS): $(O)/%: $(O)/%.o $(O)/$(ATTACK_DIR)/attack.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ -lpthread
+$(WEAK).o: | $(WEAK).skel.h
+$(WEAK): $(WEAK).o
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
+
 # ---- suites and the demo ---------------------------------------------------
 SUITES	?= layers unit examples host man install san live
 SECONDS	?= 60
@@ -172,7 +186,7 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-man check-install check-host check-valgrind fuzz \
-	unit-programs
+	unit-programs attack-programs
 
 deps:
 	$(Q).ci/deps
@@ -185,7 +199,8 @@ demo: deps
 
 check: deps
 	$(Q)rm -rf $(TALLY)
-	+$(Q)$(MAKE) --no-print-directory $(PARALLEL) all unit-programs
+	+$(Q)$(MAKE) --no-print-directory $(PARALLEL) all unit-programs \
+		attack-programs
 	+$(Q)for suite in $(SUITES); do \
 		$(MAKE) --no-print-directory TALLY=$(TALLY) check-$$suite \
 			|| :; \
@@ -222,7 +237,9 @@ check-man: all
 check-install: all
 	$(SUITE) install tests/install.sh $(O)
 
-check-live: all
+attack-programs: $(ATTACKS) $(WEAK)
+
+check-live: all attack-programs
 	$(SUITE) live python3 tests/live/run.py $(O)
 
 # ---- libFuzzer: everything instrumented, hence objects of its own ----------

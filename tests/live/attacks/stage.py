@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""
+In: an attack program. Out: what it won against the real agent and against a
+weak one. Must never believe the attacker alone: what the agent and the host
+wrote down counts too.
+
+To add an attack: a C file attacks/NAME.c (attack.h says how it looks; the
+Makefile finds it), and a row in the table of case_attacks.py. It is started
+as root, in the test's network and in the cgroup of the agent's clients, with
+
+    --name NAME[-VARIANT]   last part of the paths it asks for
+    --variant VARIANT       if the row has one
+    --allowed PROGRAM       whoever runs it may do all below /metadata
+    --client PROGRAM        the same bytes, which nobody allowed
+    --dir DIR               anybody may write here. DIR/tool is allowed too:
+                            put copies of --allowed there, or other things
+    --agent PID             of the agent, for attack_hold()
+    --tries N --seconds S --timeout MS
+    --weak                  this is the weak agent: a few wins are enough
+"""
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections import namedtuple
+
+import world
+
+TRIES, SECONDS = 1000, 30
+WEAK_TRIES, WEAK_SECONDS = 300, 10
+LEEWAY = 20
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+# What one run came to. wins is the largest of what attacker, agent and host
+# say; refused are tries that got an answer.
+Result = namedtuple("Result", "tries refused wins honest honest_ok")
+
+
+def become_member(cgroup, namespace=None):
+    """In a child that will be the attack."""
+    with open(os.path.join(cgroup, "cgroup.procs"), "w",
+              encoding="ascii") as f:
+        f.write("0")
+    if namespace is not None and LIBC.setns(namespace, world.CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Stage:
+    """A directory with the programs, and attacks that run in it."""
+
+    def __init__(self, directory, build):
+        self.dir = directory
+        self.build = os.path.join(build, "tests/live/attacks")
+        for name in ("bin", "play"):
+            os.mkdir(self.path(name))
+            os.chmod(self.path(name), 0o755)
+        self.allowed = self.install("client", "allowed")
+        self.client = self.install("client")
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def install(self, program, name=None):
+        """Where other users find it; the build directory may be private."""
+        to = self.path("bin", name or program)
+        if not os.path.exists(to):
+            shutil.copy(os.path.join(self.build, program), to)
+            os.chmod(to, 0o755)
+        return to
+
+    def playground(self):
+        """A new one for each attack, or they would trip over the last."""
+        at = self.path("play")
+        shutil.rmtree(at)
+        os.mkdir(at)
+        os.chmod(at, 0o777)
+        return at
+
+    def attack(self, attack, agent, cgroup, options, namespace=None):
+        """What the attacker says."""
+        command = [self.install(attack.program), "--name", attack.name,
+                   "--variant", attack.variant, "--allowed", self.allowed,
+                   "--client", self.client, "--dir", self.playground(),
+                   "--agent", str(agent), *options]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, cwd="/", env={"PATH": world.PATH},
+            start_new_session=True,
+            preexec_fn=lambda: become_member(cgroup, namespace))
+        seconds = int(options[options.index("--seconds") + 1]) + LEEWAY
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise world.Failed(f"{attack.name}: not done within {seconds} s") \
+                from None
+        finally:
+            try:  # whatever it left; also when the case is given up
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+            os.kill(agent, signal.SIGCONT)
+        if process.returncode != 0 or err:
+            raise world.Failed(f"{attack.name}: exit status "
+                               f"{process.returncode}, {err.decode()}")
+        return json.loads(out)
+
+
+def options_of(tries, seconds, timeout_ms):
+    return ["--tries", str(tries), "--seconds", str(seconds),
+            "--timeout", str(timeout_ms)]
+
+
+class Strong:
+    """The real agent, with the rules that the attacks are made for."""
+
+    def __init__(self, build):
+        self.world = world.World(wireserver=world.item(), config={
+            # /proc/1/root cannot be opened in every container
+            "identityRoot": "/", "fileLogLevel": "Info"})
+        self.stage = Stage(self.world.dir, build)
+        rules = world.grant(["/metadata"], {
+            "daemon": {"userName": "daemon"},
+            "allowed": {"exePath": self.stage.allowed},
+            "tool": {"exePath": self.stage.path("play", "tool")}})
+        self.world.start_host()
+        self.world.set_item("imds", world.item(access="deny", rules=rules))
+        self.world.start_mspd(wait=False)
+        world.wait_until(self.is_ready, why="mspd ready")
+
+    def is_ready(self):
+        try:
+            return world.PASSED in self.world.get(
+                world.INSTANCE, uid=world.DAEMON).headers
+        except OSError:
+            return False
+
+    def close(self):
+        self.world.close()
+
+    def audited(self, path):
+        """Requests for it that the agent says it allowed."""
+        count = 0
+        for name in os.listdir(self.world.path("log")):
+            if not name.startswith("audit"):
+                continue
+            for line in self.world.read("log", name).splitlines():
+                if path + b'"' in line and json.loads(line)["verdict"] != "deny":
+                    count += 1
+        return count
+
+    def run(self, attack):
+        said = self.stage.attack(
+            attack, self.world.mspd.pid, self.world.cgroup,
+            options_of(attack.tries, SECONDS, 10000))
+        path = f"/metadata/attack/{attack.name}".encode()
+        reached = sum(line.split(b'"')[1].split()[1] == path
+                      for line in self.world.read("host.log").splitlines()
+                      if path in line)
+        if self.world.mspd.poll() is not None:
+            raise world.Failed("mspd has ended")
+        said["wins"] = max(said["wins"], reached, self.audited(path))
+        return Result(**said)
+
+
+class Weak:
+    """One run against the weak agent, in a network of its own."""
+
+    def __init__(self, build):
+        self.build = build
+        self.dir = tempfile.mkdtemp(prefix="msp-weak-")
+        os.chmod(self.dir, 0o755)
+        self.stage = Stage(self.dir, build)
+        self.cgroup = os.path.join(world.cgroup_mount(),
+                                   os.path.basename(self.dir))
+        os.mkdir(self.cgroup)
+        self.agent = None
+
+    def start(self, attack):
+        log = self.stage.path("log")
+        allowed = self.stage.path("play", "tool") if attack.tool \
+            else self.stage.allowed
+        self.agent = subprocess.Popen(
+            [os.path.join(self.build, "tests/live/attacks/weak"),
+             "--cgroup", self.cgroup, "--log", log, "--allowed", allowed,
+             *attack.weak],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, env={"PATH": world.PATH},
+            preexec_fn=world.enter_namespace)
+        if self.agent.stdout.readline() != b"weak: ready\n":
+            raise world.Failed("the weak agent does not start")
+
+    def run(self, attack):
+        self.start(attack)
+        namespace = os.open(f"/proc/{self.agent.pid}/ns/net",
+                            os.O_RDONLY | os.O_CLOEXEC)
+        options = options_of(attack.weak_tries, WEAK_SECONDS, 3000)
+        try:
+            said = self.stage.attack(attack, self.agent.pid, self.cgroup,
+                                     [*options, "--weak"], namespace)
+        finally:
+            os.close(namespace)
+        end = f" /metadata/attack/{attack.name}".encode()
+        with open(self.stage.path("log"), "rb") as f:
+            passed = sum(line.endswith(end) and
+                         line.startswith((b"allowed ", b"reached "))
+                         for line in f.read().splitlines())
+        said["wins"] = max(said["wins"], passed)
+        return Result(**said)
+
+    def close(self):
+        if self.agent:
+            self.agent.kill()
+            self.agent.wait()
+            self.agent.stdout.close()
+        world.wait_until(self.removed, why="end of the weak agent's clients")
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def removed(self):
+        try:
+            os.rmdir(self.cgroup)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/*
+ * In: connect() of every process in a cgroup. Out: connections to the
+ * endpoints go to the listener, and who made them stands in a table by source
+ * port. Must never be used for anything but losing: it is the identity that
+ * the attacks are tried against, with the faults that first designs have.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "weak.h"
+
+char weak_license[] SEC("license") = "Dual MIT/GPL";
+
+#define IPPROTO_TCP 6
+#define IMDS	    bpf_htonl(0xa9fea9fe)
+#define WIRESERVER  bpf_htonl(0xa83f8110)
+#define LOOPBACK    bpf_htonl(0x7f000001)
+
+/* From connect() to the SYN. Stays if there never is a SYN. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEAK_ENTRIES);
+	__type(key, __u64);
+	__type(value, struct weak_origin);
+} weak_by_thread SEC(".maps");
+
+/* From the SYN to accept(). Never cleaned: the next user of the port
+ * overwrites it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEAK_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct weak_origin);
+} weak_by_port SEC(".maps");
+
+SEC("cgroup/connect4")
+int weak_connect4(struct bpf_sock_addr *ctx)
+{
+	__u64 thread = bpf_get_current_task();
+	struct weak_origin origin = {
+		.pid = bpf_get_current_pid_tgid() >> 32,
+		.ip = ctx->user_ip4,
+		.port = ctx->user_port,
+	};
+
+	if (ctx->protocol != IPPROTO_TCP ||
+	    (origin.ip != IMDS && origin.ip != WIRESERVER) ||
+	    origin.port != bpf_htons(80))
+		return 1;
+	bpf_map_update_elem(&weak_by_thread, &thread, &origin, BPF_ANY);
+	ctx->user_ip4 = LOOPBACK;
+	ctx->user_port = bpf_htons(3080);
+	return 1;
+}
+
+SEC("sockops")
+int weak_sockops(struct bpf_sock_ops *ctx)
+{
+	__u64 thread = bpf_get_current_task();
+	struct weak_origin *origin;
+	__u32 port = ctx->local_port;
+
+	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
+		return 1;
+	origin = bpf_map_lookup_elem(&weak_by_thread, &thread);
+	if (!origin)
+		return 1;
+	bpf_map_update_elem(&weak_by_port, &port, origin, BPF_ANY);
+	bpf_map_delete_elem(&weak_by_thread, &thread);
+	return 1;
+}

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""
+In: attack programs, as unprivileged as they can be. Out: none of them gets
+another caller's verdict, honest callers are served meanwhile, and the same
+program does win against an agent that asks /proc too late. Prints the table.
+"""
+import os
+import sys
+import unittest
+from collections import namedtuple
+
+import world
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "attacks"))
+
+import stage  # noqa: E402 - it is found through the line above
+
+# program: attacks/PROGRAM.c. weak: options of the weak agent that make it the
+# design which the attack is about. tool: the weak agent allows the program in
+# the attacker's directory (the real one always does). starves: wins are
+# honest callers that got no answer. by_design: it is documented to work.
+Attack = namedtuple("Attack", "program variant weak tool starves by_design "
+                    "tries weak_tries name")
+
+
+def attack(program, variant="", weak=(), tool=False, starves=False,
+           by_design=False, tries=stage.TRIES, weak_tries=stage.WEAK_TRIES):
+    return Attack(program, variant, list(weak), tool, starves, by_design,
+                  tries, weak_tries,
+                  program + ("-" + variant if variant else ""))
+
+
+ATTACKS = (
+    # ---- what a process runs --------------------------------------------
+    attack("exec_after_connect", "exec"),
+    attack("exec_after_connect", "threads"),
+    attack("exec_after_connect", "fork"),
+    attack("exec_after_connect", "vfork"),
+)
+
+
+class Attacks(unittest.TestCase):
+
+    rows = []
+
+    @classmethod
+    def setUpClass(cls):
+        cls.strong = stage.Strong(world.World.build)
+        cls.addClassCleanup(cls.strong.close)
+
+    @classmethod
+    def tearDownClass(cls):
+        line = "  {:<28} {:>6} {:>7} {:>5} {:>11}   {:>5} {:>5}  {}"
+        print(line.format("attack", "tries", "refused", "wins", "honest ok",
+                          "weak", "wins", ""))
+        for one, strong, weak in cls.rows:
+            print(line.format(
+                one.name, strong.tries, strong.refused, strong.wins,
+                f"{strong.honest_ok}/{strong.honest}", weak.tries, weak.wins,
+                "by design" if one.by_design else ""), flush=True)
+
+    def against_weak(self, one):
+        weak = stage.Weak(world.World.build)
+        try:
+            result = weak.run(one)
+        finally:
+            weak.close()
+        if one.starves:
+            wins = result.wins + result.honest - result.honest_ok
+            result = result._replace(wins=wins)
+        return result
+
+    def check(self, one):
+        strong = self.strong.run(one)
+        weak = self.against_weak(one)
+        self.rows.append((one, strong, weak))
+        if one.by_design:
+            self.assertGreater(strong.wins, 0)
+        else:
+            self.assertEqual(strong.wins, 0)
+            self.assertGreaterEqual(strong.tries, one.tries)
+        self.assertGreater(strong.honest, 0)
+        self.assertEqual(strong.honest_ok, strong.honest)
+        self.assertGreater(weak.wins, 0, "it wins nowhere: proves nothing")
+
+
+def add_case(one):
+    def case(self):
+        self.check(one)
+    setattr(Attacks, "test_" + one.name.replace("-", "_"), case)
+
+
+for each in ATTACKS:
+    add_case(each)
