@@ -80,5 +80,7 @@ void mspd_forward_close(struct mspd_call *call);
 
 /* local.c: requests the agent answers itself. True if it was one. */
 bool mspd_local_answer(struct mspd_call *call);
+/* Is it one? */
+bool mspd_local_wanted(const struct mspd_call *call);
 
 #endif

@@ -6,108 +6,281 @@
  */
 #include "mspd/identity.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "mspd/log.h"
+
+#define WARN_MS 1000
+#define EXE_FLAGS                                                              \
+	((uint32_t)(MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED |         \
+		    MSP_CALLER_EXE_REPLACED))
+/* Tags of jobs: whose file, and where it is. */
+#define TAG_USER   ((uint64_t)1 << 32)
+#define TAG_DEVICE ((uint64_t)2 << 32)
 
 /* Owned by the pool while it runs: the connection may close meanwhile. */
 struct mspd_identity_job {
 	struct mspd_identity *owner; /* NULL: nobody wants it any more */
 	struct msp_redirect *redirect;
 	int root_fd;
-	bool want_exe;
-	bool want_names;
+	unsigned int how;
 	struct msp_caller caller;
-	struct mspd_names *names; /* result, owned */
-	bool exe_done;
+	bool checked;
 };
 
-static void work(void *arg)
+static uint64_t now_ms(const struct mspd_identity *id)
 {
-	struct mspd_identity_job *job = arg;
-
-	if (job->want_names)
-		job->names = mspd_names_resolve(job->caller.uid);
-	if (job->want_exe)
-		job->exe_done = msp_peer_verify_exe(job->redirect, job->root_fd,
-						    &job->caller, 0) == 0;
+	return mspd_loop_now(id->shared->loop).boot_ms;
 }
 
-static void take_names(struct mspd_identity *id, struct mspd_names *names)
+/* ---- waiting ----------------------------------------------------------- */
+
+static bool asking(const struct mspd_identity *id)
 {
-	mspd_names_free(id->names);
-	id->names = names;
-	mspd_names_apply(names, &id->caller);
+	return id->all.flight || id->user.flight;
 }
 
-/* What has expired is not known any more: should the new answer not come in
- * time, it matches no rule. */
-static void drop_names(struct mspd_identity *id)
+/* Does what is still asked for only serve the record? */
+static bool names_suffice(const struct mspd_identity *id)
 {
-	mspd_names_free(id->names);
-	id->names = NULL;
-	id->caller.flags &= ~(uint32_t)MSP_CALLER_NAMES;
-	id->caller.user_name = NULL;
-	id->caller.groups = NULL;
-	id->caller.n_groups = 0;
+	if (id->needs & MSP_NEED_GROUPS)
+		return false;
+	return !(id->needs & MSP_NEED_USER) || id->names;
 }
 
-static void disown(struct mspd_identity *id)
+/* Until when the request at hand waits; 0: it does not. One deadline for each
+ * question, whenever the request came: once it has passed, what hangs is
+ * waited for no more. */
+static uint64_t wait_until(const struct mspd_identity *id)
 {
-	if (id->job)
-		id->job->owner = NULL;
+	const uint64_t timeout = (uint64_t)id->shared->timeout_s * 1000;
+	uint64_t names = timeout;
+	uint64_t until = 0;
+
+	if (names_suffice(id))
+		names = MSPD_IDENTITY_GRACE_MS;
+	if (id->all.flight)
+		until = id->all.since_ms + names;
+	if (id->user.flight && id->user.since_ms + names > until)
+		until = id->user.since_ms + names;
+	if (id->job && id->job_since + timeout > until)
+		until = id->job_since + timeout;
+	return until;
+}
+
+/* Is it over? Otherwise sets the timer. */
+static bool settle(struct mspd_identity *id)
+{
+	uint64_t until = wait_until(id);
+
+	if (until <= now_ms(id)) {
+		mspd_loop_timer(id->shared->loop, &id->timer, MSP_NEVER);
+		return true;
+	}
+	mspd_loop_timer(id->shared->loop, &id->timer, until);
+	return false;
+}
+
+/* A local user can make requests that are late, not a log of them. */
+static void warn(struct mspd_identity *id, const char *text)
+{
+	uint64_t now = now_ms(id);
+
+	if (id->shared->warned_ms && now - id->shared->warned_ms < WARN_MS)
+		return;
+	id->shared->warned_ms = now;
+	mspd_log(MSPD_WARN, "identity of uid %u (pid %u): %s", id->caller.uid,
+		 id->caller.pid, text);
+}
+
+static void drop_job(struct mspd_identity *id)
+{
+	struct mspd_identity_job *job = id->job;
+
 	id->job = NULL;
+	if (!job)
+		return;
+	job->owner = NULL;
+	if (mspd_workers_cancel(id->shared->files, job))
+		free(job);
 }
 
-static void finish(struct mspd_identity *id)
+/* What has not come is missing now. */
+static void stop_waiting(struct mspd_identity *id)
+{
+	mspd_resolver_leave(id->shared->resolver, &id->all);
+	mspd_resolver_leave(id->shared->resolver, &id->user);
+	drop_job(id);
+	mspd_loop_timer(id->shared->loop, &id->timer, MSP_NEVER);
+}
+
+static void give_up(struct mspd_identity *id)
+{
+	if (id->job || (asking(id) && !names_suffice(id)))
+		warn(id, "not complete in time");
+	stop_waiting(id);
+}
+
+/* After something has come, or the time is over. */
+static void go_on(struct mspd_identity *id)
 {
 	void (*done)(void *arg) = id->done;
 
-	mspd_loop_timer(id->shared->loop, &id->timer, MSP_NEVER);
+	if (!settle(id))
+		return;
+	give_up(id);
 	id->done = NULL;
 	if (done)
 		done(id->arg);
 }
 
-static void take_result(struct mspd_identity *id, struct mspd_identity_job *job)
+static void on_time(void *arg)
 {
-	struct mspd_identities *shared = id->shared;
-	uint64_t now = mspd_loop_now(shared->loop).boot_ms;
-
-	id->job = NULL;
-	if (job->exe_done) {
-		id->exe_checked = true;
-		id->caller.flags &= ~(uint32_t)MSP_CALLER_EXE_VERIFIED;
-		id->caller.flags |= job->caller.flags & MSP_CALLER_EXE_VERIFIED;
-	}
-	if (job->names) {
-		mspd_names_put(shared->cache, job->names, now);
-		take_names(id, mspd_names_ref(job->names));
-	}
-	finish(id);
+	go_on(arg);
 }
 
-static void done(void *arg)
-{
-	struct mspd_identity_job *job = arg;
+/* ---- names ------------------------------------------------------------- */
 
-	if (job->owner)
-		take_result(job->owner, job);
-	mspd_names_free(job->names);
-	free(job);
+/* Takes the reference. */
+static void take_names(struct mspd_identity *id, struct mspd_names *names)
+{
+	mspd_names_free(id->names);
+	id->names = names;
+	mspd_names_apply(names, &id->caller, id->groups_cut);
 }
 
-static void on_late(void *arg)
+static void on_all(void *arg, struct mspd_names *names)
 {
 	struct mspd_identity *id = arg;
 
-	mspd_log(MSPD_WARN,
-		 "identity of uid %u (pid %u) is not complete in time",
-		 id->caller.uid, id->caller.pid);
-	disown(id);
-	finish(id);
+	if (names) {
+		/* it says all that the other question asks */
+		mspd_resolver_leave(id->shared->resolver, &id->user);
+		take_names(id, mspd_names_ref(names));
+	}
+	go_on(id);
 }
+
+static void on_user(void *arg, struct mspd_names *names)
+{
+	struct mspd_identity *id = arg;
+
+	if (names && names->complete)
+		take_names(id, mspd_names_ref(names));
+	go_on(id);
+}
+
+static void ask(struct mspd_identity *id, const struct mspd_names_key *key,
+		struct mspd_ask *question)
+{
+	if (mspd_resolver_ask(id->shared->resolver, key, question) < 0)
+		warn(id, "too many names are being looked up");
+}
+
+/* What has expired is not known any more: should the new answer not come in
+ * time, it matches no rule. */
+static void refresh_names(struct mspd_identity *id)
+{
+	struct mspd_resolver *resolver = id->shared->resolver;
+	struct mspd_names_key user = { .uid = id->key.uid, .user_only = true };
+	struct mspd_names *names;
+
+	if (id->names && !id->names->key.user_only &&
+	    mspd_resolver_fresh(resolver, id->names))
+		return;
+	names = mspd_resolver_get(resolver, &id->key);
+	take_names(id, names);
+	if (names)
+		return;
+	ask(id, &id->key, &id->all);
+	names = mspd_resolver_get(resolver, &user);
+	if (names && names->complete)
+		take_names(id, names);
+	else
+		mspd_names_free(names);
+	if (!id->names)
+		ask(id, &user, &id->user);
+}
+
+/* ---- executable -------------------------------------------------------- */
+
+static void check_exe(void *arg)
+{
+	struct mspd_identity_job *job = arg;
+
+	job->checked = msp_peer_verify_exe(job->redirect, job->root_fd,
+					   &job->caller, job->how) == 0;
+}
+
+static void on_exe(void *arg)
+{
+	struct mspd_identity_job *job = arg;
+	struct mspd_identity *id = job->owner;
+
+	if (id) {
+		id->job = NULL;
+		id->exe_checked = job->checked;
+		id->caller.flags &= ~EXE_FLAGS;
+		if (job->checked)
+			id->caller.flags |= job->caller.flags & EXE_FLAGS;
+	}
+	free(job);
+	if (id)
+		go_on(id);
+}
+
+/* In a worker, a bounded number for each device and user: a mount that hangs
+ * is often some user's own. */
+static void submit_exe(struct mspd_identity *id, unsigned int how)
+{
+	struct mspd_work work = { .work = check_exe, .done = on_exe };
+	struct mspd_identity_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return;
+	job->owner = id;
+	job->redirect = id->shared->redirect;
+	job->root_fd = id->shared->root_fd;
+	job->how = how;
+	job->caller = id->caller;
+	work.arg = job;
+	work.tags[0] = TAG_DEVICE | id->caller.exe.device;
+	if (id->caller.uid != 0)
+		work.tags[1] = TAG_USER | id->caller.uid;
+	if (mspd_workers_submit(id->shared->files, &work) < 0) {
+		warn(id, "too many programs are being looked at");
+		free(job);
+		return;
+	}
+	id->job = job;
+	id->job_since = now_ms(id);
+}
+
+static void refresh_exe(struct mspd_identity *id, uint64_t epoch)
+{
+	unsigned int how =
+		id->shared->accept_replaced ? MSP_PEER_EXE_REPLACED : 0;
+
+	if (id->exe_epoch != epoch) {
+		id->exe_epoch = epoch;
+		id->exe_checked = false;
+		id->caller.flags &= ~EXE_FLAGS;
+	}
+	if (!(id->needs & MSP_NEED_EXE) || id->exe_checked ||
+	    id->shared->root_fd < 0)
+		return;
+	/* nearly always in memory, and then this takes some microseconds */
+	id->exe_checked = msp_peer_verify_exe(id->shared->redirect,
+					      id->shared->root_fd, &id->caller,
+					      how | MSP_PEER_EXE_CACHED) == 0;
+	if (!id->exe_checked)
+		submit_exe(id, how);
+}
+
+/* ---- public ------------------------------------------------------------ */
 
 void mspd_identity_open(struct mspd_identity *identity,
 			struct mspd_identities *shared, int fd)
@@ -116,91 +289,107 @@ void mspd_identity_open(struct mspd_identity *identity,
 
 	memset(identity, 0, sizeof(*identity));
 	identity->shared = shared;
-	identity->timer.call = on_late;
+	identity->timer.call = on_time;
 	identity->timer.arg = identity;
-	if (msp_peer_identify(shared->redirect, fd, &identity->caller, &info) ==
+	identity->all = (struct mspd_ask){ .done = on_all, .arg = identity };
+	identity->user = (struct mspd_ask){ .done = on_user, .arg = identity };
+	if (msp_peer_identify(shared->redirect, fd, &identity->caller, &info) <
 	    0) {
-		identity->known = true;
+		mspd_log(MSPD_WARN,
+			 "a caller is not known and will be refused: %s",
+			 info.text);
 		return;
 	}
-	mspd_log(MSPD_WARN, "a caller is not known and will be refused: %s",
-		 info.text);
+	identity->known = true;
+	identity->groups_cut = identity->caller.flags & MSP_CALLER_GROUPS_CUT;
+	mspd_names_key(&identity->key, &identity->caller);
+	identity->cgroup =
+		mspd_cgroups_get(shared->cgroups, identity->caller.cgroup_id);
+	if (identity->cgroup)
+		identity->caller.cgroup_path =
+			mspd_cgroup_path(identity->cgroup);
 }
 
 void mspd_identity_close(struct mspd_identity *identity)
 {
-	disown(identity);
-	mspd_loop_timer(identity->shared->loop, &identity->timer, MSP_NEVER);
+	stop_waiting(identity);
 	mspd_names_free(identity->names);
 	identity->names = NULL;
-}
-
-static bool refresh_names(struct mspd_identity *id)
-{
-	struct mspd_names *names =
-		mspd_names_get(id->shared->cache, id->caller.uid,
-			       mspd_loop_now(id->shared->loop).boot_ms);
-
-	if (!names)
-		return false;
-	if (names == id->names)
-		mspd_names_free(names);
-	else
-		take_names(id, names);
-	return true;
-}
-
-static struct mspd_identity_job *job_new(struct mspd_identity *id,
-					 bool want_names, bool want_exe)
-{
-	struct mspd_identity_job *job = calloc(1, sizeof(*job));
-
-	if (!job)
-		return NULL;
-	job->owner = id;
-	job->redirect = id->shared->redirect;
-	job->root_fd = id->shared->root_fd;
-	job->want_names = want_names;
-	job->want_exe = want_exe;
-	job->caller = id->caller;
-	return job;
+	mspd_cgroup_free(identity->cgroup);
+	identity->cgroup = NULL;
 }
 
 bool mspd_identity_complete(struct mspd_identity *identity, unsigned int needs,
-			    void (*call)(void *arg), void *arg)
+			    uint64_t epoch, void (*done)(void *arg), void *arg)
 {
-	struct mspd_identities *shared = identity->shared;
-	struct mspd_identity_job *job;
-	bool want_names, want_exe;
-
 	if (!identity->known || identity->caller.flags & MSP_CALLER_KERNEL)
 		return true;
-	disown(identity); /* of an earlier request that is over */
-	want_names = !refresh_names(identity);
-	if (want_names)
-		drop_names(identity);
-	want_exe = (needs & MSP_NEED_EXE) && !identity->exe_checked &&
-		   shared->root_fd >= 0;
-	if (!want_names && !want_exe)
-		return true;
-	job = job_new(identity, want_names, want_exe);
-	if (!job)
-		return true;
-	if (mspd_workers_submit(shared->workers, work, done, job) < 0) {
-		mspd_log(MSPD_WARN, "too many identities are being looked up");
-		free(job);
+	stop_waiting(identity); /* for an earlier request that is over */
+	identity->needs = needs;
+	refresh_names(identity);
+	refresh_exe(identity, epoch);
+	if (settle(identity)) {
+		give_up(identity);
 		return true;
 	}
-	identity->job = job;
-	identity->done = call;
+	identity->done = done;
 	identity->arg = arg;
-	mspd_loop_timer(shared->loop, &identity->timer,
-			mspd_loop_now(shared->loop).boot_ms +
-				(uint64_t)shared->timeout_s * 1000);
 	return false;
 }
 
 const char *mspd_identity_user(const struct mspd_identity *identity)
 {
 	return identity->names ? identity->names->user_name : NULL;
+}
+
+/* ---- what all share ---------------------------------------------------- */
+
+static void on_finished(void *arg, uint32_t events)
+{
+	(void)events;
+	mspd_workers_reap(arg);
+}
+
+static int look_up_cgroup(void *arg, uint64_t id, char *text, size_t room)
+{
+	const struct mspd_identities *shared = arg;
+
+	return msp_peer_cgroup_path(shared->redirect, id, text, room, NULL);
+}
+
+int mspd_identities_open(struct mspd_identities *shared)
+{
+	const struct mspd_resolver_opts names = { .loop = shared->loop };
+	const struct mspd_workers_opts files = {
+		.threads = MSPD_IDENTITY_THREADS,
+		.per_tag = MSPD_IDENTITY_PER_TAG,
+	};
+	int err;
+
+	err = mspd_resolver_new(&shared->resolver, &names);
+	if (err == 0)
+		err = mspd_cgroups_new(&shared->cgroups, look_up_cgroup,
+				       shared);
+	if (err == 0)
+		err = mspd_workers_new(&shared->files, &files);
+	if (err < 0)
+		return err;
+	shared->finished.fd = mspd_workers_fd(shared->files);
+	shared->finished.call = on_finished;
+	shared->finished.arg = shared->files;
+	return mspd_loop_watch(shared->loop, &shared->finished, EPOLLIN);
+}
+
+void mspd_identities_close(struct mspd_identities *shared, unsigned int wait_ms)
+{
+	if (shared->files) {
+		mspd_loop_unwatch(shared->loop, &shared->finished);
+		if (mspd_workers_free(shared->files, wait_ms) > 0)
+			wait_ms = 0;
+	}
+	mspd_resolver_free(shared->resolver, wait_ms);
+	mspd_cgroups_free(shared->cgroups);
+	shared->files = NULL;
+	shared->resolver = NULL;
+	shared->cgroups = NULL;
 }

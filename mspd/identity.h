@@ -10,47 +10,98 @@
 
 #include <msp/msp.h>
 
+#include "mspd/cgroups.h"
 #include "mspd/loop.h"
-#include "mspd/names.h"
+#include "mspd/resolver.h"
 #include "mspd/worker.h"
 
-/* What all identities share; borrowed, must outlive them. */
+/** How long a request waits for names that only its record wants. */
+#define MSPD_IDENTITY_GRACE_MS 200
+/** Threads that look at executables, at most. */
+#define MSPD_IDENTITY_THREADS 8
+/** Of these, for the files of one device, or one user but root. */
+#define MSPD_IDENTITY_PER_TAG 2
+
+/**
+ * struct mspd_identities - what all identities share; must outlive them
+ * @loop:      borrowed
+ * @redirect:  borrowed; set before the first identity is opened
+ * @root_fd:   where executables are looked up; -1: nowhere
+ * @timeout_s: for names and for a look at an executable
+ * @accept_replaced: MSP_PEER_EXE_REPLACED
+ *
+ * The rest is set by mspd_identities_open().
+ */
 struct mspd_identities {
 	struct mspd_loop *loop;
 	struct msp_redirect *redirect;
-	struct mspd_workers *workers;
-	struct mspd_name_cache *cache;
-	int root_fd; /* where executables are looked up; -1: nowhere */
+	int root_fd;
 	unsigned int timeout_s;
+	bool accept_replaced;
+
+	struct mspd_resolver *resolver;
+	struct mspd_cgroups *cgroups;
+	struct mspd_workers *files;
+	struct mspd_watch finished;
+	uint64_t warned_ms; /* when last; not for each request */
 };
 
 struct mspd_identity_job;
 
-/* Belongs to one connection. */
+/**
+ * struct mspd_identity - belongs to one connection
+ * @known:      caller holds the kernel's facts
+ * @groups_cut: the kernel's own verdict, which names must not change
+ * @exe_checked, @exe_epoch: the executable was looked at for these rules
+ * @names:      owned, NULL: not known
+ * @cgroup:     owned, may be NULL
+ * @needs:      of the request at hand, enum msp_need
+ * @all, @user: questions on their way
+ * @job:        look at the executable on its way
+ * @job_since:  since when
+ */
 struct mspd_identity {
 	struct mspd_identities *shared;
 	struct msp_caller caller;
 	bool known;
+	bool groups_cut;
 	bool exe_checked;
-	struct mspd_names *names; /* owned, may be NULL */
+	uint64_t exe_epoch;
+	struct mspd_names_key key;
+	struct mspd_names *names;
+	struct mspd_cgroup *cgroup;
+	unsigned int needs;
+	struct mspd_ask all, user;
 	struct mspd_identity_job *job;
+	uint64_t job_since;
 	struct mspd_timer timer;
 	void (*done)(void *arg);
 	void *arg;
 };
+
+/* 0 or -errno; close it in any case. */
+int mspd_identities_open(struct mspd_identities *shared);
+
+/* Waits so long for threads that are busy, and leaves behind what hangs. */
+void mspd_identities_close(struct mspd_identities *shared,
+			   unsigned int wait_ms);
 
 /* At once after accept: afterwards a client may be gone. */
 void mspd_identity_open(struct mspd_identity *identity,
 			struct mspd_identities *shared, int fd);
 void mspd_identity_close(struct mspd_identity *identity);
 
-/*
- * Complete the facts as far as needs (enum msp_need) asks. True: they are.
- * False: done(arg) is called later, exactly once unless the identity is
- * closed before.
+/**
+ * mspd_identity_complete - find out what a request needs to know
+ * @needs: enum msp_need of the rules; the executable is only looked at if it
+ *         is needed, names that are not are given a short time
+ * @epoch: of these rules
+ *
+ * True: all is known that will be. False: done(arg) is called later, exactly
+ * once unless the identity is closed before, or its done set to NULL.
  */
 bool mspd_identity_complete(struct mspd_identity *identity, unsigned int needs,
-			    void (*done)(void *arg), void *arg);
+			    uint64_t epoch, void (*done)(void *arg), void *arg);
 
 /* Name of the user for logs, NULL if unknown; borrowed. */
 const char *mspd_identity_user(const struct mspd_identity *identity);

@@ -57,11 +57,16 @@ static void answer_status(struct mspd_call *call)
 	free(text);
 }
 
+bool mspd_local_wanted(const struct mspd_call *call)
+{
+	return target_is(call, STATUS_TARGET);
+}
+
 bool mspd_local_answer(struct mspd_call *call)
 {
 	const struct msp_caller *caller = &call->identity.caller;
 
-	if (!target_is(call, STATUS_TARGET))
+	if (!mspd_local_wanted(call))
 		return false;
 	call->local = true;
 	if (!has_metadata_header(call)) {

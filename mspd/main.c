@@ -23,7 +23,6 @@
 #include "mspd/log.h"
 #include "mspd/proxy.h"
 
-#define WORKERS		4
 #define DRAIN_MS	10000
 #define DRAIN_CHECK_MS	20
 #define WORKERS_WAIT_MS 500
@@ -35,8 +34,6 @@ struct mspd {
 	struct mspd_status *status;
 	struct mspd_summary *summary;
 	struct mspd_audit *audit;
-	struct mspd_workers *workers;
-	struct mspd_name_cache *names;
 	struct mspd_identities identities;
 	struct mspd_upstreams *upstreams;
 	struct mspd_proxy *proxy;
@@ -44,7 +41,6 @@ struct mspd {
 	struct mspd_keeper *keeper;
 	struct mspd_watch up;
 	struct mspd_watch signals;
-	struct mspd_watch finished;
 	struct mspd_timer drain;
 	uint64_t drain_until; /* 0: not draining */
 };
@@ -92,14 +88,6 @@ static void on_up(void *arg, uint32_t events)
 		mspd_log(MSPD_ERROR, "cannot watch the listener");
 		mspd_loop_stop(d->loop);
 	}
-}
-
-static void on_finished(void *arg, uint32_t events)
-{
-	struct mspd *d = arg;
-
-	(void)events;
-	mspd_workers_reap(d->workers);
 }
 
 /* Until the last connection is gone, or patience is. */
@@ -241,22 +229,11 @@ static int open_records(struct mspd *d)
 
 static int open_identities(struct mspd *d)
 {
-	int err;
-
-	err = mspd_workers_new(&d->workers, WORKERS);
-	if (err == 0)
-		err = mspd_name_cache_new(&d->names, NULL, NULL);
-	if (err < 0)
-		return err;
 	d->identities.loop = d->loop;
-	d->identities.workers = d->workers;
-	d->identities.cache = d->names;
 	d->identities.root_fd = -1;
 	d->identities.timeout_s = d->config.identity_timeout_s;
-	d->finished.fd = mspd_workers_fd(d->workers);
-	d->finished.call = on_finished;
-	d->finished.arg = d;
-	return mspd_loop_watch(d->loop, &d->finished, EPOLLIN);
+	d->identities.accept_replaced = d->config.accept_replaced;
+	return mspd_identities_open(&d->identities);
 }
 
 static int open_upstreams(struct mspd *d)
@@ -341,9 +318,7 @@ static void close_all(struct mspd *d)
 	mspd_server_free(d->server);
 	mspd_proxy_free(d->proxy);
 	mspd_upstreams_free(d->upstreams);
-	if (d->workers)
-		mspd_workers_free(d->workers, WORKERS_WAIT_MS);
-	mspd_name_cache_free(d->names);
+	mspd_identities_close(&d->identities, WORKERS_WAIT_MS);
 	if (d->audit && mspd_audit_close(d->audit) < 0)
 		mspd_log(MSPD_ERROR, "audit records are lost");
 	if (d->keeper)

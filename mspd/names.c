@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: a uid. Out: names of the user and of its groups, and a cache of them.
- * Must never mix the groups of one process into the answer for its user.
+ * In: ids of a caller. Out: names of its user and of its groups, and a cache
+ * of them. Must never take the groups of one process for those of another.
  */
 #include "mspd/names.h"
 
@@ -14,9 +14,10 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* Entries of a set; a cache is an array of sets, found by uid. */
-#define WAYS 4
-#define SETS (MSPD_NAMES_CACHE / WAYS)
+/* Entries of a set; a cache is an array of sets, found by uid. Users of the
+ * local file have sets of their own: the others may be many thousand. */
+#define WAYS 8
+#define SETS (MSPD_NAMES_CACHE / 2 / WAYS)
 /* Bounds for what NSS may ask for. */
 #define ENTRY_BYTES_MAX (1024 * 1024)
 #define GROUPS_MAX	65536
@@ -32,31 +33,79 @@ static uint64_t boot_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+void mspd_names_key(struct mspd_names_key *out, const struct msp_caller *caller)
+{
+	uint32_t i, n = 0;
+
+	memset(out, 0, sizeof(*out));
+	out->uid = caller->uid;
+	out->gids[n++] = caller->gid;
+	for (i = 0; i < caller->n_gids && i < MSP_CALLER_GROUPS_MAX; i++)
+		out->gids[n++] = caller->gids[i];
+	qsort(out->gids, n, sizeof(out->gids[0]), by_number);
+	out->n_gids = 1;
+	for (i = 1; i < n; i++)
+		if (out->gids[i] != out->gids[i - 1])
+			out->gids[out->n_gids++] = out->gids[i];
+}
+
+bool mspd_names_same(const struct mspd_names_key *a,
+		     const struct mspd_names_key *b)
+{
+	return a->uid == b->uid && a->user_only == b->user_only &&
+	       a->n_gids == b->n_gids &&
+	       memcmp(a->gids, b->gids, a->n_gids * sizeof(a->gids[0])) == 0;
+}
+
 struct mspd_names *mspd_names_ref(struct mspd_names *names)
 {
 	atomic_fetch_add(&names->owners, 1);
 	return names;
 }
 
-void mspd_names_free(struct mspd_names *names)
+static void free_list(char **list, size_t n)
 {
 	size_t i;
 
+	for (i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
+}
+
+void mspd_names_free(struct mspd_names *names)
+{
 	if (!names || atomic_fetch_sub(&names->owners, 1) != 1)
 		return;
-	for (i = 0; i < names->n_groups; i++)
-		free(names->groups[i]);
-	free(names->groups);
+	free_list(names->groups, names->n_groups);
+	free_list(names->process_groups, names->n_process_groups);
 	free(names->user_name);
 	free(names);
 }
 
-void mspd_names_apply(const struct mspd_names *names, struct msp_caller *caller)
+void mspd_names_apply(const struct mspd_names *names, struct msp_caller *caller,
+		      bool kernel_cut)
 {
+	static const struct mspd_names none = { .user_name = NULL };
+
+	caller->flags &= ~(uint32_t)(MSP_CALLER_NAMES | MSP_CALLER_GROUPS_CUT);
+	if (names)
+		caller->flags |= MSP_CALLER_NAMES;
+	else
+		names = &none;
+	if (kernel_cut || names->truncated)
+		caller->flags |= MSP_CALLER_GROUPS_CUT;
 	caller->user_name = names->user_name;
 	caller->groups = (const char *const *)names->groups;
 	caller->n_groups = names->n_groups;
-	caller->flags |= MSP_CALLER_NAMES;
+	caller->process_groups = (const char *const *)names->process_groups;
+	caller->n_process_groups = names->n_process_groups;
 }
 
 /* ---- NSS --------------------------------------------------------------- */
@@ -145,11 +194,30 @@ static gid_t *list_groups(const char *user, gid_t primary, int *n)
 	return NULL;
 }
 
+/* Names of these groups; @out is malloc'ed, NULL if there is no memory. */
+static size_t name_groups(struct mspd_names *names, char ***out,
+			  const gid_t *list, size_t n, char **buffer,
+			  size_t *size)
+{
+	size_t i, found = 0;
+
+	*out = calloc(n + 1, sizeof(**out));
+	if (!*out) {
+		names->complete = false;
+		return 0;
+	}
+	for (i = 0; i < n; i++) {
+		(*out)[found] =
+			group_name(list[i], buffer, size, &names->complete);
+		found += (*out)[found] != NULL;
+	}
+	return found;
+}
+
 static void add_groups(struct mspd_names *names, gid_t primary, char **buffer,
 		       size_t *size)
 {
 	int n = 0;
-	int i;
 	gid_t *list = list_groups(names->user_name, primary, &n);
 
 	if (!list) {
@@ -160,22 +228,20 @@ static void add_groups(struct mspd_names *names, gid_t primary, char **buffer,
 		n = MSP_CALLER_GROUPS_MAX;
 		names->truncated = true;
 	}
-	names->groups = calloc((size_t)n + 1, sizeof(*names->groups));
-	if (!names->groups) {
-		names->complete = false;
-		n = 0;
-	}
-	for (i = 0; i < n; i++) {
-		char *name =
-			group_name(list[i], buffer, size, &names->complete);
-
-		if (name)
-			names->groups[names->n_groups++] = name;
-	}
+	names->n_groups = name_groups(names, &names->groups, list, (size_t)n,
+				      buffer, size);
 	free(list);
 }
 
-struct mspd_names *mspd_names_resolve(uint32_t uid)
+static void add_process_groups(struct mspd_names *names, char **buffer,
+			       size_t *size)
+{
+	names->n_process_groups =
+		name_groups(names, &names->process_groups, names->key.gids,
+			    names->key.n_gids, buffer, size);
+}
+
+struct mspd_names *mspd_names_resolve(const struct mspd_names_key *key)
 {
 	struct mspd_names *names = calloc(1, sizeof(*names));
 	size_t size = 1024;
@@ -190,17 +256,20 @@ struct mspd_names *mspd_names_resolve(uint32_t uid)
 		return NULL;
 	}
 	atomic_init(&names->owners, 1);
-	names->uid = uid;
+	names->key = *key;
 	names->started_ms = boot_ms();
-	names->complete = find_user(uid, &entry, &buffer, &size, &found) == 0;
+	names->complete =
+		find_user(key->uid, &entry, &buffer, &size, &found) == 0;
 	if (found) {
 		primary = entry.pw_gid; /* the buffer is used again */
 		names->user_name = strdup(entry.pw_name);
-		if (names->user_name)
-			add_groups(names, primary, &buffer, &size);
-		else
+		if (!names->user_name)
 			names->complete = false;
+		else if (!key->user_only)
+			add_groups(names, primary, &buffer, &size);
 	}
+	if (!key->user_only)
+		add_process_groups(names, &buffer, &size);
 	free(buffer);
 	return names;
 }
@@ -216,17 +285,14 @@ struct stamp {
 	struct timespec ctime;
 };
 
-struct entry {
-	struct mspd_names *names; /* NULL: free; owned */
-	uint64_t until_ms;
-};
-
 struct mspd_name_cache {
 	char *paths[2];
 	struct stamp stamps[2];
 	uint64_t looked_ms;
 	uint64_t changed_ms; /* when a change was last seen */
-	struct entry sets[SETS][WAYS];
+	uint64_t generation;
+	/* of other users, of local ones; owned, NULL: free */
+	struct mspd_names *sets[2][SETS][WAYS];
 };
 
 static void take_stamp(struct stamp *out, const char *path)
@@ -254,20 +320,20 @@ static bool same_stamp(const struct stamp *a, const struct stamp *b)
 	       same_time(a->mtime, b->mtime) && same_time(a->ctime, b->ctime);
 }
 
-static void drop(struct entry *entry)
+static void drop(struct mspd_names **place)
 {
-	mspd_names_free(entry->names);
-	entry->names = NULL;
-	entry->until_ms = 0;
+	mspd_names_free(*place);
+	*place = NULL;
 }
 
 static void drop_all(struct mspd_name_cache *cache)
 {
-	size_t i, k;
+	struct mspd_names **places = &cache->sets[0][0][0];
+	size_t i;
 
-	for (i = 0; i < SETS; i++)
-		for (k = 0; k < WAYS; k++)
-			drop(&cache->sets[i][k]);
+	for (i = 0; i < 2 * SETS * WAYS; i++)
+		drop(&places[i]);
+	cache->generation++;
 }
 
 /* Empty the cache if the files have changed since the last look. */
@@ -301,14 +367,15 @@ int mspd_name_cache_new(struct mspd_name_cache **out, const char *passwd_path,
 	*out = NULL;
 	if (!cache)
 		return -ENOMEM;
-	cache->paths[0] = strdup(passwd_path ? passwd_path : "/etc/passwd");
-	cache->paths[1] = strdup(group_path ? group_path : "/etc/group");
+	cache->paths[0] = strdup(passwd_path);
+	cache->paths[1] = strdup(group_path);
 	if (!cache->paths[0] || !cache->paths[1]) {
 		mspd_name_cache_free(cache);
 		return -ENOMEM;
 	}
 	for (i = 0; i < 2; i++)
 		take_stamp(&cache->stamps[i], cache->paths[i]);
+	cache->generation = 1;
 	*out = cache;
 	return 0;
 }
@@ -323,53 +390,99 @@ void mspd_name_cache_free(struct mspd_name_cache *cache)
 	free(cache);
 }
 
-struct mspd_names *mspd_names_get(struct mspd_name_cache *cache, uint32_t uid,
-				  uint64_t now_ms)
+uint64_t mspd_names_generation(const struct mspd_name_cache *cache)
 {
-	struct entry *set = cache->sets[uid % SETS];
-	size_t k;
+	return cache->generation;
+}
 
+static void look_now_and_then(struct mspd_name_cache *cache, uint64_t now_ms)
+{
 	if (now_ms < cache->looked_ms || now_ms - cache->looked_ms >= LOOK_MS)
 		look(cache, now_ms);
+}
+
+bool mspd_names_fresh(struct mspd_name_cache *cache,
+		      const struct mspd_names *names, uint64_t now_ms)
+{
+	look_now_and_then(cache, now_ms);
+	return names->generation == cache->generation &&
+	       now_ms < names->until_ms;
+}
+
+static struct mspd_names **set_of(struct mspd_name_cache *cache,
+				  const struct mspd_names_key *key)
+{
+	return cache->sets[key->local][key->uid % SETS];
+}
+
+struct mspd_names *mspd_names_get(struct mspd_name_cache *cache,
+				  const struct mspd_names_key *key,
+				  uint64_t now_ms)
+{
+	struct mspd_names **set = set_of(cache, key);
+	size_t k;
+
+	look_now_and_then(cache, now_ms);
 	for (k = 0; k < WAYS; k++) {
-		if (!set[k].names || set[k].names->uid != uid)
+		if (!set[k] || !mspd_names_same(&set[k]->key, key))
 			continue;
-		if (now_ms < set[k].until_ms)
-			return mspd_names_ref(set[k].names);
+		if (now_ms < set[k]->until_ms)
+			return mspd_names_ref(set[k]);
 		drop(&set[k]);
 	}
 	return NULL;
 }
 
-/* The place of the same uid, a free one, or the one that ends first. */
-static struct entry *choose(struct entry *set, uint32_t uid)
+static bool ends_before(const struct mspd_names *a, const struct mspd_names *b)
 {
-	struct entry *best = &set[0];
-	size_t k;
+	return b && (!a || a->until_ms < b->until_ms);
+}
 
-	for (k = 0; k < WAYS; k++)
-		if (set[k].names && set[k].names->uid == uid)
-			return &set[k];
-	for (k = 1; k < WAYS; k++)
-		if (set[k].until_ms < best->until_ms)
+/* The place of the same question, or of another one of the same uid if it has
+ * its share, or a free one, or the one that ends first. */
+static struct mspd_names **choose(struct mspd_names **set,
+				  const struct mspd_names_key *key)
+{
+	struct mspd_names **best = &set[0], **own = NULL;
+	size_t k, n_own = 0;
+
+	for (k = 0; k < WAYS; k++) {
+		if (ends_before(set[k], *best))
 			best = &set[k];
-	return best;
+		if (!set[k] || set[k]->key.uid != key->uid)
+			continue;
+		if (mspd_names_same(&set[k]->key, key))
+			return &set[k];
+		n_own++;
+		if (!own || ends_before(set[k], *own))
+			own = &set[k];
+	}
+	return n_own < MSPD_NAMES_PER_UID ? best : own;
+}
+
+/* A slow answer is as old as its question; a failure just now failed. */
+static uint64_t expiry_of(const struct mspd_names *names, uint64_t now_ms)
+{
+	if (!names->complete)
+		return now_ms + MSPD_NAMES_RETRY_MS;
+	if (names->started_ms < now_ms)
+		return names->started_ms + MSPD_NAMES_EXPIRY_MS;
+	return now_ms + MSPD_NAMES_EXPIRY_MS;
 }
 
 void mspd_names_put(struct mspd_name_cache *cache, struct mspd_names *names,
 		    uint64_t now_ms)
 {
-	uint64_t keep_ms =
-		names->complete ? MSPD_NAMES_EXPIRY_MS : MSPD_NAMES_RETRY_MS;
-	struct entry *entry;
+	struct mspd_names **place;
 
 	/* NSS may have read the files before they changed and answer now: look
 	 * again, and trust only questions asked after the last change. */
 	look(cache, now_ms);
 	if (cache->changed_ms && names->started_ms <= cache->changed_ms)
 		return;
-	entry = choose(cache->sets[names->uid % SETS], names->uid);
-	drop(entry);
-	entry->names = mspd_names_ref(names);
-	entry->until_ms = now_ms + keep_ms;
+	names->generation = cache->generation;
+	names->until_ms = expiry_of(names, now_ms);
+	place = choose(set_of(cache, &names->key), &names->key);
+	drop(place);
+	*place = mspd_names_ref(names);
 }

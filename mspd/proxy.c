@@ -151,13 +151,27 @@ static void judge(void *arg)
 		decide(call);
 }
 
-static unsigned int needs(const struct mspd_call *call)
+static const struct msp_rules *rules_of(const struct mspd_call *call)
 {
-	struct msp_rules *rules = NULL;
+	if (call->endpoint < 0)
+		return NULL;
+	return call->policy->rules[call->endpoint];
+}
 
-	if (call->endpoint >= 0)
-		rules = call->policy->rules[call->endpoint];
-	return rules ? msp_rules_needs(rules) : 0;
+/* Who it is, as far as the rules ask; what the agent answers itself needs no
+ * names, and must not wait for them. */
+static bool identify(struct mspd_call *call)
+{
+	const struct msp_rules *rules = rules_of(call);
+	unsigned int needs = 0;
+	uint64_t epoch = 0;
+
+	if (rules)
+		epoch = msp_rules_epoch(rules);
+	if (rules && !mspd_local_wanted(call))
+		needs = msp_rules_needs(rules);
+	return mspd_identity_complete(&call->identity, needs, epoch, judge,
+				      call);
 }
 
 static bool take_request(struct mspd_call *call)
@@ -206,7 +220,7 @@ static void on_head(void *connection, struct mspd_exchange *x,
 	if (!take_request(call))
 		return;
 	/* first of all who it is: a refusal is recorded with a name, too */
-	if (mspd_identity_complete(&call->identity, needs(call), judge, call))
+	if (identify(call))
 		judge(call);
 }
 

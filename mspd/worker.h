@@ -1,35 +1,77 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker.h - a few threads for whatever may block: /proc, NSS, files.
+ * worker.h - threads for whatever may block: NSS, files. A pool has none
+ * until it has work, and none again some time after its last.
  */
 #ifndef MSPD_WORKER_H
 #define MSPD_WORKER_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
-/** Most jobs that are queued, running or not reaped yet. */
+/** Most jobs of a pool that are queued, running or not reaped yet. */
 #define MSPD_WORKERS_QUEUE 1024
+/** Most of these that bear the same tag. */
+#define MSPD_WORKERS_TAG_QUEUE 128
+/** On whose account a job can be. */
+#define MSPD_WORK_TAGS 2
 
 struct mspd_workers;
 
 /**
- * mspd_workers_new - start @n threads, 1 to 64
+ * struct mspd_workers_opts - of a pool
+ * @threads: at most, 1 to 64
+ * @per_tag: at most this many jobs with the same tag run at a time, the
+ *           others wait and let the next ones pass; 0: no such bound
+ * @idle_ms: a thread without work ends after this; 0: 10 seconds
+ */
+struct mspd_workers_opts {
+	size_t threads;
+	size_t per_tag;
+	unsigned int idle_ms;
+};
+
+/**
+ * struct mspd_work - a job
+ * @work: called in a worker
+ * @done: called later, by mspd_workers_reap() in the loop
+ * @arg:  of both; the submitter's
+ * @tags: on whose account, 0: nobody's. Bounds what one user, or one file
+ *        system that hangs, can take of a pool
+ */
+struct mspd_work {
+	void (*work)(void *arg);
+	void (*done)(void *arg);
+	void *arg;
+	uint64_t tags[MSPD_WORK_TAGS];
+};
+
+/**
+ * mspd_workers_new - a pool without threads
  * @out: the pool, or NULL on error; end with mspd_workers_free()
  * Signals are blocked in the threads. Returns 0 or -errno.
  */
-int mspd_workers_new(struct mspd_workers **out, size_t n);
+int mspd_workers_new(struct mspd_workers **out,
+		     const struct mspd_workers_opts *opts);
 
 /**
- * mspd_workers_submit - have work(arg) called in a worker, then done(arg) by
- * mspd_workers_reap() in the loop
+ * mspd_workers_submit - have a job done
  *
- * Returns 0, -EBUSY (queue is full), -ENOMEM, -ESHUTDOWN; then neither is
- * called. Threads: any.
+ * Returns 0, -EBUSY (too many jobs, or too many with one of its tags),
+ * -EAGAIN (there is no thread, and none can be started), -ENOMEM,
+ * -ESHUTDOWN; then neither function is called. Threads: any.
  */
-int mspd_workers_submit(struct mspd_workers *workers, void (*work)(void *arg),
-			void (*done)(void *arg), void *arg);
+int mspd_workers_submit(struct mspd_workers *workers,
+			const struct mspd_work *work);
+
+/**
+ * mspd_workers_cancel - take a job back that has not begun
+ * Returns true if it has not: neither function is called. False: too late.
+ */
+bool mspd_workers_cancel(struct mspd_workers *workers, const void *arg);
 
 /* Descriptor that is readable while finished jobs wait. Borrowed. */
 int mspd_workers_fd(const struct mspd_workers *workers);

@@ -4,6 +4,7 @@
  * the loop's thread, and nothing is waited for that does not end.
  */
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -28,12 +29,21 @@ static pthread_t loop;
 static sem_t gate;    /* holds back hold() */
 static sem_t holding; /* posted once hold() runs */
 
+static void open_pool(size_t threads, size_t per_tag, unsigned int idle_ms)
+{
+	struct mspd_workers_opts opts = { .threads = threads,
+					  .per_tag = per_tag,
+					  .idle_ms = idle_ms };
+
+	ck_assert_int_eq(mspd_workers_new(&workers, &opts), 0);
+}
+
 static void setup(void)
 {
 	loop = pthread_self();
 	ck_assert_int_eq(sem_init(&gate, 0, 0), 0);
 	ck_assert_int_eq(sem_init(&holding, 0, 0), 0);
-	ck_assert_int_eq(mspd_workers_new(&workers, 2), 0);
+	open_pool(2, 0, 0);
 }
 
 static void work(void *arg)
@@ -60,9 +70,23 @@ static void done(void *arg)
 	task->done++;
 }
 
+static int try_tagged(void (*how)(void *arg), struct task *task, uint64_t a,
+		      uint64_t b)
+{
+	const struct mspd_work job = { how, done, task, { a, b } };
+
+	return mspd_workers_submit(workers, &job);
+}
+
+static void submit_tagged(void (*how)(void *arg), struct task *task, uint64_t a,
+			  uint64_t b)
+{
+	ck_assert_int_eq(try_tagged(how, task, a, b), 0);
+}
+
 static void submit(void (*how)(void *arg), struct task *task)
 {
-	ck_assert_int_eq(mspd_workers_submit(workers, how, done, task), 0);
+	submit_tagged(how, task, 0, 0);
 }
 
 static size_t wait_and_reap(size_t n)
@@ -115,9 +139,9 @@ static void submit_again(void *arg)
 START_TEST(workers_done_may_submit)
 {
 	struct task task = { .done = 0 };
+	const struct mspd_work job = { work, submit_again, &task, { 0 } };
 
-	ck_assert_int_eq(
-		mspd_workers_submit(workers, work, submit_again, &task), 0);
+	ck_assert_int_eq(mspd_workers_submit(workers, &job), 0);
 	ck_assert_uint_eq(wait_and_reap(2), 2);
 	ck_assert_int_eq(task.done, 2);
 	ck_assert_uint_eq(mspd_workers_free(workers, 1000), 0);
@@ -133,8 +157,7 @@ START_TEST(workers_refuse_what_is_over_the_queue)
 	submit(hold, &tasks[1]);
 	for (i = 2; i < MSPD_WORKERS_QUEUE; i++)
 		submit(work, &tasks[i]);
-	ck_assert_int_eq(mspd_workers_submit(workers, work, done, &tasks[0]),
-			 -EBUSY);
+	ck_assert_int_eq(try_tagged(work, &tasks[0], 0, 0), -EBUSY);
 	sem_post(&gate);
 	sem_post(&gate);
 	ck_assert_uint_eq(wait_and_reap(MSPD_WORKERS_QUEUE),
@@ -205,11 +228,13 @@ END_TEST
 
 START_TEST(workers_new_checks_its_argument)
 {
+	struct mspd_workers_opts opts = { .threads = 0 };
 	struct mspd_workers *other;
 
-	ck_assert_int_eq(mspd_workers_new(&other, 0), -EINVAL);
+	ck_assert_int_eq(mspd_workers_new(&other, &opts), -EINVAL);
 	ck_assert_ptr_null(other);
-	ck_assert_int_eq(mspd_workers_new(&other, 65), -EINVAL);
+	opts.threads = 65;
+	ck_assert_int_eq(mspd_workers_new(&other, &opts), -EINVAL);
 	ck_assert_uint_eq(mspd_workers_free(NULL, 0), 0);
 	ck_assert_uint_eq(mspd_workers_free(workers, 1000), 0);
 }
@@ -231,16 +256,211 @@ static void nothing(void *arg)
 START_TEST(workers_take_no_signals)
 {
 	bool blocked = false;
+	const struct mspd_work job = { look_at_mask, nothing, &blocked, { 0 } };
 	sigset_t mask;
 
-	ck_assert_int_eq(
-		mspd_workers_submit(workers, look_at_mask, nothing, &blocked),
-		0);
+	ck_assert_int_eq(mspd_workers_submit(workers, &job), 0);
 	ck_assert_uint_eq(wait_and_reap(1), 1);
 	ck_assert(blocked);
 	pthread_sigmask(SIG_BLOCK, NULL, &mask);
 	ck_assert_int_eq(sigismember(&mask, SIGTERM), 0);
 	ck_assert_uint_eq(mspd_workers_free(workers, 1000), 0);
+}
+END_TEST
+
+/* ---- threads come and go ------------------------------------------------ */
+
+static int threads_now(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	int n = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2; /* . and .. */
+}
+
+static void reopen(size_t threads, size_t per_tag, unsigned int idle_ms)
+{
+	ck_assert_uint_eq(mspd_workers_free(workers, 1000), 0);
+	while (threads_now() > 1)
+		usleep(1000);
+	open_pool(threads, per_tag, idle_ms);
+}
+
+static void hold_n(struct task *tasks, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		submit(hold, &tasks[i]);
+	for (i = 0; i < n; i++)
+		sem_wait(&holding);
+}
+
+static void let_go(size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		sem_post(&gate);
+	ck_assert_uint_eq(wait_and_reap(n), n);
+	ck_assert_uint_eq(mspd_workers_free(workers, 1000), 0);
+}
+
+START_TEST(workers_start_threads_when_there_is_work)
+{
+	struct task tasks[5] = { 0 };
+
+	reopen(4, 0, 0);
+	ck_assert_int_eq(threads_now(), 1);
+	hold_n(tasks, 1);
+	ck_assert_int_eq(threads_now(), 2);
+	hold_n(tasks + 1, 3);
+	ck_assert_int_eq(threads_now(), 5);
+	submit(hold, &tasks[4]);
+	ck_assert_int_eq(threads_now(), 5); /* the maximum */
+	let_go(5);
+}
+END_TEST
+
+START_TEST(workers_use_an_idle_thread_again)
+{
+	struct task tasks[20] = { 0 };
+	size_t i;
+
+	reopen(8, 0, 0);
+	for (i = 0; i < 20; i++) {
+		submit(work, &tasks[i]);
+		ck_assert_uint_eq(wait_and_reap(1), 1);
+		usleep(2000); /* until it is idle */
+	}
+	ck_assert_int_eq(threads_now(), 2);
+	ck_assert_uint_eq(mspd_workers_free(workers, 1000), 0);
+}
+END_TEST
+
+START_TEST(workers_threads_end_without_work)
+{
+	struct task tasks[4] = { 0 };
+	int tries = 5000;
+
+	reopen(4, 0, 20);
+	hold_n(tasks, 3);
+	sem_post(&gate);
+	sem_post(&gate);
+	sem_post(&gate);
+	ck_assert_uint_eq(wait_and_reap(3), 3);
+	while (threads_now() > 1 && --tries)
+		usleep(1000);
+	ck_assert_int_eq(threads_now(), 1);
+	submit(work, &tasks[3]); /* and come again */
+	ck_assert_uint_eq(wait_and_reap(1), 1);
+	ck_assert_uint_eq(mspd_workers_free(workers, 1000), 0);
+}
+END_TEST
+
+/* A job that was submitted with an idle thread about must not wait for the
+ * one that thread took. */
+START_TEST(workers_never_leave_a_job_behind_one_that_hangs)
+{
+	static struct task tasks[100][2];
+	size_t i;
+
+	reopen(64, 0, 5);
+	for (i = 0; i < 31; i++) {
+		submit(hold, &tasks[i][0]);
+		submit(work, &tasks[i][1]);
+		ck_assert_uint_eq(wait_and_reap(1), 1);
+		usleep(i * 400);
+	}
+	let_go(31);
+}
+END_TEST
+
+/* ---- tags --------------------------------------------------------------- */
+
+#define USER  7
+#define OTHER 8
+#define MOUNT 9
+
+START_TEST(workers_run_few_jobs_of_one_tag_at_a_time)
+{
+	static struct task hung[10];
+	struct task other = { .done = 0 };
+	size_t i;
+
+	reopen(4, 2, 0);
+	for (i = 0; i < 10; i++)
+		submit_tagged(hold, &hung[i], USER, 0);
+	sem_wait(&holding);
+	sem_wait(&holding);
+	submit_tagged(work, &other, OTHER, 0); /* passes the other eight */
+	ck_assert_uint_eq(wait_and_reap(1), 1);
+	ck_assert_int_eq(other.done, 1);
+	usleep(20000);
+	ck_assert_int_eq(sem_trywait(&holding), -1);
+	let_go(10);
+}
+END_TEST
+
+START_TEST(workers_bound_each_tag_of_a_job)
+{
+	static struct task hung[3];
+	struct task other = { .done = 0 };
+
+	reopen(8, 2, 0);
+	submit_tagged(hold, &hung[0], USER, MOUNT);
+	submit_tagged(hold, &hung[1], OTHER, MOUNT);
+	submit_tagged(hold, &hung[2], OTHER, MOUNT);
+	sem_wait(&holding);
+	sem_wait(&holding);
+	usleep(20000);
+	ck_assert_int_eq(sem_trywait(&holding), -1);
+	submit_tagged(work, &other, OTHER, 0);
+	ck_assert_uint_eq(wait_and_reap(1), 1);
+	let_go(3);
+}
+END_TEST
+
+START_TEST(workers_refuse_what_is_over_one_tags_share)
+{
+	static struct task tasks[MSPD_WORKERS_TAG_QUEUE + 1];
+	size_t i;
+
+	reopen(4, 2, 0);
+	for (i = 0; i < MSPD_WORKERS_TAG_QUEUE; i++)
+		submit_tagged(hold, &tasks[i], MOUNT, USER);
+	ck_assert_int_eq(try_tagged(hold, &tasks[i], USER, 0), -EBUSY);
+	ck_assert_int_eq(try_tagged(hold, &tasks[i], OTHER, MOUNT), -EBUSY);
+	submit_tagged(hold, &tasks[i], OTHER, 0);
+	let_go(MSPD_WORKERS_TAG_QUEUE + 1);
+}
+END_TEST
+
+START_TEST(workers_cancel_what_has_not_begun)
+{
+	struct task hung[2] = { 0 };
+	struct task queued[3] = { 0 };
+	size_t i;
+
+	submit(hold, &hung[0]);
+	submit(hold, &hung[1]);
+	sem_wait(&holding);
+	sem_wait(&holding);
+	for (i = 0; i < 3; i++)
+		submit(work, &queued[i]);
+	ck_assert(mspd_workers_cancel(workers, &queued[1]));
+	ck_assert(!mspd_workers_cancel(workers, &queued[1]));
+	ck_assert(mspd_workers_cancel(workers, &queued[2]));
+	ck_assert(!mspd_workers_cancel(workers, &hung[0]));
+	submit(work, &queued[2]); /* the end of the queue is where it was */
+	let_go(2 + 2);
+	ck_assert_int_eq(queued[0].done, 1);
+	ck_assert_int_eq(queued[1].done, 0);
+	ck_assert_int_eq(queued[2].done, 1);
 }
 END_TEST
 
@@ -260,6 +480,14 @@ int main(void)
 	tcase_add_test(tc, workers_free_leaves_hung_jobs_behind);
 	tcase_add_test(tc, workers_new_checks_its_argument);
 	tcase_add_test(tc, workers_take_no_signals);
+	tcase_add_test(tc, workers_start_threads_when_there_is_work);
+	tcase_add_test(tc, workers_use_an_idle_thread_again);
+	tcase_add_test(tc, workers_threads_end_without_work);
+	tcase_add_test(tc, workers_never_leave_a_job_behind_one_that_hangs);
+	tcase_add_test(tc, workers_run_few_jobs_of_one_tag_at_a_time);
+	tcase_add_test(tc, workers_bound_each_tag_of_a_job);
+	tcase_add_test(tc, workers_refuse_what_is_over_one_tags_share);
+	tcase_add_test(tc, workers_cancel_what_has_not_begun);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
