@@ -14,6 +14,7 @@
 #   make check-man       man/ is well formed and says what the code does
 #   make check-install   what is installed can be built against, and removed
 #   make check-valgrind  unit tests under valgrind
+#   make bench [QUICK=1] root: what it costs, as a table and bench.json
 #   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
 #   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR= MANDIR=
 
@@ -82,6 +83,9 @@ SKEL	:= $(O)/bpf/msp.skel.h
 UNIT	:= $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 FUZZ	:= $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TESTLIB	:= $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
+BENCH	:= $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
+BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_%, \
+	   $(wildcard tests/bench/*.c)))
 MAN	:= $(wildcard man/*.[1-9])
 LIVEBIN	:= $(patsubst %.c,$(O)/%,$(wildcard tests/live/*.c))
 ATTACK_DIR := tests/live/attacks
@@ -164,6 +168,11 @@ $(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(LIB_O
 $(LIVEBIN): $(O)/tests/live/%: $(O)/tests/live/%.o $(O)/libmsp.so
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< -L$(O) -lmsp
+$(BENCH): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
+		$(O)/libmsp.so $(O)/$(SONAME)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(BENCHLIB) -L$(O) -lmsp \
+		$(call DEP_LIB,--libs)
 
 # The attacks know nothing of the library; the agent built to lose to them has
 # eBPF programs of its own.
@@ -186,7 +195,7 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-man check-install check-host check-valgrind fuzz \
-	unit-programs attack-programs
+	bench unit-programs attack-programs
 
 deps:
 	$(Q).ci/deps
@@ -241,6 +250,9 @@ attack-programs: $(ATTACKS) $(WEAK)
 
 check-live: all attack-programs
 	$(SUITE) live python3 tests/live/run.py $(O)
+
+bench: all $(BENCH)
+	$(Q)QUICK=$(QUICK) python3 tests/bench/run.py $(O)
 
 # ---- libFuzzer: everything instrumented, hence objects of its own ----------
 FUZZ_O	:= $(O)/libfuzzer
