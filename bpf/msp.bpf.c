@@ -531,6 +531,12 @@ static __always_inline bool far_apart(__u32 a, __u32 b)
 	return a - b + SEQUENCE_SLACK > 2 * SEQUENCE_SLACK;
 }
 
+static __always_inline bool connected(struct bpf_sock *sk)
+{
+	return sk->state != BPF_TCP_LISTEN && sk->state != BPF_TCP_SYN_SENT &&
+	       sk->state != BPF_TCP_CLOSE;
+}
+
 /* Both looked up, both alive: are they the two ends of one connection, and
  * is "server" the very socket that was accepted? A reset connection stays in
  * the accept queue while its tuple may already be somebody else's. */
@@ -541,9 +547,7 @@ static __always_inline int examine(struct bpf_sock *server,
 	struct bpf_tcp_sock *tc = bpf_tcp_sock(client);
 	struct tcp_sock *full;
 
-	if (!ts || !tc || server->state == BPF_TCP_LISTEN ||
-	    client->state == BPF_TCP_LISTEN ||
-	    client->state == BPF_TCP_SYN_SENT)
+	if (!ts || !tc || !connected(server) || !connected(client))
 		return MSP_BPF_NOT_CONNECTED;
 	if (far_apart(tc->snd_nxt, ts->rcv_nxt) ||
 	    far_apart(ts->snd_nxt, tc->rcv_nxt))
@@ -585,15 +589,13 @@ int msp_who(struct __sk_buff *skb)
 		bpf_sk_release(server);
 		return MSP_BPF_NO_CLIENT;
 	}
-	rc = examine(server, client, ask.cookie);
-	if (rc)
-		goto out;
 	facts = bpf_sk_storage_get(&msp_facts, client, 0, 0);
 	if (!facts)
 		rc = MSP_BPF_NO_FACTS;
 	else if (bpf_skb_store_bytes(skb, 0, facts, sizeof(*facts), 0))
 		rc = MSP_BPF_BAD_ASK;
-out:
+	else /* last: the socket could connect anew while they are copied */
+		rc = examine(server, client, ask.cookie);
 	bpf_sk_release(server);
 	bpf_sk_release(client);
 	return rc;
