@@ -227,6 +227,7 @@ static void dispatch(struct mspd_loop *loop)
 
 int mspd_loop_run(struct mspd_loop *loop)
 {
+	loop->stop = false;
 	while (!loop->stop) {
 		int n = epoll_wait(loop->epoll_fd, loop->ready, TURN_EVENTS,
 				   wait_ms(loop));

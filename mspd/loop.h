@@ -53,7 +53,8 @@ void mspd_loop_after(struct mspd_loop *loop, void (*call)(void *arg),
 /* The clock, read once per turn. */
 struct msp_time mspd_loop_now(const struct mspd_loop *loop);
 
-/* Until mspd_loop_stop(); 0 or -errno. */
+/* Until mspd_loop_stop() is called in it, then it may run again; 0 or
+ * -errno. */
 int mspd_loop_run(struct mspd_loop *loop);
 void mspd_loop_stop(struct mspd_loop *loop);
 
