@@ -18,6 +18,23 @@
 #include "mspd/text.h"
 #include "mspd/worker.h"
 
+/* Most bytes of a text in its quotes: an escape is six for one. */
+#define QUOTED(n) (6 * (n) + 2)
+/* user, exe, method, path, rule, privilege, identity, cgroup */
+#define TEXTS  8
+#define UNIT   255
+#define ID     64
+#define NUMBER 10 /* digits of 32 bits */
+#define COMM   16
+#define PARENT (COMM + NUMBER + 2)
+/* names of keys, punctuation, words of ours, other numbers */
+#define FIXED 1536
+#define LONGEST                                                                \
+	(QUOTED(MSPD_AUDIT_TEXT) * TEXTS + QUOTED(COMM) + QUOTED(UNIT) +       \
+	 QUOTED(ID) + (NUMBER + 1) * MSP_CALLER_GROUPS_MAX +                   \
+	 (QUOTED(PARENT) + 1) * MSP_CALLER_PARENTS + FIXED)
+_Static_assert(LONGEST < MSPD_AUDIT_LINE, "a line is never cut");
+
 /* Bytes written at a time: whole lines, so at least one fits. */
 #define BATCH	 (2 * MSPD_AUDIT_LINE)
 #define RETRY_MS 1000
@@ -41,7 +58,7 @@ struct mspd_audit {
 	char ring[MSPD_AUDIT_RING];
 };
 
-/* ---- one line ---------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------ */
 
 /* ,"name": in front of a value; the name is a constant of ours */
 static void put_name(struct mspd_text *line, const char *name)
@@ -84,17 +101,130 @@ static void put_time(struct mspd_text *line, struct timespec when)
 	mspd_text_put(line, tail);
 }
 
+/* ---- who it was -------------------------------------------------------- */
+
+/* Did the file that ran have no name left? A kernel thread runs none. */
+static bool deleted(const struct msp_caller *c)
+{
+	return !(c->flags & MSP_CALLER_KERNEL) && c->exe.nlink == 0;
+}
+
+static const char *exe_state(const struct msp_caller *c)
+{
+	if (c->flags & MSP_CALLER_EXE_VERIFIED)
+		return c->flags & MSP_CALLER_EXE_REPLACED ? "replaced"
+							  : "verified";
+	if (deleted(c))
+		return "deleted";
+	if (!*c->exe_path)
+		return "unknown";
+	return c->flags & MSP_CALLER_EXE_CHECKED ? "not-at-path" : "unchecked";
+}
+
+static void put_groups(struct mspd_text *line, const struct msp_caller *c)
+{
+	uint32_t i;
+
+	put_name(line, "groups");
+	mspd_text_put(line, "[");
+	for (i = 0; i < c->n_gids && i < MSP_CALLER_GROUPS_MAX; i++) {
+		mspd_text_put(line, i ? "," : "");
+		mspd_text_number(line, c->gids[i]);
+	}
+	mspd_text_put(line, "]");
+}
+
+static void put_parents(struct mspd_text *line, const struct msp_caller *c)
+{
+	char text[PARENT + 1];
+	size_t i;
+
+	put_name(line, "parents");
+	mspd_text_put(line, "[");
+	for (i = 0; i < MSP_CALLER_PARENTS && c->parents[i].pid; i++) {
+		snprintf(text, sizeof(text), "%.*s[%u]", COMM - 1,
+			 c->parents[i].comm, c->parents[i].pid);
+		mspd_text_put(line, i ? "," : "");
+		mspd_text_json(line, text, sizeof(text));
+	}
+	mspd_text_put(line, "]");
+}
+
+static void put_cgroup(struct mspd_text *line, const struct msp_caller *c)
+{
+	const char *path = c->cgroup_path;
+	struct msp_caller_unit u;
+
+	/* of the whole path, before it is cut */
+	msp_caller_unit(&u, path, path ? strlen(path) : 0);
+	put_string(line, "cgroup", path);
+	put_name(line, "unit");
+	mspd_text_json_bytes(line, u.unit, u.unit_len, UNIT);
+	put_name(line, "container");
+	mspd_text_json_bytes(line, u.container, u.container_len, ID);
+}
+
+/* No namespace has number 0: the kernel did not say. */
+static void put_namespace(struct mspd_text *line, const char *name,
+			  uint32_t number)
+{
+	if (number)
+		put_number(line, name, number);
+	else
+		put_null(line, name);
+}
+
+static void put_flags(struct mspd_text *line, uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		const char *name;
+	} known[] = {
+		{ MSP_CALLER_DIRECT, "direct" },
+		{ MSP_CALLER_V6_MAPPED, "v6-mapped" },
+		{ MSP_CALLER_KERNEL, "kernel" },
+		{ MSP_CALLER_PATH_CUT, "path-cut" },
+		{ MSP_CALLER_DEVICE, "device" },
+		{ MSP_CALLER_GROUPS_CUT, "groups-cut" },
+		{ MSP_CALLER_NO_PATH, "no-path" },
+	};
+	const char *before = "\"";
+	size_t i;
+
+	put_name(line, "flags");
+	mspd_text_put(line, "[");
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!(flags & known[i].flag))
+			continue;
+		mspd_text_put(line, before);
+		mspd_text_put(line, known[i].name);
+		mspd_text_put(line, "\"");
+		before = ",\"";
+	}
+	mspd_text_put(line, "]");
+}
+
+static void put_nobody(struct mspd_text *line)
+{
+	static const char *const keys[] = {
+		"uid",	     "user",   "pid",	 "exe",	      "comm",
+		"exe_state", "gid",    "groups", "euid",      "loginuid",
+		"parents",   "cgroup", "unit",	 "container", "netns",
+		"mntns",     "pidns",  "userns", "flags",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		put_null(line, keys[i]);
+}
+
 static void put_caller(struct mspd_text *line,
 		       const struct mspd_audit_record *record)
 {
 	const struct msp_caller *c = record->caller;
 
 	if (!c || !(c->flags & MSP_CALLER_KNOWN)) {
-		put_null(line, "uid");
-		put_null(line, "user");
-		put_null(line, "pid");
-		put_null(line, "exe");
-		put_null(line, "comm");
+		put_nobody(line);
 		return;
 	}
 	put_number(line, "uid", c->uid);
@@ -102,7 +232,24 @@ static void put_caller(struct mspd_text *line,
 	put_number(line, "pid", c->pid);
 	put_string(line, "exe", *c->exe_path ? c->exe_path : NULL);
 	put_string(line, "comm", *c->comm ? c->comm : NULL);
+	put_string(line, "exe_state", exe_state(c));
+	put_number(line, "gid", c->gid);
+	put_groups(line, c);
+	put_number(line, "euid", c->euid);
+	if (c->loginuid == UINT32_MAX)
+		put_null(line, "loginuid");
+	else
+		put_number(line, "loginuid", c->loginuid);
+	put_parents(line, c);
+	put_cgroup(line, c);
+	put_namespace(line, "netns", c->net_ns);
+	put_namespace(line, "mntns", c->mnt_ns);
+	put_namespace(line, "pidns", c->pid_ns);
+	put_namespace(line, "userns", c->user_ns);
+	put_flags(line, c->flags);
 }
+
+/* ---- one line ---------------------------------------------------------- */
 
 static void put_request(struct mspd_text *line,
 			const struct mspd_audit_record *record)

@@ -23,8 +23,8 @@
  * struct mspd_audit_record - everything borrowed for the call
  * @time:        wall clock of the decision
  * @id:          number of the request
- * @caller:      NULL, or not MSP_CALLER_KNOWN: uid, user, pid, exe and comm
- *               are null
+ * @caller:      NULL, or not MSP_CALLER_KNOWN: all that tells who it was, uid
+ *               to flags, is null
  * @user:        name of the user, NULL if there is none
  * @endpoint:    enum msp_endpoint, or -1 if there was no destination
  * @method:      as received; NULL if it could not be parsed
@@ -64,10 +64,19 @@ int mspd_audit_open(struct mspd_audit **out, const char *dir);
  * Waits while there is no room, so ask mspd_audit_ready() first where waiting
  * is not wanted. Threads: any.
  *
- * Keys, in this order: time (RFC 3339, microseconds, Z), id, uid, user, pid,
- * exe, comm, endpoint, method, path, verdict, reason, canon (only if the
- * decision has a code), rule, privilege, identity, epoch, status, us, mode,
- * port. Without a decision: verdict deny, reason refused, the rest null.
+ * Keys, in this order: time (RFC 3339, microseconds, Z), id; who it was: uid,
+ * user, pid, exe, comm, exe_state, gid, groups (supplementary, numbers), euid,
+ * loginuid (null: unset), parents ("comm[pid]", nearest first), cgroup, unit,
+ * container, netns, mntns, pidns, userns (null: not known), flags (names);
+ * endpoint, method, path, verdict, reason, canon (only if the decision has a
+ * code), rule, privilege, identity, epoch, status, us, mode, port. Without a
+ * decision: verdict deny, reason refused, the rest null.
+ *
+ * exe_state: "verified": the file at exe is the one that ran; "replaced": it
+ * is the one an upgrade put there, which the configuration accepts;
+ * "deleted": the one that ran had no name left at connect(); "not-at-path":
+ * at exe there is another, or none; "unchecked": no rule asked; "unknown":
+ * there is no path to look at.
  */
 void mspd_audit_write(struct mspd_audit *audit,
 		      const struct mspd_audit_record *record);

@@ -199,15 +199,20 @@ static struct piece json_piece(const char *in, size_t len, char escape[12])
 
 void mspd_text_json(struct mspd_text *text, const char *in, size_t max)
 {
+	mspd_text_json_bytes(text, in, in ? strlen(in) : 0, max);
+}
+
+void mspd_text_json_bytes(struct mspd_text *text, const char *in, size_t len,
+			  size_t max)
+{
 	size_t used = 0;
-	size_t len, wide;
+	size_t wide;
 	char escape[12];
 
 	if (!in) {
 		mspd_text_put(text, "null");
 		return;
 	}
-	len = strlen(in);
 	mspd_text_put(text, "\"");
 	while (len) {
 		struct piece p = json_piece(in, len, escape);

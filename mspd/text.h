@@ -52,6 +52,10 @@ bool mspd_text_line(struct mspd_text *text, const char *in, size_t len);
  * escaping; NULL becomes null. */
 void mspd_text_json(struct mspd_text *text, const char *in, size_t max);
 
+/* The same for @len bytes that need not end in a NUL. */
+void mspd_text_json_bytes(struct mspd_text *text, const char *in, size_t len,
+			  size_t max);
+
 /**
  * mspd_utf8_step - length of the UTF-8 character at @in
  *

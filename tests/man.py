@@ -151,9 +151,23 @@ def config_values():
 
 def audit_keys():
     code = read("mspd/audit.c")
-    names = re.findall(r'put_(?:string|number|null)\(line, "(\w+)"', code)
+    names = re.findall(r'put_\w+\(line, "(\w+)"', code)
     return compare(items(section(page("mspd.8"), "Audit record"), "Ic"),
                    names + ["time"], 15)
+
+
+def audit_states():
+    code = read("mspd/audit.c").split("*exe_state(", 1)[1].split("\n}", 1)[0]
+    return compare(items(section(page("mspd.8"), "Audit record"), "Sy"),
+                   re.findall(r'"([a-z-]+)"', code), 6)
+
+
+def audit_flags():
+    text = section(page("mspd.8"), "Audit record")
+    text = text.split(".It Ic flags\n", 1)[-1].split("\n.It ", 1)[0]
+    return compare(re.findall(r"^\.Ql (\S+) :$", text, re.M),
+                   re.findall(r'MSP_CALLER_\w+, "([a-z0-9-]+)"',
+                              read("mspd/audit.c")), 7)
 
 
 def audit_reasons():
@@ -203,6 +217,8 @@ def main(build):
                         [name for _, name, _ in config_fields()], 20))
     suite.claim("mspd_conf_defaults_and_ranges", config_values())
     suite.claim("mspd_audit_keys", audit_keys())
+    suite.claim("mspd_audit_states", audit_states())
+    suite.claim("mspd_audit_flags", audit_flags())
     suite.claim("mspd_audit_reasons", audit_reasons())
     suite.claim("msp_host_reasons", host_reasons())
     suite.claim("libmsp_calls_are_exported", calls())

@@ -16,9 +16,12 @@ from world import DAEMON, IMDS, INSTANCE, METADATA, NOBODY, WIRESERVER
 
 TOKEN = ("/metadata/identity/oauth2/token?api-version=2018-02-01"
          "&resource=https://vault.example/&secretparam=hunter2")
-AUDIT_FIELDS = ["time", "id", "uid", "user", "pid", "exe", "comm", "endpoint",
-                "method", "path", "verdict", "reason", "rule", "privilege",
-                "identity", "epoch", "status", "us", "mode", "port"]
+AUDIT_FIELDS = ["time", "id", "uid", "user", "pid", "exe", "comm", "exe_state",
+                "gid", "groups", "euid", "loginuid", "parents", "cgroup",
+                "unit", "container", "netns", "mntns", "pidns", "userns",
+                "flags", "endpoint", "method", "path", "verdict", "reason",
+                "rule", "privilege", "identity", "epoch", "status", "us",
+                "mode", "port"]
 DETAILS = ["monitorStatus", "keyLatchStatus", "ebpfProgramStatus",
            "proxyListenerStatus", "telemetryLoggerStatus"]
 SUMMARY_FIELDS = {"userName", "ip", "port", "processCmdLine", "responseStatus",

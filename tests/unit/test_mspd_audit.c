@@ -30,12 +30,27 @@ static struct mspd_audit_record record;
 static void setup(void)
 {
 	dir = scratch_make();
-	caller = (struct msp_caller){ .size = sizeof(caller),
-				      .flags = MSP_CALLER_KNOWN,
-				      .uid = 1000,
-				      .pid = 42,
-				      .comm = "curl",
-				      .exe_path = "/usr/bin/curl" };
+	caller = (struct msp_caller){
+		.size = sizeof(caller),
+		.flags = MSP_CALLER_KNOWN,
+		.uid = 1000,
+		.pid = 42,
+		.gid = 100,
+		.euid = 1001,
+		.loginuid = 1002,
+		.n_gids = 2,
+		.gids = { 4, 27 },
+		.net_ns = 4026531840,
+		.mnt_ns = 4026531841,
+		.pid_ns = 4026531836,
+		.user_ns = 4026531837,
+		.exe = { .inode = 3, .nlink = 1 },
+		.parents = { { .pid = 41, .comm = "bash" },
+			     { .pid = 1, .comm = "init" } },
+		.cgroup_path = "/system.slice/a.service",
+		.comm = "curl",
+		.exe_path = "/usr/bin/curl"
+	};
 	decision = (struct msp_decision){ .size = sizeof(decision),
 					  .verdict = MSP_ALLOW,
 					  .reason = MSP_REASON_GRANTED,
@@ -81,6 +96,14 @@ START_TEST(audit_line_has_all_keys_in_order)
 		"{\"time\":\"2026-01-02T03:04:05.678901Z\",\"id\":5,"
 		"\"uid\":1000,\"user\":\"alice\",\"pid\":42,"
 		"\"exe\":\"/usr/bin/curl\",\"comm\":\"curl\","
+		"\"exe_state\":\"unchecked\",\"gid\":100,"
+		"\"groups\":[4,27],\"euid\":1001,\"loginuid\":1002,"
+		"\"parents\":[\"bash[41]\",\"init[1]\"],"
+		"\"cgroup\":\"/system.slice/a.service\","
+		"\"unit\":\"a.service\",\"container\":null,"
+		"\"netns\":4026531840,\"mntns\":4026531841,"
+		"\"pidns\":4026531836,\"userns\":4026531837,"
+		"\"flags\":[],"
 		"\"endpoint\":\"IMDS\",\"method\":\"GET\","
 		"\"path\":\"/metadata/instance?api-version\","
 		"\"verdict\":\"allow\",\"reason\":\"granted\","
@@ -109,12 +132,138 @@ START_TEST(audit_line_of_unknown_caller_shows_none_of_its_facts)
 #define LINE                                                                   \
 	"{\"time\":\"2026-01-02T03:04:05.678901Z\",\"id\":5,"                  \
 	"\"uid\":null,\"user\":null,\"pid\":null,\"exe\":null,"                \
-	"\"comm\":null,\"endpoint\":null,\"method\":null,\"path\":null,"       \
+	"\"comm\":null,\"exe_state\":null,\"gid\":null,"                       \
+	"\"groups\":null,\"euid\":null,\"loginuid\":null,"                     \
+	"\"parents\":null,\"cgroup\":null,\"unit\":null,"                      \
+	"\"container\":null,\"netns\":null,\"mntns\":null,"                    \
+	"\"pidns\":null,\"userns\":null,\"flags\":null,"                       \
+	"\"endpoint\":null,\"method\":null,\"path\":null,"                     \
 	"\"verdict\":\"deny\",\"reason\":\"refused\",\"rule\":null,"           \
 	"\"privilege\":null,\"identity\":null,\"epoch\":null,"                 \
 	"\"status\":421,\"us\":1234,\"mode\":null,\"port\":50000}\n"
 	ck_assert_str_eq(text, LINE LINE);
 	free(text);
+}
+END_TEST
+
+/* One line is written; does it have this piece? */
+static void expect_piece(const char *piece)
+{
+	char *text;
+
+	mspd_audit_write(audit, &record);
+	text = close_and_read();
+	ck_assert_msg(strstr(text, piece) != NULL, "%s\nin %s", piece, text);
+	free(text);
+}
+
+static const struct {
+	uint32_t flags;
+	uint32_t nlink;
+	const char *path;
+	const char *state;
+} exe_states[] = {
+	{ MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED, 1, "/b",
+	  "verified" },
+	{ MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED |
+		  MSP_CALLER_EXE_REPLACED,
+	  0, "/b", "replaced" },
+	{ MSP_CALLER_EXE_CHECKED, 0, "/b", "deleted" },
+	{ 0, 0, "/b", "deleted" },
+	{ 0, 0, "", "deleted" },
+	{ MSP_CALLER_NO_PATH, 0, "", "deleted" },
+	{ MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_REPLACED, 0, "/b",
+	  "deleted" },
+	{ MSP_CALLER_EXE_CHECKED, 1, "/b", "not-at-path" },
+	{ 0, 1, "/b", "unchecked" },
+	{ 0, 1, "", "unknown" },
+	{ MSP_CALLER_EXE_CHECKED | MSP_CALLER_PATH_CUT, 1, "", "unknown" },
+	{ MSP_CALLER_NO_PATH, 1, "", "unknown" },
+	{ MSP_CALLER_KERNEL, 0, "", "unknown" },
+};
+
+START_TEST(audit_line_tells_the_state_of_the_executable)
+{
+	char want[64];
+
+	caller.flags |= exe_states[_i].flags;
+	caller.exe.nlink = exe_states[_i].nlink;
+	strcpy(caller.exe_path, exe_states[_i].path);
+	snprintf(want, sizeof(want), "\"exe_state\":\"%s\",",
+		 exe_states[_i].state);
+	expect_piece(want);
+}
+END_TEST
+
+static const struct {
+	uint32_t flags;
+	const char *names;
+} flags[] = {
+	{ MSP_CALLER_NAMES | MSP_CALLER_EXE_CHECKED | MSP_CALLER_PROBE, "" },
+	{ MSP_CALLER_DIRECT, "\"direct\"" },
+	{ MSP_CALLER_V6_MAPPED, "\"v6-mapped\"" },
+	{ MSP_CALLER_KERNEL, "\"kernel\"" },
+	{ MSP_CALLER_PATH_CUT, "\"path-cut\"" },
+	{ MSP_CALLER_DEVICE, "\"device\"" },
+	{ MSP_CALLER_GROUPS_CUT, "\"groups-cut\"" },
+	{ MSP_CALLER_NO_PATH, "\"no-path\"" },
+	{ UINT32_MAX, "\"direct\",\"v6-mapped\",\"kernel\",\"path-cut\","
+		      "\"device\",\"groups-cut\",\"no-path\"" },
+};
+
+START_TEST(audit_line_names_the_flags)
+{
+	char want[128];
+
+	caller.flags |= flags[_i].flags;
+	snprintf(want, sizeof(want), "\"flags\":[%s],", flags[_i].names);
+	expect_piece(want);
+}
+END_TEST
+
+START_TEST(audit_line_has_null_for_what_is_not_known)
+{
+	caller.loginuid = UINT32_MAX;
+	caller.n_gids = 0;
+	caller.parents[0].pid = 0; /* and what is behind it means nothing */
+	caller.cgroup_path = NULL;
+	caller.net_ns = caller.mnt_ns = caller.pid_ns = caller.user_ns = 0;
+	expect_piece("\"groups\":[],\"euid\":1001,\"loginuid\":null,"
+		     "\"parents\":[],\"cgroup\":null,\"unit\":null,"
+		     "\"container\":null,\"netns\":null,\"mntns\":null,"
+		     "\"pidns\":null,\"userns\":null,");
+}
+END_TEST
+
+START_TEST(audit_line_has_login_uid_of_root)
+{
+	caller.loginuid = 0;
+	expect_piece("\"loginuid\":0,");
+}
+END_TEST
+
+#define CONTAINER                                                              \
+	"3f4e6b0c9a7d8e1f2a3b4c5d6e7f80910a1b2c3d4e5f60718293a4b5c6d7e8f9"
+
+START_TEST(audit_line_has_unit_and_container_of_the_cgroup)
+{
+	caller.cgroup_path = "/system.slice/docker-" CONTAINER ".scope/x";
+	expect_piece("\"cgroup\":\"/system.slice/docker-" CONTAINER
+		     ".scope/x\",\"unit\":\"docker-" CONTAINER
+		     ".scope\",\"container\":\"" CONTAINER "\",");
+}
+END_TEST
+
+/* What is shown of the path ends before the container's number does. */
+START_TEST(audit_line_has_container_of_a_path_that_is_cut)
+{
+	char path[600];
+
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	strcpy(path + 480, "/docker-" CONTAINER);
+	caller.cgroup_path = path;
+	expect_piece("\"container\":\"" CONTAINER "\",");
 }
 END_TEST
 
@@ -170,6 +319,13 @@ static yajl_val parse_line(const char *line, size_t len)
 	return tree;
 }
 
+static yajl_val array_at(yajl_val tree, const char *key)
+{
+	const char *path[] = { key, NULL };
+
+	return yajl_tree_get(tree, path, yajl_t_array);
+}
+
 static const char *string_at(yajl_val tree, const char *key)
 {
 	const char *path[] = { key, NULL };
@@ -190,14 +346,18 @@ START_TEST(audit_line_is_json_whatever_the_texts)
 	decision.identity = hostile[_i];
 	snprintf(caller.exe_path, sizeof(caller.exe_path), "%s", hostile[_i]);
 	snprintf(caller.comm, sizeof(caller.comm), "%s", hostile[_i]);
+	memcpy(caller.parents[0].comm, caller.comm, sizeof(caller.comm));
+	caller.cgroup_path = hostile[_i];
 	mspd_audit_write(audit, &record);
 	text = close_and_read();
 	ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
 	tree = parse_line(text, strlen(text) - 1);
 	ck_assert_str_eq(string_at(tree, "verdict"), "allow");
-	ck_assert_uint_eq(YAJL_GET_OBJECT(tree)->len, 20);
+	ck_assert_uint_eq(YAJL_GET_OBJECT(tree)->len, 34);
 	if (mspd_utf8_step(hostile[_i], 4)) /* valid: it comes back as it was */
 		ck_assert_str_eq(string_at(tree, "user"), hostile[_i]);
+	if (mspd_utf8_step(hostile[_i], 4))
+		ck_assert_str_eq(string_at(tree, "cgroup"), hostile[_i]);
 	yajl_tree_free(tree);
 	free(text);
 }
@@ -223,26 +383,78 @@ START_TEST(audit_text_is_cut_at_a_character)
 }
 END_TEST
 
-/* Every text at its longest once escaped: the line still fits, whole. */
+static void set_longest(char *at, size_t size)
+{
+	memset(at, 1, size - 1);
+	at[size - 1] = '\0';
+}
+
+/* A cgroup whose unit and container are as long as can be, too. */
+static void set_longest_cgroup(char *at, size_t size)
+{
+	static const char unit[] = "/x.slice/", end[] = ".service/";
+
+	set_longest(at, size);
+	memcpy(at, unit, strlen(unit));
+	memset(at + strlen(unit), '\\', 255);
+	memcpy(at + strlen(unit) + 256 - strlen(end), end, strlen(end));
+	memcpy(at + size - 1 - 65, "/" CONTAINER, 65);
+}
+
+static void set_longest_caller(void)
+{
+	size_t i;
+
+	caller.flags = UINT32_MAX & ~(uint32_t)MSP_CALLER_EXE_VERIFIED;
+	caller.uid = caller.gid = caller.euid = caller.pid = UINT32_MAX;
+	caller.loginuid = UINT32_MAX - 1;
+	caller.net_ns = caller.mnt_ns = UINT32_MAX;
+	caller.pid_ns = caller.user_ns = UINT32_MAX;
+	caller.n_gids = UINT32_MAX; /* no more are there than there is room */
+	memset(caller.gids, 0xff, sizeof(caller.gids));
+	set_longest(caller.exe_path, sizeof(caller.exe_path));
+	set_longest(caller.comm, sizeof(caller.comm));
+	for (i = 0; i < MSP_CALLER_PARENTS; i++) {
+		caller.parents[i].pid = UINT32_MAX;
+		memset(caller.parents[i].comm, 1, 16); /* without a NUL */
+	}
+}
+
+/* Everything at its longest once escaped: the line still fits, whole. */
 START_TEST(audit_line_of_longest_texts_is_whole)
 {
-	char longest[2000];
-	yajl_val tree;
+	char longest[2000], cgroup[4096];
+	yajl_val tree, last;
 	char *text;
 
-	memset(longest, 1, sizeof(longest));
-	longest[sizeof(longest) - 1] = '\0';
+	set_longest(longest, sizeof(longest));
+	set_longest_cgroup(cgroup, sizeof(cgroup));
+	set_longest_caller();
+	caller.cgroup_path = cgroup;
 	record.user = record.method = record.path = longest;
 	decision.rule_id = decision.privilege = decision.identity = longest;
-	memset(caller.exe_path, 1, sizeof(caller.exe_path) - 1);
-	memset(caller.comm, 1, sizeof(caller.comm) - 1);
+	decision.reason = MSP_REASON_CANON;
+	decision.canon = MSP_CANON_DUPLICATE_PARAM;
 	record.us = record.id = decision.epoch = UINT64_MAX;
+	record.status = UINT32_MAX;
+	record.client_port = UINT16_MAX;
 	mspd_audit_write(audit, &record);
 	text = close_and_read();
+	/* seven texts of one escape after the other, and half of an eighth */
+	ck_assert_uint_gt(strlen(text), 7 * 6 * MSPD_AUDIT_TEXT);
 	ck_assert_uint_lt(strlen(text), MSPD_AUDIT_LINE);
-	ck_assert_str_eq(text + strlen(text) - 2, "}\n");
+	ck_assert_str_eq(text + strlen(text) - 14, "\"port\":65535}\n");
 	tree = parse_line(text, strlen(text) - 1);
 	ck_assert_uint_eq(strlen(string_at(tree, "user")), MSPD_AUDIT_TEXT);
+	ck_assert_uint_eq(strlen(string_at(tree, "cgroup")), MSPD_AUDIT_TEXT);
+	ck_assert_uint_eq(strlen(string_at(tree, "unit")), 255);
+	ck_assert_str_eq(string_at(tree, "container"), CONTAINER);
+	ck_assert_uint_eq(YAJL_GET_ARRAY(array_at(tree, "groups"))->len,
+			  MSP_CALLER_GROUPS_MAX);
+	last = YAJL_GET_ARRAY(array_at(tree, "parents"))
+		       ->values[MSP_CALLER_PARENTS - 1];
+	ck_assert_str_eq(YAJL_GET_STRING(last),
+			 "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1[4294967295]");
 	yajl_tree_free(tree);
 	free(text);
 }
@@ -271,7 +483,7 @@ static void assert_ids_in_order(const char *text, size_t n)
 /* 5 MiB through a ring of one: it goes round, and writers wait. */
 START_TEST(audit_keeps_every_line_in_order)
 {
-	const size_t n = 10000;
+	const size_t n = 6000;
 	char path[300];
 	char *text;
 	size_t i;
@@ -309,13 +521,14 @@ static void wait_for_failure(void)
 
 START_TEST(audit_waits_for_a_full_disk)
 {
+	size_t i, len = 0;
 	char *text;
-	size_t i;
 
 	for (i = 0; i < 10; i++) {
 		if (i == 3) {
 			ck_assert_int_eq(mspd_audit_flush(audit, 10000), 0);
-			limit_file_size(3 * 300 + 100);
+			free(scratch_read("audit.jsonl", &len));
+			limit_file_size(len + 100); /* and a bit of a line */
 		}
 		record.id = i;
 		mspd_audit_write(audit, &record);
@@ -455,6 +668,13 @@ int main(void)
 	tcase_add_test(tc,
 		       audit_line_of_unknown_caller_shows_none_of_its_facts);
 	tcase_add_test(tc, audit_line_names_canonical_code);
+	tcase_add_loop_test(tc, audit_line_tells_the_state_of_the_executable, 0,
+			    COUNT(exe_states));
+	tcase_add_loop_test(tc, audit_line_names_the_flags, 0, COUNT(flags));
+	tcase_add_test(tc, audit_line_has_null_for_what_is_not_known);
+	tcase_add_test(tc, audit_line_has_login_uid_of_root);
+	tcase_add_test(tc, audit_line_has_unit_and_container_of_the_cgroup);
+	tcase_add_test(tc, audit_line_has_container_of_a_path_that_is_cut);
 	tcase_add_loop_test(tc, audit_line_is_json_whatever_the_texts, 0,
 			    COUNT(hostile));
 	tcase_add_test(tc, audit_text_is_cut_at_a_character);

@@ -107,6 +107,22 @@ END_TEST
 
 /* For every size of the buffer and every limit the result is a whole string
  * in quotes, and nothing is written behind the buffer. */
+START_TEST(text_json_of_bytes_stops_at_their_end)
+{
+	char buffer[64];
+	struct mspd_text t;
+
+	mspd_text_init(&t, buffer, sizeof(buffer));
+	mspd_text_json_bytes(&t, "ssh.service/x", 11, 255);
+	mspd_text_json_bytes(&t, "a\"\0\xff", 4, 255);
+	mspd_text_json_bytes(&t, "abc", 3, 2);
+	mspd_text_json_bytes(&t, NULL, 0, 2);
+	ck_assert_str_eq(buffer, "\"ssh.service\""
+				 "\"a\\\"\\u0000\xef\xbf\xbd\""
+				 "\"ab\"null");
+}
+END_TEST
+
 START_TEST(text_json_is_whole_wherever_it_is_cut)
 {
 	static const char in[] = "a\xe2\x82\xac\n\"\xf0\x9f\x98\x80z\xff";
@@ -203,6 +219,7 @@ int main(void)
 	tcase_add_loop_test(tc, text_line_and_json_escape, 0, COUNT(texts));
 	tcase_add_test(tc, text_line_escapes_nul);
 	tcase_add_test(tc, text_json_of_nothing_is_null);
+	tcase_add_test(tc, text_json_of_bytes_stops_at_their_end);
 	tcase_add_test(tc, text_json_is_whole_wherever_it_is_cut);
 	tcase_add_loop_test(tc, utf8_cut_ends_between_characters, 0,
 			    COUNT(cuts));
