@@ -19,6 +19,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -101,6 +102,69 @@ int attack_wait(pid_t pid)
 		if (errno != EINTR)
 			attack_die("waitpid");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int attack_wait_client(pid_t pid)
+{
+	int status = attack_wait(pid);
+
+	return status == ATTACK_PASSED || status == ATTACK_REFUSED ? status
+								   : -EIO;
+}
+
+static pid_t start_client(const struct attack *a, const char *program,
+			  const char *path)
+{
+	pid_t pid = attack_fork();
+
+	if (pid == 0) {
+		attack_become(ATTACK_NOBODY, ATTACK_NOBODY);
+		execl(program, program, path, a->name, (char *)NULL);
+		attack_die(program);
+	}
+	return pid;
+}
+
+int attack_run(const struct attack *a, const char *program)
+{
+	return attack_wait_client(start_client(a, program, "attack"));
+}
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		n = write(fd, text, strlen(text));
+		close(fd);
+	}
+	return n == (ssize_t)strlen(text);
+}
+
+/* Mounts can be made by who is root in a user namespace, and anybody is in
+ * his own. */
+static bool own_user_namespace(void)
+{
+	attack_become(ATTACK_NOBODY, ATTACK_NOBODY);
+	return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 &&
+	       write_file("/proc/self/setgroups", "deny") &&
+	       write_file("/proc/self/uid_map", "65534 65534 1") &&
+	       write_file("/proc/self/gid_map", "65534 65534 1");
+}
+
+void attack_own_mounts(void)
+{
+	pid_t pid = attack_fork();
+	bool works;
+
+	if (pid == 0)
+		_exit(own_user_namespace() ? 1 : 0);
+	works = attack_wait(pid) == 1;
+	if (works ? !own_user_namespace() : unshare(CLONE_NEWNS) < 0)
+		attack_die("unshare");
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		attack_die("private mounts");
 }
 
 void attack_copy(const char *from, const char *to, uid_t owner, mode_t mode)
@@ -282,16 +346,16 @@ void attack_honest_start(struct attack *a, uid_t uid)
 	_exit(0);
 }
 
+void attack_honest_run(struct attack *a, const char *program)
+{
+	pid_t pid = start_client(a, program, "honest");
+
+	count_honest(a, attack_wait_client(pid) == ATTACK_PASSED);
+}
+
 void attack_honest_program(struct attack *a)
 {
-	pid_t pid = attack_fork();
-
-	if (pid == 0) {
-		attack_become(ATTACK_NOBODY, ATTACK_NOBODY);
-		execl(a->allowed, a->allowed, "honest", a->name, (char *)NULL);
-		attack_die(a->allowed);
-	}
-	count_honest(a, attack_wait(pid) == ATTACK_PASSED);
+	attack_honest_run(a, a->allowed);
 }
 
 /* ---- the agent stands still -------------------------------------------- */

@@ -93,7 +93,8 @@ _Noreturn void attack_die(const char *what);
 /* Zeroed memory that children share. */
 void *attack_share(size_t size);
 
-/* fork(); the child dies with its parent. */
+/* fork(); the child dies with its parent, if the parent may kill it: nobody
+ * cannot kill a child that is somebody else. */
 pid_t attack_fork(void);
 
 /* Real, effective and saved; no other groups. */
@@ -101,6 +102,17 @@ void attack_become(uid_t uid, gid_t gid);
 
 /* waitpid(); -1: killed by a signal. */
 int attack_wait(pid_t pid);
+
+/* What a client program (client.c) came to: as attack_ask(). */
+int attack_wait_client(pid_t pid);
+
+/* Runs a client program as nobody: one request for ATTACK_PATH. */
+int attack_run(const struct attack *a, const char *program);
+
+/* For a child that is still root: it becomes nobody, with mounts of its own
+ * and the right to make more. Where users may not have that, it stays root
+ * until attack_become(). */
+void attack_own_mounts(void);
 
 /* Bytes of file into a new file with that owner and mode. */
 void attack_copy(const char *from, const char *to, uid_t owner, mode_t mode);
@@ -140,7 +152,8 @@ void attack_honest_start(struct attack *a, uid_t uid);
 /* One request by this process, counted. */
 void attack_honest_ask(struct attack *a);
 
-/* One request by the allowed program, run by nobody; counted. */
+/* One request by a client program, or a->allowed, run by nobody; counted. */
+void attack_honest_run(struct attack *a, const char *program);
 void attack_honest_program(struct attack *a);
 
 /* Between these two the agent stands still: whatever it does not know yet it

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: what to ask for. Out: requests, and the exit status 1 (passed) or 0.
- * Must never ask for anything else: the same bytes are the allowed program at
- * one path and an attacker's own at another.
+ * In: what to ask for. Out: one request; the exit status is 1 if it passed, 0
+ * if not. Must never ask for anything else: the same bytes are the allowed
+ * program at one path and an attacker's own at another.
  *
- *	client honest|attack NAME [COUNT]   ask; with COUNT says "TRIES PASSED"
- *	client wait				do nothing until killed
- *	client started honest|attack NAME	say "+", ask after a byte
+ *	client [as COMM] [started] honest|attack NAME
+ *	client send FD NAME	connect and send for ATTACK_PATH, read nothing
+ *	client wait		do nothing until killed
+ *
+ * "as" names the process; "started" says "+" and asks after it read a byte.
  */
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,47 +18,50 @@
 
 #include "tests/live/attacks/attack.h"
 
+#define USAGE  2
+#define FAILED 3
+
 static int ask(const char *what, const char *name)
 {
 	struct attack a = { .name = name, .timeout_ms = 10000 };
-	enum attack_path path =
-		strcmp(what, "attack") == 0 ? ATTACK_PATH : HONEST_PATH;
+	bool honest = strcmp(what, "honest") == 0;
+	int answer;
 
-	return attack_ask(&a, path);
+	if (!honest && strcmp(what, "attack") != 0)
+		return USAGE;
+	answer = attack_ask(&a, honest ? HONEST_PATH : ATTACK_PATH);
+	return answer < 0 ? FAILED : answer;
 }
 
-static int ask_often(const char *what, const char *name, unsigned long count)
+static int send_only(int fd, const char *name)
 {
-	unsigned long i, passed = 0;
+	struct attack a = { .name = name };
 
-	for (i = 0; i < count; i++)
-		passed += ask(what, name) == ATTACK_PASSED;
-	printf("%lu %lu\n", count, passed);
-	return passed ? ATTACK_PASSED : ATTACK_REFUSED;
-}
-
-/* Says that it runs, then waits for its turn. */
-static int ask_later(const char *what, const char *name)
-{
-	char go;
-
-	if (write(STDOUT_FILENO, "+", 1) != 1 ||
-	    read(STDIN_FILENO, &go, 1) != 1)
-		return 3;
-	return ask(what, name);
+	return attack_connect(fd) < 0 || attack_send(&a, fd, ATTACK_PATH) < 0
+		       ? FAILED
+		       : 0;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "wait") == 0) {
+	char go;
+
+	if (argc == 2 && strcmp(argv[1], "wait") == 0)
 		for (;;)
 			pause();
+	if (argc == 4 && strcmp(argv[1], "send") == 0)
+		return send_only(atoi(argv[2]), argv[3]);
+	if (argc > 3 && strcmp(argv[1], "as") == 0) {
+		prctl(PR_SET_NAME, argv[2]);
+		argc -= 2;
+		argv += 2;
 	}
-	if (argc == 4 && strcmp(argv[1], "started") == 0)
-		return ask_later(argv[2], argv[3]) == ATTACK_PASSED;
-	if (argc == 4)
-		return ask_often(argv[1], argv[2], strtoul(argv[3], NULL, 10));
-	if (argc == 3)
-		return ask(argv[1], argv[2]) == ATTACK_PASSED;
-	return 2;
+	if (argc > 2 && strcmp(argv[1], "started") == 0) {
+		if (write(STDOUT_FILENO, "+", 1) != 1 ||
+		    read(STDIN_FILENO, &go, 1) != 1)
+			return FAILED;
+		argc--;
+		argv++;
+	}
+	return argc == 3 ? ask(argv[1], argv[2]) : USAGE;
 }

@@ -92,7 +92,7 @@ class Stage:
             preexec_fn=lambda: become_member(cgroup, namespace))
         seconds = int(options[options.index("--seconds") + 1]) + LEEWAY
         try:
-            out, err = process.communicate(timeout=seconds)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise world.Failed(f"{attack.name}: not done within {seconds} s") \
                 from None
@@ -101,7 +101,7 @@ class Stage:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            process.wait()
+            out, err = process.communicate()
             os.kill(agent, signal.SIGCONT)
         if process.returncode != 0 or err:
             raise world.Failed(f"{attack.name}: exit status "
