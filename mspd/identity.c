@@ -96,6 +96,21 @@ static void warn(struct mspd_identity *id, const char *text)
 		 id->caller.pid, text);
 }
 
+/* Whoever sends a byte and leaves is one. */
+static void warn_unknown(struct mspd_identities *shared, const char *text)
+{
+	uint64_t now = mspd_loop_now(shared->loop).boot_ms;
+
+	shared->unknown++;
+	if (shared->unknown_ms && now - shared->unknown_ms < WARN_MS)
+		return;
+	mspd_log(MSPD_WARN,
+		 "callers not known, to be refused: %llu of late, the last: %s",
+		 (unsigned long long)shared->unknown, text);
+	shared->unknown_ms = now;
+	shared->unknown = 0;
+}
+
 static void drop_job(struct mspd_identity *id)
 {
 	struct mspd_identity_job *job = id->job;
@@ -295,9 +310,7 @@ void mspd_identity_open(struct mspd_identity *identity,
 	identity->user = (struct mspd_ask){ .done = on_user, .arg = identity };
 	if (msp_peer_identify(shared->redirect, fd, &identity->caller, &info) <
 	    0) {
-		mspd_log(MSPD_WARN,
-			 "a caller is not known and will be refused: %s",
-			 info.text);
+		warn_unknown(shared, info.text);
 		return;
 	}
 	identity->known = true;

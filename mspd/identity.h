@@ -43,7 +43,9 @@ struct mspd_identities {
 	struct mspd_cgroups *cgroups;
 	struct mspd_workers *files;
 	struct mspd_watch finished;
-	uint64_t warned_ms; /* when last; not for each request */
+	uint64_t warned_ms;  /* when last; not for each request */
+	uint64_t unknown_ms; /* the same, of callers that are not known */
+	uint64_t unknown;    /* since then */
 };
 
 struct mspd_identity_job;
