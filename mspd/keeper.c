@@ -17,9 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mspd/health.h"
 #include "mspd/listener.h"
 #include "mspd/log.h"
 #include "mspd/ruleset.h"
+#include "mspd/sweeper.h"
 
 #define STATUS_MS      60000
 #define RETRY_FIRST_MS 250
@@ -33,14 +35,16 @@ struct mspd_keeper {
 	int wake_fd;
 	int up_fd;
 	/* set before up_fd becomes readable, then constant */
-	int listen_fd;
+	struct mspd_listener listener;
 	struct msp_redirect *redirect;
+	struct mspd_health health;
 
 	/* the thread's own */
 	struct msp_keystore *store;
 	struct msp_channel *channel;
 	struct msp_latch *latch;
 	struct mspd_ruleset rules;
+	struct mspd_sweeper sweeper;
 	bool up;
 	bool unpublished;  /* rules or key that the loop has not seen */
 	bool latched_once; /* nothing is redirected before (design D5) */
@@ -63,28 +67,43 @@ static struct msp_time read_clock(void)
 
 /* ---- coming up --------------------------------------------------------- */
 
+static void show(struct mspd_keeper *k, enum mspd_module module,
+		 mspd_source *source)
+{
+	if (mspd_status_source(k->opts.status, module, source, &k->health) < 0)
+		mspd_log(MSPD_ERROR, "the status does not show everything");
+}
+
+/* Once it is there it stays: what had the port when we came may have let it
+ * go since, but the programs send clients to this one. */
 static int bring_up_listener(struct mspd_keeper *k)
 {
 	char error[256];
 
-	if (k->listen_fd >= 0)
+	if (k->listener.fd >= 0)
 		return 0;
-	k->listen_fd = mspd_listener_open(&k->opts.config->listener, error,
-					  sizeof(error));
-	if (k->listen_fd < 0)
+	if (mspd_listener_open(&k->listener, &k->opts.config->listener, error,
+			       sizeof(error)) < 0) {
 		mspd_status_module(k->opts.status, MSPD_MODULE_LISTENER,
 				   MSPD_STATE_STOPPED, "%s", error);
-	return k->listen_fd < 0 ? -1 : 0;
+		return -1;
+	}
+	show(k, MSPD_MODULE_LISTENER, mspd_health_listener);
+	return 0;
 }
 
-static void redirect_options(const struct mspd_config *config,
+static void redirect_options(const struct mspd_keeper *k,
 			     struct msp_redirect_opts *opts)
 {
+	const struct mspd_config *config = k->opts.config;
 	size_t i;
 
 	memset(opts, 0, sizeof(*opts));
 	opts->size = sizeof(*opts);
-	opts->listener = config->listener;
+	opts->listener = k->listener.address;
+	opts->foreign = config->foreign;
+	if (config->executable_paths == MSPD_EXECUTABLE_PATHS_OFF)
+		opts->flags |= MSP_REDIRECT_NO_PATH;
 	for (i = 0; i < MSP_ENDPOINTS; i++)
 		opts->endpoints[i] = config->endpoints[i];
 	if (config->cgroup_path) {
@@ -99,7 +118,7 @@ static int open_redirect(struct mspd_keeper *k, struct msp_error_info *info)
 	struct msp_redirect_opts opts;
 	int rc;
 
-	redirect_options(config, &opts);
+	redirect_options(k, &opts);
 	rc = msp_redirect_open(&k->redirect, &opts, info);
 	if (rc == MSP_ERR_UNSUPPORTED && !opts.cgroup && config->cgroup_root) {
 		/* no cgroup2 mount was found: the configured one (spec 7.6) */
@@ -117,7 +136,7 @@ static int bring_up_redirect(struct mspd_keeper *k)
 
 	rc = open_redirect(k, &info);
 	if (rc == 0)
-		rc = msp_redirect_prove(k->redirect, k->listen_fd, 0, &info);
+		rc = msp_redirect_prove(k->redirect, k->listener.fd, 0, &info);
 	if (rc == 0)
 		return 0;
 	msp_redirect_free(k->redirect);
@@ -128,19 +147,38 @@ static int bring_up_redirect(struct mspd_keeper *k)
 	return -1;
 }
 
+static void report_redirector(struct mspd_keeper *k, unsigned long long ms)
+{
+	const char *fault;
+
+	k->health.redirect = k->redirect;
+	fault = mspd_health_no_paths(&k->health);
+	mspd_status_module(
+		k->opts.status, MSPD_MODULE_REDIRECTOR, MSPD_STATE_RUNNING,
+		"Started Redirector with eBPF maps - %llu%s%s", ms,
+		fault ? "; rules that name a program match nothing: " : "",
+		fault ? fault : "");
+	show(k, MSPD_MODULE_REDIRECTOR, mspd_health_redirector);
+}
+
 static void announce(struct mspd_keeper *k)
 {
 	struct mspd_status *status = k->opts.status;
 	unsigned long long ms = mspd_status_elapsed_ms(status);
 	uint64_t one = 1;
+	int err;
 
 	k->up = true;
+	mspd_sweeper_init(&k->sweeper, NULL, k->redirect);
 	mspd_status_module(status, MSPD_MODULE_LISTENER, MSPD_STATE_RUNNING,
 			   "Started proxy listener, ready to accept request - "
 			   "%llu",
 			   ms);
-	mspd_status_module(status, MSPD_MODULE_REDIRECTOR, MSPD_STATE_RUNNING,
-			   "Started Redirector with eBPF maps - %llu", ms);
+	report_redirector(k, ms);
+	err = mspd_listener_tell(&k->listener.address, k->opts.config->run_dir);
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot write listener in %s: %s",
+			 k->opts.config->run_dir, strerror(-err));
 	if (write(k->up_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		mspd_log(MSPD_ERROR, "cannot wake the loop");
 }
@@ -179,15 +217,21 @@ static enum msp_redirect_state wanted_state(const struct mspd_keeper *k,
 	return MSP_REDIRECT_OFF;
 }
 
-static void set_redirection(struct mspd_keeper *k)
+/* First the switch, then the search: else one could slip in between. */
+static void set_redirection(struct mspd_keeper *k, uint64_t now_ms)
 {
+	enum msp_redirect_state state;
 	size_t i;
 
-	for (i = 0; i < MSP_ENDPOINTS; i++)
-		if (msp_redirect_set(k->redirect, (enum msp_endpoint)i,
-				     wanted_state(k, i)) < 0)
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
+		state = wanted_state(k, i);
+		if (msp_redirect_set(k->redirect, (enum msp_endpoint)i, state) <
+		    0)
 			mspd_log(MSPD_ERROR, "cannot switch redirection of %s",
 				 msp_endpoint_name((enum msp_endpoint)i));
+		mspd_sweeper_set(&k->sweeper, (enum msp_endpoint)i, state,
+				 now_ms);
+	}
 }
 
 static int publish(struct mspd_keeper *k)
@@ -288,7 +332,7 @@ static void take_changes(struct mspd_keeper *k, uint64_t now_ms)
 		return;
 	}
 	k->unpublished = false;
-	set_redirection(k);
+	set_redirection(k, now_ms);
 	report_states(k);
 	if (!news)
 		return;
@@ -326,6 +370,7 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 
 	if (k->up) {
 		until = earliest(until, msp_latch_deadline(k->latch));
+		until = earliest(until, mspd_sweeper_deadline(&k->sweeper));
 		fds[1].fd = msp_latch_fd(k->latch);
 		fds[1].events = msp_latch_events(k->latch);
 	} else {
@@ -354,6 +399,8 @@ static void *keep(void *arg)
 				mspd_log(MSPD_ERROR, "the key keeper is out "
 						     "of memory");
 			take_changes(k, now.boot_ms);
+			if (mspd_sweeper_run(&k->sweeper, now.boot_ms))
+				k->status_at = now.boot_ms;
 		}
 		write_status(k, now.boot_ms);
 		wait_for_work(k, now.boot_ms);
@@ -416,7 +463,10 @@ int mspd_keeper_start(struct mspd_keeper **out,
 	k->opts = *opts;
 	k->wake_fd = -1;
 	k->up_fd = -1;
-	k->listen_fd = -1;
+	k->listener.fd = -1;
+	k->health.config = k->opts.config;
+	k->health.listener = &k->listener;
+	k->health.sweeper = &k->sweeper;
 	k->joined = true;
 	k->retry_ms = RETRY_FIRST_MS;
 	err = open_descriptors(k);
@@ -448,7 +498,23 @@ struct msp_redirect *mspd_keeper_redirect(const struct mspd_keeper *keeper)
 
 int mspd_keeper_listen_fd(const struct mspd_keeper *keeper)
 {
-	return keeper->listen_fd;
+	return keeper->listener.fd;
+}
+
+void mspd_keeper_root(struct mspd_keeper *keeper, const char *fault)
+{
+	mspd_health_root(&keeper->health, fault);
+}
+
+/* Whoever reads it would ask nobody, or somebody else by then. */
+static void untell(struct mspd_keeper *keeper)
+{
+	const char *dir = keeper->opts.config->run_dir;
+	int err = keeper->up ? mspd_listener_untell(dir) : 0;
+
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot remove listener in %s: %s", dir,
+			 strerror(-err));
 }
 
 void mspd_keeper_stop(struct mspd_keeper *keeper)
@@ -463,6 +529,7 @@ void mspd_keeper_stop(struct mspd_keeper *keeper)
 		mspd_log(MSPD_ERROR, "cannot wake the key keeper");
 	pthread_join(keeper->thread, NULL);
 	keeper->joined = true;
+	untell(keeper);
 	for (i = 0; keeper->redirect && i < MSP_ENDPOINTS; i++)
 		if (msp_redirect_set(keeper->redirect, (enum msp_endpoint)i,
 				     MSP_REDIRECT_OFF) < 0)
@@ -479,8 +546,8 @@ void mspd_keeper_free(struct mspd_keeper *keeper)
 	msp_keystore_free(keeper->store);
 	mspd_ruleset_close(&keeper->rules);
 	msp_redirect_free(keeper->redirect);
-	if (keeper->listen_fd >= 0)
-		close(keeper->listen_fd);
+	if (keeper->listener.fd >= 0)
+		close(keeper->listener.fd);
 	if (keeper->wake_fd >= 0)
 		close(keeper->wake_fd);
 	if (keeper->up_fd >= 0)

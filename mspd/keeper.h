@@ -32,6 +32,10 @@ int mspd_keeper_up_fd(const struct mspd_keeper *keeper);
 struct msp_redirect *mspd_keeper_redirect(const struct mspd_keeper *keeper);
 int mspd_keeper_listen_fd(const struct mspd_keeper *keeper);
 
+/* How it went to open the tree that executables are verified in, for the
+ * status; fault NULL: well. Once. */
+void mspd_keeper_root(struct mspd_keeper *keeper, const char *fault);
+
 /* All endpoints off, so that no new connection is sent here, and the thread
  * ended. The programs stay attached until free. */
 void mspd_keeper_stop(struct mspd_keeper *keeper);

@@ -1,40 +1,145 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: an address. Out: a listening socket. Must never share its port.
+ * In: an address. Out: a listening socket, and a file that says where it is.
+ * Must never share its port.
  */
 #include "mspd/listener.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG 4096
+#include "mspd/file.h"
+#include "mspd/log.h"
 
-int mspd_listener_open(const struct msp_address *address, char *error,
-		       size_t error_size)
+#define BACKLOG	  4096
+#define FILE_NAME "listener"
+
+void mspd_listener_text(const struct msp_address *address,
+			char out[MSPD_LISTENER_TEXT])
+{
+	char ip[INET_ADDRSTRLEN] = "";
+	const struct in_addr at = { .s_addr = address->ip };
+
+	inet_ntop(AF_INET, &at, ip, sizeof(ip));
+	snprintf(out, MSPD_LISTENER_TEXT, "%s:%u", ip,
+		 (unsigned int)address->port);
+}
+
+/* A descriptor or -errno. */
+static int listen_at(const struct msp_address *address)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET };
-	char ip[INET_ADDRSTRLEN];
 	int one = 1;
-	int fd;
+	int fd, err;
 
 	at.sin_addr.s_addr = address->ip;
 	at.sin_port = htons(address->port);
-	inet_ntop(AF_INET, &at.sin_addr, ip, sizeof(ip));
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd >= 0 &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
 	    listen(fd, BACKLOG) == 0)
 		return fd;
-	snprintf(error, error_size,
-		 "IO error: Failed to bind TcpListener '%s:%u': %s", ip,
-		 address->port, strerror(errno));
+	err = -errno;
 	if (fd >= 0)
 		close(fd);
+	return err;
+}
+
+/* The port the kernel chose. */
+static int learn_port(struct mspd_listener *l)
+{
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+	int err;
+
+	if (getsockname(l->fd, (struct sockaddr *)&at, &len) == 0) {
+		l->address.port = ntohs(at.sin_port);
+		return 0;
+	}
+	err = -errno;
+	close(l->fd);
+	l->fd = -1;
+	return err;
+}
+
+static void name_holder(struct mspd_listener *l)
+{
+	char wanted[MSPD_LISTENER_TEXT];
+	const struct msp_redirect_holder *h = &l->holder;
+
+	l->taken = true;
+	mspd_listener_text(&l->address, wanted);
+	l->holder.size = sizeof(l->holder);
+	if (msp_redirect_holder(&l->address, &l->holder, NULL) < 0)
+		mspd_log(MSPD_ERROR,
+			 "%s is taken by a socket that cannot be "
+			 "found",
+			 wanted);
+	else
+		mspd_log(MSPD_ERROR, "%s is taken by user %u, process %u (%s)",
+			 wanted, h->uid, h->pid, h->comm);
+}
+
+/* Beside a squatter, where the kernel finds room. */
+static int listen_beside(struct mspd_listener *l)
+{
+	name_holder(l);
+	l->address.port = 0;
+	l->fd = listen_at(&l->address);
+	return l->fd < 0 ? l->fd : learn_port(l);
+}
+
+int mspd_listener_open(struct mspd_listener *out,
+		       const struct msp_address *address, char *error,
+		       size_t error_size)
+{
+	char wanted[MSPD_LISTENER_TEXT];
+	int err = 0;
+
+	memset(out, 0, sizeof(*out));
+	out->address = *address;
+	out->fd = listen_at(address);
+	if (out->fd < 0)
+		err = out->fd;
+	if (err == -EADDRINUSE)
+		err = listen_beside(out);
+	if (err == 0)
+		return 0;
+	out->fd = -1;
+	mspd_listener_text(address, wanted);
+	snprintf(error, error_size,
+		 "IO error: Failed to bind TcpListener '%s': %s", wanted,
+		 strerror(-err));
 	return -1;
+}
+
+/* ---- the file ---------------------------------------------------------- */
+
+int mspd_listener_tell(const struct msp_address *address, const char *dir)
+{
+	char text[MSPD_LISTENER_TEXT + 1];
+	int err = mspd_dir_make(dir, 0755);
+
+	if (err < 0)
+		return err;
+	mspd_listener_text(address, text);
+	strcat(text, "\n");
+	return mspd_file_write(dir, FILE_NAME, 0644, text, strlen(text));
+}
+
+int mspd_listener_untell(const char *dir)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/%s", dir, FILE_NAME);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }

@@ -71,6 +71,7 @@ static void on_up(void *arg, uint32_t events)
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	const char *root = d->config.identity_root;
 	uint64_t n;
+	int rc;
 
 	(void)events;
 	/* reading it is what makes the keeper's writes before it ours to see */
@@ -78,11 +79,13 @@ static void on_up(void *arg, uint32_t events)
 		return;
 	mspd_loop_unwatch(d->loop, &d->up);
 	d->identities.redirect = mspd_keeper_redirect(d->keeper);
-	if (msp_peer_open_root(d->identities.redirect, root, strlen(root),
-			       &d->identities.root_fd, &info) < 0)
+	rc = msp_peer_open_root(d->identities.redirect, root, strlen(root),
+				&d->identities.root_fd, &info);
+	if (rc < 0)
 		mspd_log(MSPD_WARN,
 			 "rules that name a program will match nothing: %s",
 			 info.text);
+	mspd_keeper_root(d->keeper, rc < 0 ? info.text : NULL);
 	if (mspd_server_listen(d->server, mspd_keeper_listen_fd(d->keeper)) <
 	    0) {
 		mspd_log(MSPD_ERROR, "cannot watch the listener");

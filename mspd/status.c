@@ -23,9 +23,20 @@
 /* The host's own texts; a rule id may be a base64 string. */
 #define STATE_MAX 4096
 
+struct source {
+	mspd_source *call;
+	void *arg;
+};
+
 struct module {
 	enum mspd_state state;
 	char message[MESSAGE_MAX + sizeof("...")];
+	struct source sources[MSPD_SOURCES];
+	size_t n_sources;
+};
+
+struct mspd_states {
+	yajl_gen gen;
 };
 
 /* All owned; NULL: absent. */
@@ -121,7 +132,7 @@ static void set_message(char out[MESSAGE_MAX + sizeof("...")], const char *raw)
 void mspd_status_module(struct mspd_status *status, enum mspd_module module,
 			enum mspd_state state, const char *format, ...)
 {
-	struct module next = { .state = state };
+	char message[MESSAGE_MAX + sizeof("...")];
 	struct module *m;
 	char raw[RAW_MAX];
 	bool changed;
@@ -135,14 +146,15 @@ void mspd_status_module(struct mspd_status *status, enum mspd_module module,
 	va_end(args);
 	if (n < 0)
 		return;
-	set_message(next.message, raw);
+	set_message(message, raw);
 	m = &status->modules[module];
 	pthread_mutex_lock(&status->lock);
-	changed = strcmp(m->message, next.message) != 0;
-	*m = next;
+	changed = strcmp(m->message, message) != 0;
+	m->state = state;
+	memcpy(m->message, message, sizeof(message));
 	pthread_mutex_unlock(&status->lock);
 	if (changed)
-		mspd_log(MSPD_WARN, "%s", next.message);
+		mspd_log(MSPD_WARN, "%s", message);
 }
 
 enum mspd_state mspd_status_state(struct mspd_status *status,
@@ -227,6 +239,29 @@ int mspd_status_states(struct mspd_status *status,
 	return 0;
 }
 
+/* ---- states of the others ----------------------------------------------- */
+
+int mspd_status_source(struct mspd_status *status, enum mspd_module module,
+		       mspd_source *call, void *arg)
+{
+	struct module *m;
+	int rc = -ENOSPC;
+
+	if ((unsigned int)module >= MSPD_MODULES ||
+	    module == MSPD_MODULE_KEY_KEEPER || !call)
+		return -EINVAL;
+	m = &status->modules[module];
+	pthread_mutex_lock(&status->lock);
+	if (m->n_sources < MSPD_SOURCES) {
+		m->sources[m->n_sources].call = call;
+		m->sources[m->n_sources].arg = arg;
+		m->n_sources++;
+		rc = 0;
+	}
+	pthread_mutex_unlock(&status->lock);
+	return rc;
+}
+
 /* ---- the document ------------------------------------------------------ */
 
 static void put_string(yajl_gen gen, const char *text)
@@ -253,7 +288,7 @@ static void put_number(yajl_gen gen, uint64_t number, bool quoted)
 		yajl_gen_number(gen, text.at, text.len);
 }
 
-static void put_states(yajl_gen gen, const struct states *states)
+static void put_key_states(yajl_gen gen, const struct states *states)
 {
 	static const struct {
 		enum msp_endpoint endpoint;
@@ -283,6 +318,35 @@ static void put_states(yajl_gen gen, const struct states *states)
 	yajl_gen_map_close(gen);
 }
 
+void mspd_states_put(struct mspd_states *out, const char *name,
+		     const char *format, ...)
+{
+	char value[MESSAGE_MAX + sizeof("...")];
+	char raw[RAW_MAX];
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(raw, sizeof(raw), format, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	set_message(value, raw);
+	put_pair(out->gen, name, value);
+}
+
+static void put_sources(yajl_gen gen, const struct module *m)
+{
+	struct mspd_states out = { gen };
+	size_t i;
+
+	put_string(gen, "states");
+	yajl_gen_map_open(gen);
+	for (i = 0; i < m->n_sources; i++)
+		m->sources[i].call(m->sources[i].arg, &out);
+	yajl_gen_map_close(gen);
+}
+
 static void put_module(yajl_gen gen, const struct mspd_status *status,
 		       const char *name, enum mspd_module module)
 {
@@ -293,7 +357,9 @@ static void put_module(yajl_gen gen, const struct mspd_status *status,
 	put_pair(gen, "status", state_name(m->state));
 	put_pair(gen, "message", m->message);
 	if (module == MSPD_MODULE_KEY_KEEPER)
-		put_states(gen, &status->states);
+		put_key_states(gen, &status->states);
+	else if (m->n_sources)
+		put_sources(gen, m);
 	yajl_gen_map_close(gen);
 }
 

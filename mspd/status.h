@@ -43,6 +43,18 @@ struct mspd_key_states {
 
 struct mspd_status;
 
+/** Where a source writes; valid during its call. */
+struct mspd_states;
+
+/**
+ * mspd_source - says what a module's `states` are at this moment
+ *
+ * Called while a document is made, with the status locked: it must not call
+ * back into the status, and not wait. Threads: any.
+ */
+typedef void mspd_source(void *arg, struct mspd_states *out);
+#define MSPD_SOURCES 4 /* of one module */
+
 /* Every module UNKNOWN with `Status unknown.`; the time of this call is the
  * start of the process. Returns 0 or -errno. */
 int mspd_status_new(struct mspd_status **out);
@@ -67,6 +79,23 @@ enum mspd_state mspd_status_state(struct mspd_status *status,
 /* The key keeper's states. Returns 0 or -ENOMEM: then the old ones stay. */
 int mspd_status_states(struct mspd_status *status,
 		       const struct mspd_key_states *states);
+
+/**
+ * mspd_status_source - what is to be shown of a module from now on
+ * @arg: must outlive the status, or the last document
+ *
+ * The module gets an object `states`, string to string like the key keeper's,
+ * with what its sources put; readers ignore names that they do not know.
+ * Returns 0, -EINVAL for the key keeper, -ENOSPC.
+ */
+int mspd_status_source(struct mspd_status *status, enum mspd_module module,
+		       mspd_source *call, void *arg);
+
+/* For sources. The name is a constant of ours; the value is cut and cleaned
+ * like a message. */
+void mspd_states_put(struct mspd_states *out, const char *name,
+		     const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* One more HTTP request was seen by the listener. No lock. */
 void mspd_status_count(struct mspd_status *status);

@@ -24,6 +24,7 @@ AUDIT_FIELDS = ["time", "id", "uid", "user", "pid", "exe", "comm", "exe_state",
                 "mode", "port"]
 DETAILS = ["monitorStatus", "keyLatchStatus", "ebpfProgramStatus",
            "proxyListenerStatus", "telemetryLoggerStatus"]
+STATES = ["keyLatchStatus", "ebpfProgramStatus", "proxyListenerStatus"]
 SUMMARY_FIELDS = {"userName", "ip", "port", "processCmdLine", "responseStatus",
                   "count", "userGroups", "processFullPath"}
 UNSAFE_TARGET = "/metadata/%22%0a%7f/\"x\""
@@ -68,8 +69,9 @@ class Status(unittest.TestCase):
             self.assertIn(agent[name]["status"],
                           ("UNKNOWN", "RUNNING", "STOPPED"), name)
             self.assertIsInstance(agent[name]["message"], str)
-            self.assertEqual("states" in agent[name],
-                             name == "keyLatchStatus")
+            self.assertEqual("states" in agent[name], name in STATES)
+            for value in agent[name].get("states", {}).values():
+                self.assertIsInstance(value, str)
         self.assertGreater(agent["proxyConnectionsCount"], 5)
 
     def test_status_tells_the_keys_state(self):

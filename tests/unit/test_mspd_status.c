@@ -308,6 +308,84 @@ START_TEST(status_forgets_a_key_that_is_gone)
 }
 END_TEST
 
+/* ---- sources ----------------------------------------------------------- */
+
+static void put_two(void *arg, struct mspd_states *out)
+{
+	mspd_states_put(out, "number", "%d", *(int *)arg);
+	mspd_states_put(out, "odd", "a\"},\n\x01\xff");
+}
+
+static void put_long(void *arg, struct mspd_states *out)
+{
+	(void)arg;
+	mspd_states_put(out, "long", "%2000d", 1);
+}
+
+START_TEST(status_asks_sources_for_each_document)
+{
+	int n = 1;
+	char *text;
+
+	run_all();
+	ck_assert_int_eq(
+		mspd_status_source(status, MSPD_MODULE_REDIRECTOR, put_two, &n),
+		0);
+	text = document(false);
+	ck_assert_ptr_nonnull(
+		strstr(text, "\"ebpfProgramStatus\":{\"status\":\"RUNNING\","
+			     "\"message\":\"module 1\",\"states\":{"
+			     "\"number\":\"1\",\"odd\":\"a\\\"},\\n\\u0001"
+			     "\xef\xbf\xbd\"}}"));
+	ck_assert_ptr_nonnull(strstr(text, "\"message\":\"module 2\"}"));
+	free(text);
+	n = 2;
+	/* a new message does not forget them */
+	mspd_status_module(status, MSPD_MODULE_REDIRECTOR, MSPD_STATE_STOPPED,
+			   "gone");
+	text = document(false);
+	ck_assert_ptr_nonnull(strstr(text, "\"message\":\"gone\",\"states\":{"
+					   "\"number\":\"2\","));
+	free(text);
+}
+END_TEST
+
+START_TEST(status_takes_so_many_sources_and_cuts_what_they_say)
+{
+	static const char *const path[] = { "proxyAgentStatus",
+					    "proxyListenerStatus", "states",
+					    "long", NULL };
+	const char *shown;
+	yajl_val tree;
+	char *text;
+	int i, n = 1;
+
+	ck_assert_int_eq(
+		mspd_status_source(status, MSPD_MODULE_KEY_KEEPER, put_two, &n),
+		-EINVAL);
+	ck_assert_int_eq(mspd_status_source(status, MSPD_MODULE_LISTENER,
+					    put_long, NULL),
+			 0);
+	for (i = 1; i < MSPD_SOURCES; i++)
+		ck_assert_int_eq(mspd_status_source(status,
+						    MSPD_MODULE_LISTENER,
+						    put_two, &n),
+				 0);
+	ck_assert_int_eq(
+		mspd_status_source(status, MSPD_MODULE_LISTENER, put_two, &n),
+		-ENOSPC);
+	text = document(false);
+	tree = yajl_tree_parse(text, NULL, 0);
+	ck_assert_ptr_nonnull(tree);
+	shown = YAJL_GET_STRING(
+		yajl_tree_get(tree, (const char **)path, yajl_t_string));
+	ck_assert_ptr_nonnull(shown);
+	ck_assert_uint_eq(strlen(shown), 1024 + 3);
+	yajl_tree_free(tree);
+	free(text);
+}
+END_TEST
+
 /* ---- file -------------------------------------------------------------- */
 
 START_TEST(status_write_replaces_the_file)
@@ -375,6 +453,8 @@ int main(void)
 	tcase_add_test(tc, status_message_cannot_break_the_document);
 	tcase_add_test(tc, status_logs_a_changed_message_once);
 	tcase_add_test(tc, status_forgets_a_key_that_is_gone);
+	tcase_add_test(tc, status_asks_sources_for_each_document);
+	tcase_add_test(tc, status_takes_so_many_sources_and_cuts_what_they_say);
 	tcase_add_test(tc, status_write_replaces_the_file);
 	tcase_add_test(tc, status_write_says_why_it_failed);
 	tcase_add_test(tc, status_tells_elapsed_time);

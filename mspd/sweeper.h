@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sweeper.h - connections to an endpoint that bypass us: when to look for
+ * them, and how many there were.
+ *
+ * One thread looks; counts may be read by any.
+ */
+#ifndef MSPD_SWEEPER_H
+#define MSPD_SWEEPER_H
+
+#include <stdatomic.h>
+
+#include <msp/msp.h>
+
+/* msp_redirect_sweep(), or what a test puts in its place. */
+typedef int mspd_sweep(void *arg, enum msp_endpoint endpoint,
+		       unsigned int flags, struct msp_redirect_sweep *out,
+		       struct msp_error_info *info);
+
+struct mspd_sweeper {
+	mspd_sweep *sweep;
+	void *arg;
+	struct {
+		enum msp_redirect_state state;
+		unsigned int looks; /* since it was switched */
+		uint64_t switched_ms;
+		uint64_t due_ms; /* MSP_NEVER: not */
+		uint32_t left;	 /* at the last look */
+	} endpoint[MSP_ENDPOINTS];
+	atomic_uint_fast64_t found;	/* so far */
+	atomic_uint_fast64_t destroyed; /* so far */
+	atomic_uint_fast64_t left;	/* at the last look, of all */
+	atomic_bool failing;		/* so the counts say little */
+};
+
+/* How many there were so far, reset and left. */
+struct mspd_sweeper_counts {
+	uint64_t found;
+	uint64_t destroyed;
+	uint64_t left;
+	bool failing;
+};
+
+/* sweep NULL: msp_redirect_sweep() of the redirector that arg is. */
+void mspd_sweeper_init(struct mspd_sweeper *sweeper, mspd_sweep *sweep,
+		       void *arg);
+
+/* An endpoint has this state now; looks are due if it is another one. */
+void mspd_sweeper_set(struct mspd_sweeper *sweeper, enum msp_endpoint endpoint,
+		      enum msp_redirect_state state, uint64_t now_ms);
+
+/* Look where it is due: audit counts, enforce also destroys. Was there any
+ * that was not known? */
+bool mspd_sweeper_run(struct mspd_sweeper *sweeper, uint64_t now_ms);
+
+/* When the next look is due, MSP_NEVER: none is. */
+uint64_t mspd_sweeper_deadline(const struct mspd_sweeper *sweeper);
+
+/* Threads: any. */
+void mspd_sweeper_count(const struct mspd_sweeper *sweeper,
+			struct mspd_sweeper_counts *out);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: endpoints that are switched, time that passes, a kernel that finds what
+ * the test says. Out: whether it is asked at the right times, told to reset
+ * only where the endpoint enforces, and counted right.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mspd/log.h"
+#include "mspd/sweeper.h"
+
+#define IMDS MSP_ENDPOINT_IMDS
+#define WS   MSP_ENDPOINT_WIRESERVER
+
+struct kernel {
+	uint32_t bypassing[MSP_ENDPOINTS];
+	bool cannot_destroy;
+	int fail;
+	int asked[MSP_ENDPOINTS];
+	unsigned int flags; /* of the last question */
+};
+
+static struct kernel kernel;
+static struct mspd_sweeper sweeper;
+
+static int sweep(void *arg, enum msp_endpoint endpoint, unsigned int flags,
+		 struct msp_redirect_sweep *out, struct msp_error_info *info)
+{
+	struct kernel *k = arg;
+
+	(void)info;
+	ck_assert_uint_eq(out->size, sizeof(*out));
+	k->asked[endpoint]++;
+	k->flags = flags;
+	if (k->fail)
+		return k->fail;
+	out->found = k->bypassing[endpoint];
+	if (flags & MSP_SWEEP_DESTROY && !k->cannot_destroy) {
+		out->destroyed = out->found;
+		k->bypassing[endpoint] = 0;
+	}
+	out->left = out->found - out->destroyed;
+	return 0;
+}
+
+static void setup(void)
+{
+	/* what is found is logged; not into the output of the tests */
+	ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
+	ck_assert_int_eq(mspd_log_open(NULL, MSPD_ERROR, MSPD_ERROR), 0);
+	memset(&kernel, 0, sizeof(kernel));
+	mspd_sweeper_init(&sweeper, sweep, &kernel);
+}
+
+static void teardown(void)
+{
+	mspd_log_close();
+}
+
+static void check_counts(uint64_t found, uint64_t destroyed, uint64_t left)
+{
+	struct mspd_sweeper_counts n;
+
+	mspd_sweeper_count(&sweeper, &n);
+	ck_assert_uint_eq(n.found, found);
+	ck_assert_uint_eq(n.destroyed, destroyed);
+	ck_assert_uint_eq(n.left, left);
+}
+
+START_TEST(nothing_is_looked_for_while_all_are_off)
+{
+	ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), MSP_NEVER);
+	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_OFF, 100);
+	ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), MSP_NEVER);
+	ck_assert(!mspd_sweeper_run(&sweeper, 1000000));
+	ck_assert_int_eq(kernel.asked[IMDS], 0);
+	check_counts(0, 0, 0);
+}
+END_TEST
+
+static const enum msp_redirect_state on[] = { MSP_REDIRECT_AUDIT,
+					      MSP_REDIRECT_ENFORCE };
+
+START_TEST(looks_come_at_once_and_later_and_then_steadily)
+{
+	/* since the switch at 1,000 ms, if each comes in time */
+	static const uint64_t times[] = { 1000, 2000, 6000, 66000, 126000 };
+	size_t i;
+
+	mspd_sweeper_set(&sweeper, IMDS, on[_i], 1000);
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), times[i]);
+		mspd_sweeper_run(&sweeper, times[i] - 1);
+		ck_assert_int_eq(kernel.asked[IMDS], (int)i);
+		mspd_sweeper_run(&sweeper, times[i]);
+		ck_assert_int_eq(kernel.asked[IMDS], (int)i + 1);
+		/* said again, it is no switch */
+		mspd_sweeper_set(&sweeper, IMDS, on[_i], times[i]);
+	}
+	ck_assert_int_eq(kernel.asked[WS], 0);
+}
+END_TEST
+
+START_TEST(only_enforce_resets)
+{
+	kernel.bypassing[IMDS] = 3;
+	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_AUDIT, 0);
+	ck_assert(mspd_sweeper_run(&sweeper, 0));
+	ck_assert_uint_eq(kernel.flags, 0);
+	check_counts(3, 0, 3);
+	/* the same three */
+	ck_assert(!mspd_sweeper_run(&sweeper, 1000));
+	check_counts(3, 0, 3);
+	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 1500);
+	ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), 1500);
+	ck_assert(mspd_sweeper_run(&sweeper, 1500));
+	ck_assert_uint_eq(kernel.flags, MSP_SWEEP_DESTROY);
+	check_counts(3, 3, 0);
+	ck_assert(!mspd_sweeper_run(&sweeper, 2500));
+	check_counts(3, 3, 0);
+}
+END_TEST
+
+START_TEST(counts_are_of_all_endpoints)
+{
+	kernel.bypassing[IMDS] = 2;
+	kernel.bypassing[WS] = 5;
+	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
+	mspd_sweeper_set(&sweeper, WS, MSP_REDIRECT_AUDIT, 0);
+	mspd_sweeper_run(&sweeper, 0);
+	check_counts(7, 2, 5);
+	kernel.bypassing[IMDS] = 1; /* a connect() that was under way */
+	kernel.bypassing[WS] = 4;   /* one has ended */
+	mspd_sweeper_run(&sweeper, 1000);
+	check_counts(7, 3, 4);
+	mspd_sweeper_set(&sweeper, WS, MSP_REDIRECT_OFF, 2000);
+	check_counts(7, 3, 0);
+	mspd_sweeper_run(&sweeper, 100000);
+	ck_assert_int_eq(kernel.asked[WS], 2);
+}
+END_TEST
+
+START_TEST(what_the_kernel_cannot_reset_is_left)
+{
+	kernel.bypassing[IMDS] = 2;
+	kernel.cannot_destroy = true;
+	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
+	ck_assert(mspd_sweeper_run(&sweeper, 0));
+	check_counts(2, 0, 2);
+	ck_assert(!mspd_sweeper_run(&sweeper, 1000));
+}
+END_TEST
+
+START_TEST(failure_is_shown_until_it_works_again)
+{
+	struct mspd_sweeper_counts n;
+
+	kernel.bypassing[IMDS] = 2;
+	kernel.fail = MSP_ERR_SYS;
+	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
+	ck_assert(!mspd_sweeper_run(&sweeper, 0));
+	mspd_sweeper_count(&sweeper, &n);
+	ck_assert(n.failing);
+	check_counts(0, 0, 0);
+	ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), 1000);
+	kernel.fail = 0;
+	ck_assert(mspd_sweeper_run(&sweeper, 1000));
+	mspd_sweeper_count(&sweeper, &n);
+	ck_assert(!n.failing);
+	check_counts(2, 2, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("mspd_sweeper");
+	TCase *tc = tcase_create("sweeper");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, nothing_is_looked_for_while_all_are_off);
+	tcase_add_loop_test(tc, looks_come_at_once_and_later_and_then_steadily,
+			    0, 2);
+	tcase_add_test(tc, only_enforce_resets);
+	tcase_add_test(tc, counts_are_of_all_endpoints);
+	tcase_add_test(tc, what_the_kernel_cannot_reset_is_left);
+	tcase_add_test(tc, failure_is_shown_until_it_works_again);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed;
+}
