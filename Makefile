@@ -87,7 +87,10 @@ BENCH	:= $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_%, \
 	   $(wildcard tests/bench/*.c)))
 MAN	:= $(wildcard man/*.[1-9])
-LIVEBIN	:= $(patsubst %.c,$(O)/%,$(wildcard tests/live/*.c))
+LIVEBIN	:= $(patsubst %.c,$(O)/%,$(filter-out tests/live/nss_%, \
+	   $(wildcard tests/live/*.c)))
+LIVENSS	:= $(patsubst tests/live/nss_%.c,$(O)/tests/live/libnss_%.so.2, \
+	   $(wildcard tests/live/nss_*.c))
 ATTACK_DIR := tests/live/attacks
 ATTACKS	:= $(patsubst %.c,$(O)/%,$(filter-out %/attack.c %/weak.c %.bpf.c, \
 	   $(wildcard $(ATTACK_DIR)/*.c)))
@@ -165,6 +168,9 @@ $(UNIT): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(TEST_LIB_OBJ) $(TESTLIB) \
 $(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_LIB,--libs)
+$(LIVENSS): $(O)/tests/live/libnss_%.so.2: $(O)/tests/live/nss_%.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(LDOURS) $(LDFLAGS) -o $@ $<
 $(LIVEBIN): $(O)/tests/live/%: $(O)/tests/live/%.o $(O)/libmsp.so
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< -L$(O) -lmsp
@@ -246,7 +252,7 @@ check-man: all
 check-install: all
 	$(SUITE) install tests/install.sh $(O)
 
-attack-programs: $(ATTACKS) $(WEAK)
+attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS)
 
 check-live: all attack-programs
 	$(SUITE) live python3 tests/live/run.py $(O)

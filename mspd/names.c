@@ -289,7 +289,6 @@ struct mspd_name_cache {
 	char *paths[2];
 	struct stamp stamps[2];
 	uint64_t looked_ms;
-	uint64_t changed_ms; /* when a change was last seen */
 	uint64_t generation;
 	/* of other users, of local ones; owned, NULL: free */
 	struct mspd_names *sets[2][SETS][WAYS];
@@ -351,11 +350,8 @@ static void look(struct mspd_name_cache *cache, uint64_t now_ms)
 		changed = true;
 	}
 	cache->looked_ms = now_ms;
-	if (changed) {
-		/* Not now_ms, which the loop read before we looked. */
-		cache->changed_ms = boot_ms();
+	if (changed)
 		drop_all(cache);
-	}
 }
 
 int mspd_name_cache_new(struct mspd_name_cache **out, const char *passwd_path,
@@ -471,14 +467,14 @@ static uint64_t expiry_of(const struct mspd_names *names, uint64_t now_ms)
 }
 
 void mspd_names_put(struct mspd_name_cache *cache, struct mspd_names *names,
-		    uint64_t now_ms)
+		    uint64_t asked_in, uint64_t now_ms)
 {
 	struct mspd_names **place;
 
 	/* NSS may have read the files before they changed and answer now: look
-	 * again, and trust only questions asked after the last change. */
+	 * again, and trust only what was asked after the last change. */
 	look(cache, now_ms);
-	if (cache->changed_ms && names->started_ms <= cache->changed_ms)
+	if (asked_in != cache->generation)
 		return;
 	names->generation = cache->generation;
 	names->until_ms = expiry_of(names, now_ms);

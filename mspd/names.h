@@ -135,10 +135,15 @@ struct mspd_names *mspd_names_get(struct mspd_name_cache *cache,
 bool mspd_names_fresh(struct mspd_name_cache *cache,
 		      const struct mspd_names *names, uint64_t now_ms);
 
-/* Keep an answer nobody else has seen; the cache becomes one more owner. One
- * that was asked for before the files changed is not kept. */
+/**
+ * mspd_names_put - keep an answer nobody else has seen
+ * @names:    the cache becomes one more owner
+ * @asked_in: generation of the cache when the question was asked; if it is
+ *            another now, the answer is not kept
+ * @now_ms:   CLOCK_BOOTTIME
+ */
 void mspd_names_put(struct mspd_name_cache *cache, struct mspd_names *names,
-		    uint64_t now_ms);
+		    uint64_t asked_in, uint64_t now_ms);
 
 /* Another number whenever the cache has been emptied; never 0. */
 uint64_t mspd_names_generation(const struct mspd_name_cache *cache);

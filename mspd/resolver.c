@@ -29,6 +29,7 @@ struct mspd_flight {
 	struct mspd_names *(*resolve)(const struct mspd_names_key *key);
 	struct mspd_names_key key;
 	uint64_t since_ms;
+	uint64_t generation;	  /* of the cache, when it was asked */
 	struct mspd_ask *asks;	  /* all who wait */
 	struct mspd_names *names; /* answer; written by the worker */
 };
@@ -274,7 +275,8 @@ static void land(void *arg)
 	/* whoever asks from now on asks anew */
 	remove_flight(flight);
 	if (flight->names)
-		mspd_names_put(r->cache, flight->names, now_ms(r));
+		mspd_names_put(r->cache, flight->names, flight->generation,
+			       now_ms(r));
 	while ((ask = flight->asks)) {
 		detach(ask);
 		ask->done(ask->arg, flight->names);
@@ -306,6 +308,7 @@ static int new_flight(struct mspd_flight **out, struct mspd_resolver *r,
 	flight->resolve = r->resolve;
 	flight->key = place(r, key);
 	flight->since_ms = now_ms(r);
+	flight->generation = mspd_names_generation(r->cache);
 	err = start_flight(r, flight);
 	if (err < 0) {
 		free(flight);

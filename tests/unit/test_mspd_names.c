@@ -64,11 +64,17 @@ static struct mspd_names *answer(uint32_t uid)
 	return names;
 }
 
+/* Of what was asked just now. */
+static void keep(struct mspd_names *names, uint64_t now)
+{
+	mspd_names_put(cache, names, mspd_names_generation(cache), now);
+}
+
 static void put(uint32_t uid, uint64_t now)
 {
 	struct mspd_names *names = answer(uid);
 
-	mspd_names_put(cache, names, now);
+	keep(names, now);
 	mspd_names_free(names);
 }
 
@@ -250,7 +256,7 @@ START_TEST(names_live_until_the_last_owner)
 	struct mspd_names *names = answer(5);
 
 	ck_assert_ptr_eq(mspd_names_ref(names), names);
-	mspd_names_put(cache, names, 1000);
+	keep(names, 1000);
 	mspd_names_free(names);
 	mspd_names_free(names);
 	ck_assert(has(5, 1000)); /* the cache still owns it */
@@ -277,7 +283,7 @@ START_TEST(cache_believes_an_incomplete_answer_for_a_second)
 	struct mspd_names *names = answer(5);
 
 	names->complete = false;
-	mspd_names_put(cache, names, 1000);
+	keep(names, 1000);
 	mspd_names_free(names);
 	ck_assert(has(5, 1999));
 	ck_assert(!has(5, 2000));
@@ -291,7 +297,7 @@ START_TEST(cache_replaces_the_answer_of_a_uid)
 	struct mspd_names *found;
 
 	put(0, 1000);
-	mspd_names_put(cache, names, 1001);
+	keep(names, 1001);
 	found = mspd_names_get(cache, &key, 1002);
 	ck_assert_ptr_eq(found, names);
 	mspd_names_free(found);
@@ -339,7 +345,7 @@ static void put_key(struct mspd_names_key key, uint64_t now)
 	struct mspd_names *names = answer(key.uid);
 
 	names->key = key;
-	mspd_names_put(cache, names, now);
+	keep(names, now);
 	mspd_names_free(names);
 }
 
@@ -394,10 +400,10 @@ START_TEST(cache_counts_from_the_question)
 	struct mspd_names *names = answer(5);
 
 	names->started_ms = 400000;
-	mspd_names_put(cache, names, 430000);
+	keep(names, 430000);
 	ck_assert(has(5, 459999));
 	ck_assert(!has(5, 460000));
-	mspd_names_put(cache, names, 470000);
+	keep(names, 470000);
 	ck_assert(!has(5, 470000));
 	mspd_names_free(names);
 }
@@ -414,7 +420,7 @@ START_TEST(names_are_fresh_until_they_expire)
 	uint32_t i;
 
 	ck_assert(!fresh(names, 1000)); /* nobody put it */
-	mspd_names_put(cache, names, 1000);
+	keep(names, 1000);
 	for (i = 0; i < 100; i++) /* it need not be in the cache any more */
 		put(5 + i * (MSPD_NAMES_CACHE / 16), 1001 + i);
 	ck_assert(!has(5, 2000));
@@ -455,7 +461,7 @@ START_TEST(cache_is_emptied_when_a_file_changes)
 	uint64_t generation = mspd_names_generation(cache);
 	struct mspd_names *kept = answer(6);
 
-	mspd_names_put(cache, kept, 1000);
+	keep(kept, 1000);
 	put(5, 1000);
 	ck_assert(has(5, 1000));
 	next_millisecond();
@@ -477,15 +483,18 @@ END_TEST
 /* NSS may have read the old file and answer when the new one is there. */
 START_TEST(cache_does_not_keep_an_answer_from_before_a_change)
 {
+	uint64_t asked_in = mspd_names_generation(cache);
 	struct mspd_names *names = answer(5);
 
 	next_millisecond();
 	changes[_i]();
-	mspd_names_put(cache, names, 1000);
+	mspd_names_put(cache, names, asked_in, 1000);
 	ck_assert(!has(5, 1000));
-	mspd_names_put(cache, names, 1001); /* however late */
+	mspd_names_put(cache, names, asked_in, 1001); /* however late */
 	ck_assert(!has(5, 1001));
 	ck_assert(!fresh(names, 1001));
+	keep(names, 1002); /* as if it had been asked again, at once */
+	ck_assert(has(5, 1002));
 	mspd_names_free(names);
 }
 END_TEST
@@ -500,7 +509,7 @@ START_TEST(cache_works_without_its_files)
 	ck_assert_int_eq(mspd_name_cache_new(&other, scratch_path("x"),
 					     scratch_path("y")),
 			 0);
-	mspd_names_put(other, names, 1000);
+	mspd_names_put(other, names, mspd_names_generation(other), 1000);
 	found = mspd_names_get(other, &key, 1000);
 	ck_assert_ptr_eq(found, names);
 	mspd_names_free(found);

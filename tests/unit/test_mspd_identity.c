@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: connections of a caller whose names come, come late, or never. Out:
+ * whether each request waits for what its rules need, and for no more.
+ */
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mspd/identity.h"
+#include "tests/lib/scratch.h"
+
+#define UID	 4000
+#define EVERYONE (MSP_NEED_USER | MSP_NEED_GROUPS)
+
+static struct mspd_loop *loop;
+static struct mspd_identities shared;
+static struct mspd_identity id, other;
+static int finished;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static bool users_hang, groups_hang;
+static int asked;
+
+static char **one_name(const char *name)
+{
+	char **list = calloc(2, sizeof(*list));
+
+	list[0] = strdup(name);
+	return list;
+}
+
+static struct mspd_names *resolve(const struct mspd_names_key *key)
+{
+	struct mspd_names *names = calloc(1, sizeof(*names));
+	struct timespec now;
+
+	pthread_mutex_lock(&lock);
+	asked++;
+	while (users_hang || (groups_hang && !key->user_only))
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	names->started_ms =
+		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	atomic_init(&names->owners, 1);
+	names->key = *key;
+	names->complete = true;
+	names->user_name = strdup("ann");
+	if (key->user_only)
+		return names;
+	names->groups = one_name("staff");
+	names->n_groups = 1;
+	names->process_groups = one_name("wheel");
+	names->n_process_groups = 1;
+	return names;
+}
+
+static void hang(bool users, bool groups)
+{
+	pthread_mutex_lock(&lock);
+	users_hang = users;
+	groups_hang = groups;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+/* A connection as if the kernel had said this of it. */
+static void open_identity(struct mspd_identity *out)
+{
+	mspd_identity_open(out, &shared, -1);
+	ck_assert(!out->known);
+	out->known = true;
+	out->caller.uid = UID;
+	out->caller.flags = MSP_CALLER_KNOWN;
+	mspd_names_key(&out->key, &out->caller);
+}
+
+static void setup(void)
+{
+	struct mspd_resolver_opts names = { .resolve = resolve };
+	struct mspd_workers_opts files = { .threads = 2 };
+
+	scratch_make();
+	scratch_write("passwd", "", 0);
+	scratch_write("group", "", 0);
+	ck_assert_int_eq(mspd_loop_new(&loop), 0);
+	names.loop = loop;
+	names.passwd_path = scratch_path("passwd");
+	names.group_path = scratch_path("group");
+	shared.loop = loop;
+	shared.root_fd = -1;
+	shared.timeout_s = 1;
+	ck_assert_int_eq(mspd_resolver_new(&shared.resolver, &names), 0);
+	ck_assert_int_eq(mspd_workers_new(&shared.files, &files), 0);
+	open_identity(&id);
+	open_identity(&other);
+}
+
+static void teardown(void)
+{
+	hang(false, false);
+	mspd_identity_close(&id);
+	mspd_identity_close(&other);
+	mspd_identities_close(&shared, 5000);
+	mspd_loop_free(loop);
+	scratch_remove();
+}
+
+static void on_done(void *arg)
+{
+	ck_assert_ptr_eq(arg, &finished);
+	finished++;
+	mspd_loop_stop(loop);
+}
+
+static bool complete(struct mspd_identity *who, unsigned int needs)
+{
+	return mspd_identity_complete(who, needs, 1, on_done, &finished);
+}
+
+/* What never ends takes too long for the test, and is ended. */
+static void wait_for_it(void)
+{
+	int before = finished;
+
+	ck_assert_int_eq(mspd_loop_run(loop), 0);
+	ck_assert_int_eq(finished, before + 1);
+}
+
+static void stop(void *arg)
+{
+	(void)arg;
+	mspd_loop_stop(loop);
+}
+
+static void turn_for(unsigned int ms)
+{
+	struct mspd_timer timer = { .call = stop };
+
+	mspd_loop_timer(loop, &timer, mspd_loop_now(loop).boot_ms + ms);
+	ck_assert_int_eq(mspd_loop_run(loop), 0);
+}
+
+static void check_all_names(const struct mspd_identity *who)
+{
+	ck_assert(who->caller.flags & MSP_CALLER_NAMES);
+	ck_assert_str_eq(who->caller.user_name, "ann");
+	ck_assert_uint_eq(who->caller.n_groups, 1);
+	ck_assert_str_eq(who->caller.groups[0], "staff");
+	ck_assert_uint_eq(who->caller.n_process_groups, 1);
+	ck_assert_str_eq(who->caller.process_groups[0], "wheel");
+}
+
+static void check_no_names(const struct mspd_identity *who)
+{
+	ck_assert(!(who->caller.flags & MSP_CALLER_NAMES));
+	ck_assert_ptr_null(who->caller.user_name);
+	ck_assert_uint_eq(who->caller.n_groups, 0);
+	ck_assert_uint_eq(who->caller.n_process_groups, 0);
+	ck_assert_ptr_null(mspd_identity_user(who));
+}
+
+START_TEST(identity_waits_for_names_once)
+{
+	ck_assert(!complete(&id, EVERYONE));
+	wait_for_it();
+	check_all_names(&id);
+	ck_assert(complete(&id, EVERYONE));
+	ck_assert(complete(&other, EVERYONE)); /* from the cache */
+	check_all_names(&other);
+	ck_assert_int_le(asked, 2);
+}
+END_TEST
+
+START_TEST(identity_without_an_answer_in_time_has_no_names)
+{
+	hang(true, true);
+	ck_assert(!complete(&id, EVERYONE));
+	wait_for_it();
+	check_no_names(&id);
+	/* it has hung long enough: nobody waits for it any more */
+	ck_assert(complete(&id, EVERYONE));
+	ck_assert(complete(&other, EVERYONE));
+	check_no_names(&other);
+	hang(false, false);
+	turn_for(100);
+	ck_assert(complete(&id, EVERYONE));
+	check_all_names(&id);
+}
+END_TEST
+
+START_TEST(identity_has_the_user_while_groups_hang)
+{
+	hang(false, true);
+	ck_assert(!complete(&id, MSP_NEED_USER));
+	wait_for_it();
+	ck_assert_str_eq(id.caller.user_name, "ann");
+	ck_assert_uint_eq(id.caller.n_groups, 0);
+	ck_assert(complete(&id, MSP_NEED_USER));
+	ck_assert_str_eq(id.caller.user_name, "ann");
+	ck_assert(!complete(&other, EVERYONE)); /* groups: to the deadline */
+	wait_for_it();
+	ck_assert_str_eq(other.caller.user_name, "ann");
+	ck_assert_uint_eq(other.caller.n_groups, 0);
+}
+END_TEST
+
+/* The record would like to have them; it does not get to wait an hour. */
+START_TEST(identity_waits_little_for_names_it_does_not_need)
+{
+	shared.timeout_s = 3600;
+	hang(true, true);
+	ck_assert(!complete(&id, MSP_NEED_EXE));
+	wait_for_it();
+	check_no_names(&id);
+	ck_assert(complete(&id, 0));
+	ck_assert(complete(&other, 0));
+	ck_assert(!complete(&other, MSP_NEED_USER)); /* who needs them waits */
+	hang(false, false);
+	wait_for_it();
+	ck_assert_str_eq(other.caller.user_name, "ann");
+}
+END_TEST
+
+/* What was kept on the connection is not believed after a change, also if
+ * the answer hangs. */
+START_TEST(identity_drops_names_of_another_generation)
+{
+	ck_assert(!complete(&id, EVERYONE));
+	wait_for_it();
+	hang(true, true);
+	ck_assert(complete(&id, EVERYONE));
+	check_all_names(&id);
+	turn_for(20);
+	scratch_write("passwd", "x", 1);
+	turn_for(1100);
+	ck_assert(!complete(&id, EVERYONE));
+	check_no_names(&id);
+	wait_for_it();
+	check_no_names(&id);
+}
+END_TEST
+
+START_TEST(identity_keeps_the_kernels_word_on_cut_groups)
+{
+	id.groups_cut = true;
+	id.caller.flags |= MSP_CALLER_GROUPS_CUT;
+	ck_assert(!complete(&id, EVERYONE));
+	ck_assert(id.caller.flags & MSP_CALLER_GROUPS_CUT);
+	wait_for_it();
+	ck_assert(id.caller.flags & MSP_CALLER_GROUPS_CUT);
+	check_all_names(&id);
+}
+END_TEST
+
+START_TEST(identity_that_closes_is_not_called)
+{
+	hang(true, true);
+	ck_assert(!complete(&id, EVERYONE));
+	ck_assert(!complete(&other, EVERYONE));
+	mspd_identity_close(&id);
+	memset(&id, 0xa5, sizeof(id));
+	hang(false, false);
+	wait_for_it();
+	check_all_names(&other);
+	turn_for(20);
+	ck_assert_int_eq(finished, 1);
+	open_identity(&id);
+}
+END_TEST
+
+/* There is no redirector here: an executable that has to be looked at again
+ * is not verified. */
+START_TEST(identity_looks_at_the_executable_once_for_the_same_rules)
+{
+	const uint32_t seen = MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED;
+
+	ck_assert(!complete(&id, MSP_NEED_USER));
+	wait_for_it();
+	shared.root_fd = 0;
+	id.exe_checked = true;
+	id.exe_epoch = 1;
+	id.caller.flags |= seen;
+	ck_assert(mspd_identity_complete(&id, MSP_NEED_EXE, 1, on_done,
+					 &finished));
+	ck_assert_uint_eq(id.caller.flags & seen, seen);
+	ck_assert(!mspd_identity_complete(&id, MSP_NEED_EXE, 2, on_done,
+					  &finished));
+	ck_assert_uint_eq(id.caller.flags & seen, 0);
+	wait_for_it();
+	ck_assert_uint_eq(id.caller.flags & seen, 0);
+}
+END_TEST
+
+START_TEST(identity_of_the_unknown_is_complete)
+{
+	id.known = false;
+	ck_assert(complete(&id, EVERYONE));
+	other.caller.flags |= MSP_CALLER_KERNEL;
+	ck_assert(complete(&other, EVERYONE));
+	check_no_names(&other);
+	ck_assert_int_eq(asked, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("mspd_identity");
+	TCase *tc = tcase_create("identity");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, identity_waits_for_names_once);
+	tcase_add_test(tc, identity_without_an_answer_in_time_has_no_names);
+	tcase_add_test(tc, identity_has_the_user_while_groups_hang);
+	tcase_add_test(tc, identity_waits_little_for_names_it_does_not_need);
+	tcase_add_test(tc, identity_drops_names_of_another_generation);
+	tcase_add_test(tc, identity_keeps_the_kernels_word_on_cut_groups);
+	tcase_add_test(tc, identity_that_closes_is_not_called);
+	tcase_add_test(
+		tc, identity_looks_at_the_executable_once_for_the_same_rules);
+	tcase_add_test(tc, identity_of_the_unknown_is_complete);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed;
+}
