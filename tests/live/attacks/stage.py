@@ -148,8 +148,8 @@ class Strong:
             if not name.startswith("audit"):
                 continue
             for line in self.world.read("log", name).splitlines():
-                if path + b'"' in line and json.loads(line)["verdict"] != "deny":
-                    count += 1
+                if path + b'"' in line:
+                    count += json.loads(line)["verdict"] != "deny"
         return count
 
     def run(self, attack):
@@ -157,9 +157,9 @@ class Strong:
             attack, self.world.mspd.pid, self.world.cgroup,
             options_of(attack.tries, SECONDS, 10000))
         path = f"/metadata/attack/{attack.name}".encode()
+        log = self.world.read("host.log").splitlines()
         reached = sum(line.split(b'"')[1].split()[1] == path
-                      for line in self.world.read("host.log").splitlines()
-                      if path in line)
+                      for line in log if path in line)
         if self.world.mspd.poll() is not None:
             raise world.Failed("mspd has ended")
         said["wins"] = max(said["wins"], reached, self.audited(path))
