@@ -46,6 +46,25 @@ static void setup(void)
 	open_pool(2, 0, 0);
 }
 
+static int threads_now(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	int n = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2; /* . and .. */
+}
+
+/* Detached threads end a little later than their pool. */
+static void wait_for_threads(void)
+{
+	while (threads_now() > 1)
+		usleep(1000);
+}
+
 static void work(void *arg)
 {
 	struct task *task = arg;
@@ -270,23 +289,10 @@ END_TEST
 
 /* ---- threads come and go ------------------------------------------------ */
 
-static int threads_now(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	int n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n - 2; /* . and .. */
-}
-
 static void reopen(size_t threads, size_t per_tag, unsigned int idle_ms)
 {
 	ck_assert_uint_eq(mspd_workers_free(workers, 1000), 0);
-	while (threads_now() > 1)
-		usleep(1000);
+	wait_for_threads();
 	open_pool(threads, per_tag, idle_ms);
 }
 
@@ -471,7 +477,7 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
-	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_checked_fixture(tc, setup, wait_for_threads);
 	tcase_add_test(tc, workers_complete_every_job_in_the_loop);
 	tcase_add_test(tc, workers_fd_is_readable_only_with_finished_jobs);
 	tcase_add_test(tc, workers_done_may_submit);
