@@ -9,6 +9,8 @@ import os
 import select
 import shutil
 import socket
+import subprocess
+import sys
 import time
 import unittest
 
@@ -143,7 +145,7 @@ class NssWorld(world.World):
                 if not fds:
                     break
                 out.append(socket.socket(fileno=fds[0]))
-                out[-1].settimeout(30)
+                out[-1].settimeout(20)
             os.waitpid(pid, 0)
         if len(out) != len(callers):
             raise world.Failed("a client could not connect")
@@ -396,6 +398,71 @@ class Groups(unittest.TestCase):
     def test_too_many_groups_of_a_user_match_nothing(self):
         self.check(BASE + 2, [BASE + 2], 403)
         self.check(BASE + 2, [BASE + 2, self.GROUP], 403)
+
+
+CLIENT = """
+import sys
+import wire, world
+with wire.connect((world.IMDS, 80)) as s:
+    for line in sys.stdin:
+        s.sendall(wire.request(b"GET", world.INSTANCE, world.IMDS,
+                               [world.METADATA]))
+        answer = wire.receive(s, b"", False)[0]
+        print(answer.status if answer else None, flush=True)
+"""
+
+
+class Program(unittest.TestCase):
+    """What a program was found to be holds for these rules."""
+
+    def setUp(self):
+        self.world = world.World(wireserver=world.item(),
+                                 config={"identityRoot": "/"})
+        self.addCleanup(self.world.close)
+        self.program = self.world.path("program")
+        shutil.copy(os.path.realpath(sys.executable), self.program)
+        self.world.start_host()
+        self.set_rules("first")
+        self.world.start_mspd(wait=False)
+        self.wait_rules("first")
+
+    def set_rules(self, ident):
+        self.world.set_item("imds", world.item(
+            access="deny", ident=ident, rules=world.grant(["/metadata"], {
+                "program": {"exePath": self.program}})))
+
+    def wait_rules(self, ident):
+        """The suite's own interpreter is another program: refused."""
+        def in_force():
+            try:
+                refused = self.world.get(INSTANCE).status == 403
+                return refused and ident in [x["rule"]
+                                             for x in self.world.audit()]
+            except OSError:
+                return False
+        world.wait_until(in_force, why=f"rules {ident}")
+
+    def test_program_is_looked_at_again_for_other_rules(self):
+        process = subprocess.Popen(
+            [self.program, "-c", CLIENT], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, cwd="/",
+            env={"PATH": world.PATH, "PYTHONHOME": sys.base_prefix,
+                 "PYTHONPATH": os.path.dirname(os.path.abspath(__file__)),
+                 "PYTHONDONTWRITEBYTECODE": "1"},
+            preexec_fn=self.world.join)
+
+        def ask():
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            return process.stdout.readline()
+        with process:
+            self.assertEqual(ask(), b"200\n")
+            os.rename(self.program, self.program + ".old")
+            self.assertEqual(ask(), b"200\n")
+            self.set_rules("second")
+            self.wait_rules("second")
+            self.assertEqual(ask(), b"403\n")
+            process.stdin.close()
 
 
 class Cgroups(unittest.TestCase):
