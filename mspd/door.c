@@ -221,6 +221,18 @@ static bool no_descriptors(int err)
 	return err == EMFILE || err == ENFILE;
 }
 
+static void accept_failed(struct mspd_door *door, int err)
+{
+	struct mspd_place *place = mspd_fair_first_to_go(door->fair);
+
+	/* even the spare one is in use, by a connection to the host perhaps:
+	 * with what this one frees the next turn sees who is there */
+	if (err == EMFILE && place)
+		evict(door, place);
+	else if (no_descriptors(err) || err == ENOBUFS || err == ENOMEM)
+		pause_accepting(door);
+}
+
 /* The next connection or -1. Whoever comes when no descriptor is left is
  * looked at all the same: it may be worth more than one that is open. */
 static int next_connection(struct mspd_door *door, struct sockaddr_in *from)
@@ -231,9 +243,8 @@ static int next_connection(struct mspd_door *door, struct sockaddr_in *from)
 		give_spare(door);
 		fd = accept_one(door, from);
 	}
-	if (fd < 0 &&
-	    (no_descriptors(errno) || errno == ENOBUFS || errno == ENOMEM))
-		pause_accepting(door);
+	if (fd < 0)
+		accept_failed(door, errno);
 	return fd;
 }
 

@@ -102,6 +102,11 @@ static struct mspd_place *make_room(const struct mspd_fair *fair, size_t held,
 	return most && most->held > held ? spare_of(most) : NULL;
 }
 
+struct mspd_place *mspd_fair_first_to_go(const struct mspd_fair *fair)
+{
+	return make_room(fair, 0, false);
+}
+
 enum mspd_admission mspd_fair_admit(const struct mspd_fair *fair, uint64_t key,
 				    bool full, struct mspd_place **victim)
 {

@@ -76,6 +76,9 @@ void mspd_fair_free(struct mspd_fair *fair);
 enum mspd_admission mspd_fair_admit(const struct mspd_fair *fair, uint64_t key,
 				    bool full, struct mspd_place **victim);
 
+/* The connection to be closed first, whoever comes; NULL: there is none. */
+struct mspd_place *mspd_fair_first_to_go(const struct mspd_fair *fair);
+
 /* Take a place, idle at first. Returns 0 or -ENOMEM. */
 int mspd_fair_join(struct mspd_fair *fair, struct mspd_place *place,
 		   uint64_t key);

@@ -213,6 +213,13 @@ END_TEST
 
 START_TEST(full_without_anybody_refuses)
 {
+	ck_assert_ptr_null(mspd_fair_first_to_go(fair));
+	come(ALICE);
+	come_often(BOB, 2);
+	mspd_fair_busy(fair, &places[1], true);
+	ck_assert_ptr_eq(mspd_fair_first_to_go(fair), &places[2]);
+	while (used > 0)
+		mspd_fair_leave(fair, &places[--used]);
 	ck_assert_int_eq(mspd_fair_admit(fair, BOB, true, &victim),
 			 MSPD_REFUSE_FULL);
 }
