@@ -28,8 +28,8 @@ char msp_license[] SEC("license") = "Dual MIT/GPL";
 #define NAME_MAX_	 256
 #define PATH_STEPS	 48
 #define NO_UID		 0xffffffffu
-/* How far two reads of a busy connection's sequence numbers may differ. */
-#define SEQUENCE_SLACK (8u << 20)
+/* Looks at a connection that is busy: data may come between two reads. */
+#define LOOKS 4
 
 const volatile struct msp_bpf_config msp_config = {};
 struct msp_bpf_runtime msp_runtime = {};
@@ -526,9 +526,37 @@ int msp_getpeer6(struct bpf_sock_addr *ctx)
 	return PASS;
 }
 
-static __always_inline bool far_apart(__u32 a, __u32 b)
+/* Number that a sender started from, as it counts itself: all that it sent
+ * and was acknowledged, taken off. No two fields can be read at once. */
+static __always_inline __u32 first_sent(struct bpf_tcp_sock *tp)
 {
-	return a - b + SEQUENCE_SLACK > 2 * SEQUENCE_SLACK;
+	__u64 bytes = *(volatile __u64 *)&tp->bytes_acked;
+
+	return *(volatile __u32 *)&tp->snd_una - (__u32)bytes;
+}
+
+/* The same as its peer counts. */
+static __always_inline __u32 first_received(struct bpf_tcp_sock *tp)
+{
+	__u64 bytes = *(volatile __u64 *)&tp->bytes_received;
+
+	return *(volatile __u32 *)&tp->rcv_nxt - (__u32)bytes;
+}
+
+/* The starting numbers do not change while a connection lives. The kernel
+ * takes them from a clock of 64 ns per number, so those of one connection and
+ * of the next one with the same addresses are always some numbers apart, but
+ * may be near: they have to be the same. Only whether the SYN is counted as a
+ * byte differs between the ends. */
+static __always_inline bool one_connection(struct bpf_tcp_sock *a,
+					   struct bpf_tcp_sock *b)
+{
+#pragma unroll
+	for (int i = 0; i < LOOKS; i++)
+		if (first_received(b) - first_sent(a) <= 1 &&
+		    first_received(a) - first_sent(b) <= 1)
+			return true;
+	return false;
 }
 
 static __always_inline bool connected(struct bpf_sock *sk)
@@ -549,8 +577,7 @@ static __always_inline int examine(struct bpf_sock *server,
 
 	if (!ts || !tc || !connected(server) || !connected(client))
 		return MSP_BPF_NOT_CONNECTED;
-	if (far_apart(tc->snd_nxt, ts->rcv_nxt) ||
-	    far_apart(ts->snd_nxt, tc->rcv_nxt))
+	if (!one_connection(tc, ts))
 		return MSP_BPF_NOT_PEERS;
 	full = bpf_skc_to_tcp_sock(server);
 	if (!full || (__u64)full->inet_conn.icsk_inet.sk.__sk_common.skc_cookie
