@@ -92,8 +92,8 @@ LIVEBIN	:= $(patsubst %.c,$(O)/%,$(filter-out tests/live/nss_%, \
 LIVENSS	:= $(patsubst tests/live/nss_%.c,$(O)/tests/live/libnss_%.so.2, \
 	   $(wildcard tests/live/nss_*.c))
 ATTACK_DIR := tests/live/attacks
-ATTACKS	:= $(patsubst %.c,$(O)/%,$(filter-out %/attack.c %/weak.c %.bpf.c, \
-	   $(wildcard $(ATTACK_DIR)/*.c)))
+ATTACKS	:= $(patsubst %.c,$(O)/%,$(filter-out %/attack.c %/pair.c %/weak.c \
+	   %.bpf.c, $(wildcard $(ATTACK_DIR)/*.c)))
 WEAK	:= $(O)/$(ATTACK_DIR)/weak
 
 .PHONY: all lib install uninstall clean FORCE
@@ -182,7 +182,8 @@ $(BENCH): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
 
 # The attacks know nothing of the library; the agent built to lose to them has
 # eBPF programs of its own.
-$(ATTACKS): $(O)/%: $(O)/%.o $(O)/$(ATTACK_DIR)/attack.o
+$(ATTACKS): $(O)/%: $(O)/%.o $(O)/$(ATTACK_DIR)/attack.o \
+		$(O)/$(ATTACK_DIR)/pair.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ -lpthread
 $(WEAK).o: | $(WEAK).skel.h

@@ -46,6 +46,18 @@ ATTACKS = (
     attack("deleted_replaced", "replaced", tool=True),
     attack("memfd", weak=["--by-name"]),
     attack("setuid", weak=["--effective"]),
+    # ---- which connection it is ------------------------------------------
+    attack("direct", "after"),
+    attack("direct", "beside"),
+    attack("same_socket", "listener"),
+    attack("same_socket", "endpoint", weak=["--keep-first"]),
+    attack("failed_connect"),
+    attack("port_storm"),
+    attack("reset_in_queue"),
+    attack("device_twins", "syn_sent"),
+    attack("device_twins", "listen", weak=["--keep-first"]),
+    attack("device_twins", "connected"),
+    attack("device_twins", "half_open", weak=["--keep-first"]),
     # ---- shown: the user is the boundary, not the program ---------------
     attack("passed_descriptor", by_design=True, tries=20),
     attack("ptrace", by_design=True, tries=20),

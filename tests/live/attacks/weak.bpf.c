@@ -19,6 +19,9 @@ char weak_license[] SEC("license") = "Dual MIT/GPL";
 #define WIRESERVER  bpf_htonl(0xa83f8110)
 #define LOOPBACK    bpf_htonl(0x7f000001)
 
+/* BPF_NOEXIST: whoever had a port first, has it. */
+const volatile __u64 weak_how = BPF_ANY;
+
 /* From connect() to the SYN. Stays if there never is a SYN. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -28,7 +31,7 @@ struct {
 } weak_by_thread SEC(".maps");
 
 /* From the SYN to accept(). Never cleaned: the next user of the port
- * overwrites it. */
+ * overwrites it, or not even that. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, WEAK_ENTRIES);
@@ -68,7 +71,7 @@ int weak_sockops(struct bpf_sock_ops *ctx)
 	origin = bpf_map_lookup_elem(&weak_by_thread, &thread);
 	if (!origin)
 		return 1;
-	bpf_map_update_elem(&weak_by_port, &port, origin, BPF_ANY);
+	bpf_map_update_elem(&weak_by_port, &port, origin, weak_how);
 	bpf_map_delete_elem(&weak_by_thread, &thread);
 	return 1;
 }

@@ -6,7 +6,7 @@
  * where it loses. It keeps the rules of the world in stage.py.
  *
  *	weak --cgroup DIR --log FILE --allowed PROGRAM [--gid-as-uid]
- *	     [--effective] [--by-name]
+ *	     [--effective] [--by-name] [--keep-first]
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -39,7 +39,7 @@ struct weak {
 	const char *cgroup;
 	const char *allowed;
 	FILE *log;
-	bool gid_as_uid, effective, by_name;
+	bool gid_as_uid, effective, by_name, keep_first;
 	int table;
 };
 
@@ -99,17 +99,12 @@ static bool runs_allowed(const struct weak *w, __u32 pid)
 	return strcmp(text, w->by_name ? base : w->allowed) == 0;
 }
 
-static int status_of(const struct weak *w, int fd)
+static int status_of(const struct weak *w, const struct sockaddr_in *peer)
 {
 	struct weak_origin origin;
-	struct sockaddr_in peer;
-	socklen_t len = sizeof(peer);
-	__u32 port;
+	__u32 port = ntohs(peer->sin_port);
 	long id;
 
-	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
-		return 421;
-	port = ntohs(peer.sin_port);
 	if (bpf_map_lookup_elem(w->table, &port, &origin) < 0)
 		return 421;
 	id = id_of(w, origin.pid);
@@ -174,17 +169,20 @@ static void answer(int fd, int status)
 
 static _Noreturn void serve(const struct weak *w, int listener)
 {
+	struct sockaddr_in peer;
 	char path[1024];
 	int status, fd;
 
 	for (;;) {
-		fd = accept(listener, NULL, NULL);
+		socklen_t len = sizeof(peer);
+
+		fd = accept(listener, (struct sockaddr *)&peer, &len);
 		if (fd < 0) {
 			usleep(1000);
 			continue;
 		}
 		/* at accept(), as they do */
-		status = w->allowed ? status_of(w, fd) : 200;
+		status = w->allowed ? status_of(w, &peer) : 200;
 		if (read_path(fd, path)) {
 			fprintf(w->log, "%s %s\n",
 				!w->allowed	? "reached"
@@ -219,6 +217,7 @@ static const struct option options[] = {
 	{ "gid-as-uid", no_argument, NULL, 'g' },
 	{ "effective", no_argument, NULL, 'e' },
 	{ "by-name", no_argument, NULL, 'n' },
+	{ "keep-first", no_argument, NULL, 'k' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -239,6 +238,8 @@ static void take_options(struct weak *w, int argc, char **argv)
 			w->effective = true;
 		else if (which == 'n')
 			w->by_name = true;
+		else if (which == 'k')
+			w->keep_first = true;
 		else
 			exit(2);
 	}
@@ -254,9 +255,12 @@ int main(int argc, char **argv)
 	int cgroup, listener;
 
 	take_options(&w, argc, argv);
-	bpf = weak_bpf__open_and_load();
+	bpf = weak_bpf__open();
+	if (!bpf)
+		die("open");
+	bpf->rodata->weak_how = w.keep_first ? BPF_NOEXIST : BPF_ANY;
 	cgroup = open(w.cgroup, O_RDONLY | O_CLOEXEC);
-	if (!bpf || cgroup < 0)
+	if (weak_bpf__load(bpf) < 0 || cgroup < 0)
 		die("load");
 	w.table = bpf_map__fd(bpf->maps.weak_by_port);
 	bpf->links.weak_connect4 =
