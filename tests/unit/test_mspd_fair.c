@@ -178,6 +178,8 @@ START_TEST(busy_ones_go_when_there_are_no_others)
 	come_often(ROOT, TOTAL);
 	for (i = TOTAL; i > 0; i--)
 		mspd_fair_busy(fair, &places[i - 1], true);
+	/* nothing new */
+	mspd_fair_busy(fair, &places[TOTAL - 1], true);
 	ck_assert_int_eq(ask(ALICE), MSPD_ADMIT);
 	ck_assert_ptr_eq(victim, &places[TOTAL - 1]);
 }
@@ -196,6 +198,22 @@ START_TEST(of_equals_the_one_with_an_idle_connection_gives)
 			mspd_fair_busy(fair, &places[i], true);
 	ck_assert_int_eq(ask(ALICE), MSPD_ADMIT);
 	ck_assert_ptr_eq(victim, &places[40]);
+}
+END_TEST
+
+START_TEST(of_equals_the_one_that_did_nothing_longest_gives)
+{
+	unsigned int round, i;
+
+	for (round = 0; round < SHARE; round++)
+		for (i = 0; i < 4; i++)
+			come(user((round + i + 2) % 4));
+	ck_assert_int_eq(ask(ALICE), MSPD_ADMIT);
+	ck_assert_ptr_eq(victim, &places[0]);
+	mspd_fair_busy(fair, &places[0], true);
+	mspd_fair_busy(fair, &places[0], false);
+	ck_assert_int_eq(ask(ALICE), MSPD_ADMIT);
+	ck_assert_ptr_eq(victim, &places[1]);
 }
 END_TEST
 
@@ -248,6 +266,9 @@ START_TEST(one_uid_of_a_namespace_does_not_shut_out_another)
 	ck_assert_uint_eq(held(nested(0)), SHARE - 1);
 	ck_assert_int_eq(ask(nested(0)), MSPD_REFUSE_SHARE);
 	ck_assert_uint_eq(mspd_fair_taken(fair), SHARE);
+	mspd_fair_leave(fair, &places[SHARE]);
+	ck_assert_int_eq(ask(nested(0)), MSPD_ADMIT);
+	ck_assert_ptr_null(victim);
 }
 END_TEST
 
@@ -356,6 +377,7 @@ int main(void)
 	tcase_add_test(tc, idle_ones_go_first_and_of_these_the_longest);
 	tcase_add_test(tc, busy_ones_go_when_there_are_no_others);
 	tcase_add_test(tc, of_equals_the_one_with_an_idle_connection_gives);
+	tcase_add_test(tc, of_equals_the_one_that_did_nothing_longest_gives);
 	tcase_add_test(tc, full_means_the_same_as_no_place);
 	tcase_add_test(tc, full_without_anybody_refuses);
 	tcase_add_test(tc, uids_of_other_namespaces_share_what_is_one_users);
