@@ -58,13 +58,13 @@ static bool is_governed(struct sweep *s, uint64_t cgroup)
 	return s->governed;
 }
 
-/* Without an inode no process has it open any more: nothing can be asked
- * through it, and nobody reads an answer. */
+/* Also what no process has open any more: its last bytes may still be on
+ * their way to the host. In TIME_WAIT there are none. */
 static bool is_bypass(struct sweep *s, const struct msp_diag_socket *found)
 {
 	uint32_t ip;
 
-	return !found->time_wait && found->inode && !found->marked &&
+	return !found->time_wait && !found->marked &&
 	       msp_diag_ipv4(found, found->id.idiag_dst, &ip) &&
 	       ip == s->endpoint.ip && is_governed(s, found->cgroup);
 }

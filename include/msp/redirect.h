@@ -214,11 +214,12 @@ MSP_API unsigned int msp_redirect_limits(const struct msp_redirect *redirect);
  * Connections opened before the programs were attached, or while the endpoint
  * was off, go on to the host directly. Looks at those of the network
  * namespace of the calling thread whose socket is in the governed cgroup or
- * below, and at both IPv4 and mapped IPv6; not at what no process has open
- * any more. Sockets marked by msp_redirect_mark() are passed over, other
- * ones of this process are not. A connect() that is under way while an
- * endpoint is switched on may not be seen yet: look again a little later.
- * Where the kernel cannot destroy sockets they are counted as left.
+ * below, at both IPv4 and mapped IPv6, and also at those whose process has
+ * ended while data is still to be sent. Sockets marked by msp_redirect_mark()
+ * are passed over, other ones of this process are not. A connect() that is
+ * under way while an endpoint is switched on may not be seen yet: look again
+ * a little later. Where the kernel cannot destroy sockets they are counted
+ * as left.
  * May take milliseconds per thousand connections of the machine: not for an
  * event loop. Needs CAP_NET_ADMIN, and CAP_DAC_READ_SEARCH unless attached at
  * the root of the cgroup tree. Threads: any.

@@ -89,6 +89,19 @@ def half_closed():
     return s, "half closed"
 
 
+def closed_with_data():
+    """More than the other end takes in: the rest goes when it reads."""
+    s = wire.connect(FAKE)
+    s.setblocking(False)
+    sent = 0
+    try:
+        while True:
+            sent += s.send(bytes(65536))
+    except BlockingIOError:
+        s.close()
+    return None, str(sent)
+
+
 def connecting():
     """SYN sent; the answer is dropped."""
     s = socket.socket()
@@ -209,6 +222,22 @@ class Before(Case):
             self.assertEqual([ours.ask(), theirs.ask()], [ABORTED] * 2)
             kept.close()
             last.close()
+
+    def test_last_data_of_a_closed_one_is_not_sent(self):
+        self.world.config["hostGAPluginAddress"] = "%s:%d" % FAKE
+        with socket.create_server(FAKE) as listener:
+            sent = int(self.client(closed_with_data).begun)
+            self.world.set_item("wireserver", world.item())
+            self.start((1, 1, 0))
+            got = 0
+            with listener.accept()[0] as s, \
+                    self.assertRaises(ConnectionResetError):
+                s.settimeout(20)
+                while True:
+                    piece = s.recv(1 << 20)
+                    self.assertTrue(piece, f"all {got} of {sent} came")
+                    got += len(piece)
+            self.assertLess(got, sent)
 
     def test_many_are_all_found(self):
         """More than one answer of the kernel holds."""
