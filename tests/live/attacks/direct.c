@@ -27,11 +27,10 @@ static bool asks_late(const struct pair *p)
 
 static void honest(struct pair *p)
 {
-	int fd = attack_socket(p->a);
+	int fd = pair_socket(p, "127.0.0.1", pair_port(p));
 
 	if (attack_connect(fd) < 0)
 		attack_die("honest connect");
-	p->port = pair_port_of(fd);
 	if (!asks_late(p))
 		pair_count_honest(p, pair_ask(p, fd, HONEST_PATH));
 	if (!beside(p))
@@ -50,7 +49,8 @@ static void attacker(struct pair *p)
 	int fd, answer;
 
 	pair_meet(p);
-	fd = pair_socket(p, beside(p) ? "127.0.0.2" : "127.0.0.1", p->port);
+	fd = pair_socket(p, beside(p) ? "127.0.0.2" : "127.0.0.1",
+			 pair_port(p));
 	answer = attack_connect_to(fd, LISTENER_ADDRESS, LISTENER_PORT);
 	if (answer == 0)
 		answer = pair_ask(p, fd, ATTACK_PATH);

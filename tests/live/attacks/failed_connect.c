@@ -70,11 +70,10 @@ static void fail_as_second(const struct pair *p)
 
 static void connect_elsewhere(struct pair *p)
 {
-	int fd = attack_socket(p->a), peer;
+	int fd = pair_socket(p, "127.0.0.1", pair_port(p)), peer;
 
-	if (attack_connect_to(fd, LISTENER_ADDRESS, p->port) < 0)
+	if (attack_connect_to(fd, "127.0.0.1", pair_port_of(server)) < 0)
 		attack_die("connect elsewhere");
-	p->port = pair_port_of(fd);
 	attack_reset(fd);
 	peer = accept(server, NULL, NULL);
 	if (peer >= 0)
@@ -108,7 +107,7 @@ static int attacker_connects(struct pair *p)
 		return attack_connect(p->fd);
 	if (kind_of(p) == SAME_THREAD) {
 		close(p->fd);
-		p->fd = pair_socket(p, "127.0.0.1", p->port);
+		p->fd = pair_socket(p, "127.0.0.1", pair_port(p));
 	} else if (kind_of(p) == GIVEN_UP && pair_disconnect(p->fd) < 0) {
 		attack_die("disconnect");
 	}
@@ -120,7 +119,6 @@ static void attacker(struct pair *p)
 	int answer;
 
 	p->fd = pair_socket(p, "127.0.0.1", pair_port(p));
-	p->port = pair_port_of(server);
 	pair_meet(p);
 	pair_meet(p);
 	answer = attacker_connects(p);
