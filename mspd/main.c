@@ -251,6 +251,22 @@ static int open_upstreams(struct mspd *d)
 	return mspd_upstreams_new(&d->upstreams, d->loop, &opts);
 }
 
+/* Of the listener, in the status: who was not let in. */
+static void put_door(void *arg, struct mspd_states *out)
+{
+	const struct mspd *d = arg;
+	struct mspd_door_counts n;
+
+	if (!d->server) /* the last document is written after its end */
+		return;
+	mspd_server_counts(d->server, &n);
+	mspd_states_put(out, "refusedOverShare", "%llu",
+			(unsigned long long)n.refused_share);
+	mspd_states_put(out, "refusedFull", "%llu",
+			(unsigned long long)n.refused_full);
+	mspd_states_put(out, "evicted", "%llu", (unsigned long long)n.evicted);
+}
+
 static int open_proxy(struct mspd *d)
 {
 	struct mspd_proxy_opts proxy = {
@@ -275,6 +291,9 @@ static int open_proxy(struct mspd *d)
 	if (err == 0)
 		err = mspd_server_new(&d->server, d->loop, &mspd_proxy_ops,
 				      d->proxy, &server);
+	if (err == 0)
+		err = mspd_status_source(d->status, MSPD_MODULE_LISTENER,
+					 put_door, d);
 	return err;
 }
 
@@ -319,6 +338,7 @@ static void close_all(struct mspd *d)
 	if (d->keeper)
 		mspd_keeper_stop(d->keeper);
 	mspd_server_free(d->server);
+	d->server = NULL;
 	mspd_proxy_free(d->proxy);
 	mspd_upstreams_free(d->upstreams);
 	mspd_identities_close(&d->identities, WORKERS_WAIT_MS);

@@ -283,6 +283,21 @@ class Flooded(unittest.TestCase):
 class Few(Flooded):
     """64 places, 16 of them for one user."""
 
+    def shown(self, name):
+        states = self.world.status()["proxyAgentStatus"][
+            "proxyListenerStatus"]["states"]
+        return int(states[name])
+
+    def test_status_counts_who_was_not_let_in(self):
+        over, evicted = self.shown("refusedOverShare"), self.shown("evicted")
+        self.flood([NOBODY], hold, 100)
+        self.assertGreaterEqual(self.shown("refusedOverShare"),
+                                over + 100 - SHARE)
+        self.flood(OTHERS[1:], hold, SHARE)
+        self.honest(1)
+        self.assertGreater(self.shown("evicted"), evicted)
+        self.all_is_back()
+
     def test_idle_connections(self):
         self.flood([NOBODY] * 3, hold, 500)
         world.wait_until(lambda: self.descriptors() <=
