@@ -92,7 +92,10 @@ LIVEBIN	:= $(patsubst %.c,$(O)/%,$(filter-out tests/live/nss_%, \
 LIVENSS	:= $(patsubst tests/live/nss_%.c,$(O)/tests/live/libnss_%.so.2, \
 	   $(wildcard tests/live/nss_*.c))
 ATTACK_DIR := tests/live/attacks
-ATTACKS	:= $(patsubst %.c,$(O)/%,$(filter-out %/attack.c %/pair.c %/weak.c \
+# What has a header is for the others.
+ATTACK_LIB := $(patsubst %.h,%.c,$(filter-out %/weak.h, \
+	   $(wildcard $(ATTACK_DIR)/*.h)))
+ATTACKS	:= $(patsubst %.c,$(O)/%,$(filter-out $(ATTACK_LIB) %/weak.c \
 	   %.bpf.c, $(wildcard $(ATTACK_DIR)/*.c)))
 WEAK	:= $(O)/$(ATTACK_DIR)/weak
 
@@ -182,11 +185,10 @@ $(BENCH): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
 
 # The attacks know nothing of the library; the agent built to lose to them has
 # eBPF programs of its own.
-$(ATTACKS): $(O)/%: $(O)/%.o $(O)/$(ATTACK_DIR)/attack.o \
-		$(O)/$(ATTACK_DIR)/pair.o
+$(ATTACKS): $(O)/%: $(O)/%.o $(patsubst %.c,$(O)/%.o,$(ATTACK_LIB))
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ -lpthread
-$(WEAK).o: | $(WEAK).skel.h
+$(WEAK).o: $(WEAK).skel.h
 $(WEAK): $(WEAK).o
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)

@@ -58,6 +58,12 @@ ATTACKS = (
     attack("device_twins", "listen", weak=["--keep-first"]),
     attack("device_twins", "connected"),
     attack("device_twins", "half_open", weak=["--keep-first"]),
+    # ---- ways to connect -------------------------------------------------
+    attack("forms", "mapped"),
+    attack("forms", "nonblocking"),
+    attack("forms", "thread"),
+    attack("forms", "io_uring"),
+    attack("forms", "mptcp", weak=["--by-socket"]),
     # ---- shown: the user is the boundary, not the program ---------------
     attack("passed_descriptor", by_design=True, tries=20),
     attack("ptrace", by_design=True, tries=20),

@@ -43,6 +43,13 @@ void attack_die(const char *what)
 	_exit(3);
 }
 
+void attack_cannot(const struct attack *a, const char *what)
+{
+	snprintf(a->counts->missing, sizeof(a->counts->missing), "%s: %s", what,
+		 strerror(errno));
+	_exit(0);
+}
+
 uint64_t attack_ms(void)
 {
 	struct timespec now;
@@ -522,9 +529,9 @@ int attack_close(struct attack *a)
 		attack_wait(a->keeper);
 	}
 	printf("{\"tries\": %u, \"refused\": %u, \"wins\": %u, "
-	       "\"honest\": %u, \"honest_ok\": %u}\n",
+	       "\"honest\": %u, \"honest_ok\": %u, \"missing\": \"%s\"}\n",
 	       atomic_load(&c->tries), atomic_load(&c->refused),
 	       atomic_load(&c->wins), atomic_load(&c->honest),
-	       atomic_load(&c->honest_ok));
+	       atomic_load(&c->honest_ok), c->missing);
 	return 0;
 }

@@ -53,6 +53,7 @@ struct attack_counts {
 	_Atomic uint32_t honest;
 	_Atomic uint32_t honest_ok;
 	_Atomic bool stop;
+	char missing[64]; /* what the machine does not have; or "" */
 };
 
 struct attack {
@@ -89,6 +90,9 @@ void attack_try(struct attack *a, int answer);
 
 /* Ends the program, or with it the test: message and errno on stderr. */
 _Noreturn void attack_die(const char *what);
+
+/* Ends this process: the machine has no such thing, so there is no attack. */
+_Noreturn void attack_cannot(const struct attack *a, const char *what);
 
 /* Zeroed memory that children share. */
 void *attack_share(size_t size);

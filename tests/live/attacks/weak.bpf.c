@@ -18,9 +18,12 @@ char weak_license[] SEC("license") = "Dual MIT/GPL";
 #define IMDS	    bpf_htonl(0xa9fea9fe)
 #define WIRESERVER  bpf_htonl(0xa83f8110)
 #define LOOPBACK    bpf_htonl(0x7f000001)
+#define WEAK_MARK   0x77656b
 
 /* BPF_NOEXIST: whoever had a port first, has it. */
 const volatile __u64 weak_how = BPF_ANY;
+/* Sockets are chosen when they are made: by what they then are. */
+const volatile __u32 weak_by_socket = 0;
 
 /* From connect() to the SYN. Stays if there never is a SYN. */
 struct {
@@ -39,6 +42,14 @@ struct {
 	__type(value, struct weak_origin);
 } weak_by_port SEC(".maps");
 
+SEC("cgroup/sock_create")
+int weak_sock_create(struct bpf_sock *ctx)
+{
+	if (weak_by_socket && ctx->protocol == IPPROTO_TCP)
+		ctx->mark = WEAK_MARK;
+	return 1;
+}
+
 SEC("cgroup/connect4")
 int weak_connect4(struct bpf_sock_addr *ctx)
 {
@@ -52,6 +63,8 @@ int weak_connect4(struct bpf_sock_addr *ctx)
 	if (ctx->protocol != IPPROTO_TCP ||
 	    (origin.ip != IMDS && origin.ip != WIRESERVER) ||
 	    origin.port != bpf_htons(80))
+		return 1;
+	if (weak_by_socket && (!ctx->sk || ctx->sk->mark != WEAK_MARK))
 		return 1;
 	bpf_map_update_elem(&weak_by_thread, &thread, &origin, BPF_ANY);
 	ctx->user_ip4 = LOOPBACK;

@@ -6,7 +6,7 @@
  * where it loses. It keeps the rules of the world in stage.py.
  *
  *	weak --cgroup DIR --log FILE --allowed PROGRAM [--gid-as-uid]
- *	     [--effective] [--by-name] [--keep-first]
+ *	     [--effective] [--by-name] [--keep-first] [--by-socket]
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -39,7 +39,7 @@ struct weak {
 	const char *cgroup;
 	const char *allowed;
 	FILE *log;
-	bool gid_as_uid, effective, by_name, keep_first;
+	bool gid_as_uid, effective, by_name, keep_first, by_socket;
 	int table;
 };
 
@@ -218,6 +218,7 @@ static const struct option options[] = {
 	{ "effective", no_argument, NULL, 'e' },
 	{ "by-name", no_argument, NULL, 'n' },
 	{ "keep-first", no_argument, NULL, 'k' },
+	{ "by-socket", no_argument, NULL, 's' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -240,6 +241,8 @@ static void take_options(struct weak *w, int argc, char **argv)
 			w->by_name = true;
 		else if (which == 'k')
 			w->keep_first = true;
+		else if (which == 's')
+			w->by_socket = true;
 		else
 			exit(2);
 	}
@@ -259,15 +262,19 @@ int main(int argc, char **argv)
 	if (!bpf)
 		die("open");
 	bpf->rodata->weak_how = w.keep_first ? BPF_NOEXIST : BPF_ANY;
+	bpf->rodata->weak_by_socket = w.by_socket;
 	cgroup = open(w.cgroup, O_RDONLY | O_CLOEXEC);
 	if (weak_bpf__load(bpf) < 0 || cgroup < 0)
 		die("load");
 	w.table = bpf_map__fd(bpf->maps.weak_by_port);
 	bpf->links.weak_connect4 =
 		bpf_program__attach_cgroup(bpf->progs.weak_connect4, cgroup);
+	bpf->links.weak_sock_create =
+		bpf_program__attach_cgroup(bpf->progs.weak_sock_create, cgroup);
 	bpf->links.weak_sockops =
 		bpf_program__attach_cgroup(bpf->progs.weak_sockops, cgroup);
-	if (!bpf->links.weak_connect4 || !bpf->links.weak_sockops)
+	if (!bpf->links.weak_connect4 || !bpf->links.weak_sock_create ||
+	    !bpf->links.weak_sockops)
 		die("attach");
 	start_host(&w, "169.254.169.254");
 	start_host(&w, "168.63.129.16");
