@@ -11,6 +11,14 @@
 #pragma clang attribute push(__attribute__((preserve_access_index)), \
 			     apply_to = record)
 
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
 struct ns_common {
 	unsigned int inum;
 };
@@ -27,6 +35,8 @@ struct mnt_namespace {
 };
 
 struct user_namespace {
+	struct user_namespace *parent; /* NULL: the initial one */
+	kuid_t owner;
 	struct ns_common ns;
 };
 
@@ -48,14 +58,6 @@ struct pid {
 	unsigned int level;
 	struct upid numbers[1];
 };
-
-typedef struct {
-	unsigned int val;
-} kuid_t;
-
-typedef struct {
-	unsigned int val;
-} kgid_t;
 
 struct group_info {
 	int ngroups;

@@ -28,6 +28,7 @@ char msp_license[] SEC("license") = "Dual MIT/GPL";
 #define NAME_MAX_	 256
 #define PATH_STEPS	 48
 #define NO_UID		 0xffffffffu
+#define USER_NAMESPACES	 33 /* one in another, at most */
 /* Looks at a connection that is busy: data may come between two reads. */
 #define LOOKS 4
 
@@ -240,6 +241,21 @@ static __always_inline void fill_groups(struct msp_bpf_facts *facts,
 	}
 }
 
+/* Who made the outermost of the user namespaces that a process is in: in its
+ * own namespaces a user can have any uid it was given a range of. */
+static __always_inline __u32 namespace_owner(struct user_namespace *ns,
+					     __u32 uid)
+{
+	if (!ns->parent)
+		return uid;
+	for (int i = 0; i < USER_NAMESPACES; i++) {
+		if (!ns->parent->parent)
+			return ns->owner.val;
+		ns = ns->parent;
+	}
+	return NO_UID;
+}
+
 static __always_inline void fill_parents(struct msp_bpf_facts *facts,
 					 struct task_struct *leader)
 {
@@ -272,6 +288,7 @@ static __always_inline void fill_process(struct msp_bpf_facts *facts)
 	facts->euid = cred->euid.val;
 	facts->egid = cred->egid.val;
 	facts->user_ns = cred->user_ns->ns.inum;
+	facts->ns_owner = namespace_owner(cred->user_ns, facts->uid);
 	facts->net_ns = task->nsproxy->net_ns->ns.inum;
 	facts->mnt_ns = task->nsproxy->mnt_ns->ns.inum;
 	facts->pid_ns = pid_namespace_of(task->thread_pid);

@@ -118,6 +118,8 @@ struct msp_bpf_facts {
 	__u32 mnt_ns;
 	__u32 pid_ns;
 	__u32 user_ns;
+	__u32 ns_owner;
+	__u32 pad;
 	char comm[16];
 	__u32 n_gids;
 	__u32 path_len;
@@ -164,7 +166,7 @@ struct msp_bpf_self {
 _Static_assert(sizeof(struct msp_bpf_file) == 48, "layout of a file");
 _Static_assert(sizeof(struct msp_bpf_parent) == 32, "layout of a parent");
 _Static_assert(sizeof(struct msp_bpf_facts) ==
-		       5 * 8 + 48 + 8 + 12 * 4 + 16 + 8 + 4 * MSP_BPF_GROUPS +
+		       5 * 8 + 48 + 8 + 14 * 4 + 16 + 8 + 4 * MSP_BPF_GROUPS +
 			       32 * MSP_BPF_PARENTS + MSP_BPF_PATH,
 	       "layout of the facts");
 _Static_assert(sizeof(struct msp_bpf_ask) == 40, "layout of the question");

@@ -139,6 +139,7 @@ static void set_caller(struct msp_caller *c, const struct msp_bpf_facts *facts)
 	c->mnt_ns = facts->mnt_ns;
 	c->pid_ns = facts->pid_ns;
 	c->user_ns = facts->user_ns;
+	c->ns_owner = facts->ns_owner;
 	c->start_ns = facts->start_ns;
 	c->connect_ns = facts->connect_ns;
 	c->net_cookie = facts->net_cookie;

@@ -17,8 +17,9 @@
 /* What kind of owner; the upper half of a key. */
 enum mspd_fair_kind {
 	MSPD_FAIR_USER = 0,
-	/* Of a process in another user namespace. Its user may have been given
-	 * thousands of uids, so all of these share what is one user's. */
+	/* Of a process in a user namespace that root made. Whoever is in it may
+	 * have been given thousands of uids, so all of these share what is one
+	 * user's. */
 	MSPD_FAIR_NESTED = 1,
 	MSPD_FAIR_UNKNOWN = 2 /* all of them are one owner */
 };

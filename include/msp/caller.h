@@ -91,6 +91,8 @@ struct msp_caller_parent {
  * @loginuid:    audit login uid, UINT32_MAX if unset
  * @net_ns, @mnt_ns, @pid_ns, @user_ns: inode numbers of the process's
  *               namespaces
+ * @ns_owner:    who made the outermost user namespace it is in, where one
+ *               user can have many uids; its own uid in the initial one
  * @n_gids:      how many supplementary groups
  * @gids:        supplementary groups the process had, in the initial user
  *               namespace; without a particular order
@@ -133,6 +135,7 @@ struct msp_caller {
 	uint32_t mnt_ns;
 	uint32_t pid_ns;
 	uint32_t user_ns;
+	uint32_t ns_owner;
 	uint32_t n_gids;
 	uint32_t gids[MSP_CALLER_GROUPS_MAX];
 	uint64_t start_ns;

@@ -348,9 +348,10 @@ class Few(Flooded):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         self.all_is_back()
 
-    def test_uids_of_a_namespace_are_one_user(self):
+    def hold_as_many(self, uid):
+        """500 uids of a user namespace that this uid made."""
         mapped, tell = os.pipe()
-        reader = self.process(0, hold_as_many, mapped)
+        reader = self.process(uid, hold_as_many, mapped)
         with os.fdopen(reader, "rb", 0) as f, os.fdopen(tell, "wb", 0) as t:
             self.assertEqual(f.read(1), b"u")
             for name in ("uid_map", "gid_map"):
@@ -360,6 +361,21 @@ class Few(Flooded):
             t.write(b"m")
             os.close(mapped)
             self.assertEqual(f.read(1), b".")
+
+    def test_uids_of_a_namespace_are_one_user(self):
+        self.hold_as_many(0)
+        self.honest(50)
+        self.all_is_back()
+
+    def test_uids_of_a_users_namespace_are_that_user(self):
+        """So they take nothing from another user's namespace."""
+        def in_a_namespace():
+            if LIBC.unshare(CLONE_NEWUSER) != 0:
+                raise OSError(ctypes.get_errno(), "unshare")
+            return statuses(50)
+        self.hold_as_many(NOBODY)
+        got = self.world.call(in_a_namespace, uid=DAEMON)
+        self.assertEqual(set(got), {200}, got)
         self.honest(50)
         self.all_is_back()
 
