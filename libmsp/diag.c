@@ -243,16 +243,22 @@ static int take_message(struct dump *d, const struct nlmsghdr *head,
 	return d->call(d->arg, &found);
 }
 
-static int take_answer(struct dump *d, const void *buffer, size_t len,
+/* NLMSG_OK() and NLMSG_NEXT() want a length of two signs at once. */
+static int take_answer(struct dump *d, const char *buffer, size_t len,
 		       struct msp_error_info *info)
 {
-	const struct nlmsghdr *head = buffer;
-	int left = (int)len; /* NLMSG_NEXT() may go below zero */
+	const struct nlmsghdr *head;
+	size_t at = 0;
 	int rc = 0;
 
-	for (; rc == 0 && !d->done && NLMSG_OK(head, left);
-	     head = NLMSG_NEXT(head, left))
+	while (rc == 0 && !d->done && at < len && len - at >= sizeof(*head)) {
+		head = (const struct nlmsghdr *)(buffer + at);
+		if (head->nlmsg_len < sizeof(*head) ||
+		    head->nlmsg_len > len - at)
+			break;
 		rc = take_message(d, head, info);
+		at += NLMSG_ALIGN(head->nlmsg_len);
+	}
 	return rc;
 }
 
