@@ -46,6 +46,9 @@ ATTACKS = (
     attack("deleted_replaced", "replaced", tool=True),
     attack("memfd", weak=["--by-name"]),
     attack("setuid", weak=["--effective"]),
+    attack("groups", "sg", weak=["--gid-as-uid"]),
+    attack("groups", "program", weak=["--gid-as-uid", "--effective"]),
+    attack("groups", "root", weak=["--gid-as-uid"]),
     # ---- which connection it is ------------------------------------------
     attack("direct", "after"),
     attack("direct", "beside"),
@@ -64,6 +67,7 @@ ATTACKS = (
     attack("forms", "thread"),
     attack("forms", "io_uring"),
     attack("forms", "mptcp", weak=["--by-socket"]),
+    attack("fast_open"),
     # ---- shown: the user is the boundary, not the program ---------------
     attack("passed_descriptor", by_design=True, tries=20),
     attack("ptrace", by_design=True, tries=20),
