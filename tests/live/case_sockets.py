@@ -468,7 +468,8 @@ class RunFile(Case):
         self.assertEqual((stat.S_IMODE(folder.st_mode), folder.st_uid),
                          (0o755, 0))
         shown = live_states(w, "proxyListenerStatus")
-        self.assertEqual(shown, {"address": "127.0.0.1:3080"})
+        self.assertEqual(shown["address"], "127.0.0.1:3080")
+        self.assertFalse([name for name in shown if "Taken" in name], shown)
         self.assertEqual(w.stop_mspd(), 0)
         self.assertEqual(os.listdir(w.path("run")), [])
 
