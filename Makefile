@@ -14,6 +14,7 @@
 #   make check-man       man/ is well formed and says what the code does
 #   make check-install   what is installed can be built against, and removed
 #   make check-valgrind  unit tests under valgrind
+#   make check-kernels [KERNELS=trixie]  Debian's kernels in QEMU, from 6.1 on
 #   make bench [QUICK=1] root: what it costs, as a table and bench.json
 #   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
 #   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR= MANDIR=
@@ -91,6 +92,8 @@ LIVEBIN	:= $(patsubst %.c,$(O)/%,$(filter-out tests/live/nss_%, \
 	   $(wildcard tests/live/*.c)))
 LIVENSS	:= $(patsubst tests/live/nss_%.c,$(O)/tests/live/libnss_%.so.2, \
 	   $(wildcard tests/live/nss_*.c))
+GUEST	:= $(O)/tests/kernels/guest
+GUEST_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/kernels/*.c))
 ATTACK_DIR := tests/live/attacks
 # What has a header is for the others.
 ATTACK_LIB := $(patsubst %.h,%.c,$(filter-out %/weak.h, \
@@ -177,6 +180,11 @@ $(LIVENSS): $(O)/tests/live/libnss_%.so.2: $(O)/tests/live/nss_%.o
 $(LIVEBIN): $(O)/tests/live/%: $(O)/tests/live/%.o $(O)/libmsp.so
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< -L$(O) -lmsp
+# PID 1 of a machine with nothing else on it
+$(GUEST): $(GUEST_OBJ) $(O)/libmsp.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -static $(LDOURS) $(LDFLAGS) -o $@ $^ \
+		$$($(PKG_CONFIG) --static --libs libbpf libelf zlib) -lpthread
 $(BENCH): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
 		$(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
@@ -204,7 +212,7 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-man check-install check-host check-valgrind fuzz \
-	bench unit-programs attack-programs
+	check-kernels bench unit-programs attack-programs
 
 deps:
 	$(Q).ci/deps
@@ -262,6 +270,10 @@ check-live: all attack-programs
 
 bench: all $(BENCH)
 	$(Q)QUICK=$(QUICK) python3 tests/bench/run.py $(O)
+
+# Downloads and boots what CI has no time for.
+check-kernels: lib $(GUEST)
+	$(SUITE) kernels python3 tests/kernels/check_kernels.py $(O) $(KERNELS)
 
 # ---- libFuzzer: everything instrumented, hence objects of its own ----------
 FUZZ_O	:= $(O)/libfuzzer

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""
+In: a suite of Debian. Out: the newest cloud kernel in it, checked against the
+archive's signature, kept by name and checksum. Must never change what the
+machine's own apt knows, except to install QEMU when root asks for that.
+"""
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+SUITES = ("bullseye", "bookworm", "trixie", "trixie-backports")
+META = "linux-image-cloud-amd64"
+DEFAULT_MIRROR = "http://deb.debian.org/debian/"
+QEMU_LINE = ("echo 'deb http://deb.debian.org/debian bookworm-backports main'"
+             " >/etc/apt/sources.list.d/backports.list && apt-get update && "
+             "apt-get install -y --no-install-recommends -t bookworm-backports"
+             " qemu-system-x86")
+NETWORK_SECONDS = 900
+
+
+class Missing(Exception):
+    """A kernel cannot be had; says why."""
+
+
+def unusable():
+    """None, or why there can be no kernels here."""
+    for tool in ("apt-get", "apt-cache", "dpkg-deb"):
+        if not shutil.which(tool):
+            return f"needs {tool}, which Debian's kernels come through"
+    if not os.path.exists(KEYRING):
+        return f"needs {KEYRING} (package debian-archive-keyring)"
+    return None
+
+
+def output(*command, cwd=None):
+    """Standard output, "" if the command fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True,
+                              cwd=cwd, stdin=subprocess.DEVNULL,
+                              timeout=NETWORK_SECONDS)
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def mirror():
+    """Where this machine's apt reads Debian from."""
+    if os.environ.get("MIRROR"):
+        return os.environ["MIRROR"]
+    for line in output("apt-get", "indextargets", "--format",
+                       "$(ORIGIN)|$(LABEL)|$(REPO_URI)").splitlines():
+        origin, label, uri = line.split("|")
+        if (origin, label) == ("Debian", "Debian"):
+            return uri
+    return DEFAULT_MIRROR
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class Apt:
+    """apt with lists, caches and sources of its own."""
+
+    def __init__(self, folder, suites, status="/dev/null"):
+        for part in ("lists/partial", "archives/partial"):
+            os.makedirs(os.path.join(folder, part), exist_ok=True)
+        sources = os.path.join(folder, "sources.list")
+        where = mirror()
+        with open(sources, "w", encoding="ascii") as file:
+            for suite in suites:
+                file.write(f"deb [signed-by={KEYRING} arch=amd64] {where} "
+                           f"{suite} main\n")
+        self.options = []
+        for option in (f"Dir::State::Lists={folder}/lists",
+                       f"Dir::State::status={status}",
+                       f"Dir::Cache={folder}",
+                       f"Dir::Etc::sourcelist={sources}",
+                       "Dir::Etc::sourceparts=/dev/null",
+                       "Dir::Etc::preferencesparts=/dev/null",
+                       "APT::Architecture=amd64",
+                       "Acquire::Languages=none",
+                       "Acquire::Retries=2",
+                       "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled="
+                       "false"):
+            self.options += ["-o", option]
+
+    def run(self, tool, *args, cwd=None):
+        return output(tool, *self.options, *args, cwd=cwd)
+
+    def fields(self, package):
+        """Of one package as the archive describes it: name -> value."""
+        text = self.run("apt-cache", "show", "--no-all-versions", package)
+        return dict(re.findall(r"^([\w-]+): (.*)$", text, re.M))
+
+
+class Index:
+    """The kernels of the suites."""
+
+    def __init__(self, cache):
+        self.cache = cache
+        self.apt = {suite: Apt(os.path.join(cache, "apt", suite), (suite,))
+                    for suite in SUITES}
+
+    def update(self):
+        """An unreachable mirror leaves the lists of last time."""
+        for apt in self.apt.values():
+            apt.run("apt-get", "update", "-qq")
+
+    def package(self, suite):
+        """The package with the kernel itself: from 6.19 on the image package
+        is empty and depends on it."""
+        apt = self.apt[suite]
+        image = re.search(r"\blinux-image-\d\S*-cloud-amd64\b",
+                          apt.fields(META).get("Depends", ""))
+        if not image:
+            raise Missing("the package index cannot be had: no network, or "
+                          f"{mirror()} has no {suite}")
+        fields = apt.fields(image.group())
+        binary = re.search(r"\blinux-binary-\d\S*-cloud-amd64\b",
+                           fields.get("Depends", ""))
+        return apt.fields(binary.group()) if binary else fields
+
+    def download(self, suite, fields):
+        """Kept by name and checksum, and checked each time."""
+        name = os.path.basename(fields["Filename"])
+        folder = os.path.join(self.cache, fields["SHA256"][:16])
+        path = os.path.join(folder, name)
+        if os.path.exists(path) and sha256(path) == fields["SHA256"]:
+            return path
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        self.apt[suite].run("apt-get", "download", "-qq",
+                            f"{fields['Package']}={fields['Version']}",
+                            cwd=folder)
+        # apt writes the colon of an epoch its own way
+        for found in glob.glob(os.path.join(glob.escape(folder), "*.deb")):
+            os.rename(found, path)
+        if not os.path.exists(path) or sha256(path) != fields["SHA256"]:
+            raise Missing(f"{name} cannot be downloaded")
+        return path
+
+    def kernel(self, suite):
+        """Path of the kernel image, and its version."""
+        fields = self.package(suite)
+        package = self.download(suite, fields)
+        tree = os.path.join(os.path.dirname(package), "tree")
+        if not os.path.isdir(tree):
+            subprocess.run(["dpkg-deb", "-x", package, tree + ".new"],
+                           check=True)
+            os.rename(tree + ".new", tree)
+        for pattern in ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz*"):
+            found = glob.glob(os.path.join(glob.escape(tree), pattern))
+            if found:
+                return found[0], fields["Version"]
+        raise Missing(f"{os.path.basename(package)} has no kernel in it")
+
+
+def install_qemu(cache):
+    """As root on Debian 12, whose own QEMU is too old; elsewhere the newest
+    of the release."""
+    try:
+        with open("/etc/os-release", encoding="utf-8") as file:
+            found = re.search(r"^VERSION_CODENAME=(\w+)$", file.read(), re.M)
+    except OSError:
+        found = None
+    if os.geteuid() != 0 or not found or found.group(1) not in SUITES:
+        return
+    name = found.group(1)
+    print("installing: qemu-system-x86", flush=True)
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    apt = Apt(os.path.join(cache, "apt", "qemu"),
+              (name, f"{name}-backports"), "/var/lib/dpkg/status")
+    apt.run("apt-get", "update", "-qq")
+    apt.run("apt-get", "install", "-y", "-qq", "--no-install-recommends",
+            *(("-t", f"{name}-backports") if name == "bookworm" else ()),
+            "qemu-system-x86")

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+In: the test guest, Debian's kernels, QEMU. Out: a line per kernel and boot,
+and one tally. Must never take a guest that did not end for one that passed,
+nor give the guest a network.
+
+    check_kernels.py BUILD [NAME...]   only boots whose name has a word
+    V=1         show every check
+    MIRROR=URL  of Debian's archive, if not the one apt uses here
+
+Kernels come through apt, with folders of its own below BUILD/kernels, so
+that the machine's package lists stay as they are.
+"""
+import collections
+import os
+import re
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import archive  # noqa: E402 - found through the line above
+import initramfs  # noqa: E402
+import minimum  # noqa: E402
+
+# What Debian calls the newest kernel of a suite, and what must happen to it.
+# 5.15, the documented minimum, is in no suite: minimum.py stands for it.
+SUITES = (
+    ("bullseye", ("refuse",)),
+    ("bookworm", ("full", "nopath")),
+    ("trixie", ("full", "nopath")),
+    ("trixie-backports", ("full", "nopath")),
+)
+# A boot takes about 20 s on two slow cores; under emulation a burst may
+# stall, so this is no measure of anything.
+BOOT_SECONDS = 600
+# QEMU 7.2 damages kernels from 6.12 on right after cmpxchg16b, which those
+# from 7.1 on cannot do without: the emulator's fault, and nothing in the
+# guest can show it beforehand.
+QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
+QEMU_MAJOR = 10
+CPU = "Nehalem"
+
+Boot = collections.namedtuple("Boot", "suite expect")
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def say(self, word, name, text):
+        print(f"  {word:<7} {name}: {text}", flush=True)
+
+    def skip(self, name, text):
+        self.skipped += 1
+        self.say("SKIPPED", name, text)
+
+
+def qemu_version():
+    try:
+        text = subprocess.run([QEMU, "--version"], capture_output=True,
+                              text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    found = re.search(r"version (\d+)\.", text)
+    return int(found.group(1)) if found else None
+
+
+def need_qemu(cache):
+    """None, or why there is no QEMU that can be used."""
+    version = qemu_version()
+    if version is None or version < QEMU_MAJOR:
+        archive.install_qemu(cache)
+        version = qemu_version()
+    if version is not None and version >= QEMU_MAJOR:
+        return None
+    found = "none" if version is None else f"version {version}"
+    return (f"needs QEMU {QEMU_MAJOR} or newer, found {found}; on Debian 12: "
+            + archive.QEMU_LINE)
+
+
+def command_line(expect):
+    """Lockdown comes from the command line; "expect" goes to PID 1."""
+    words = ["console=ttyS0", "panic=-1", "quiet", f"expect={expect}"]
+    if expect == "nopath":
+        words.append("lockdown=confidentiality")
+    return " ".join(words)
+
+
+def boot(kernel, image, expect, log):
+    """Everything the guest printed, and whether it ended by itself."""
+    command = [QEMU, "-accel", "tcg", "-cpu", CPU, "-smp", "2", "-m", "768",
+               "-nodefaults", "-no-user-config", "-display", "none",
+               "-serial", "stdio", "-no-reboot", "-kernel", kernel,
+               "-initrd", image, "-append", command_line(expect)]
+    with open(log, "wb") as out:
+        qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
+                                stderr=subprocess.STDOUT)
+        try:
+            ended = qemu.wait(BOOT_SECONDS) == 0
+        except subprocess.TimeoutExpired:
+            ended = False
+        finally:
+            if qemu.poll() is None:
+                qemu.kill()
+                qemu.wait()
+    with open(log, encoding="utf-8", errors="replace") as text:
+        return text.read().replace("\r", ""), ended
+
+
+def judge(tally, name, output, ended, took, log):
+    result = re.search(r"^RESULT (\d+) passed, (\d+) failed$", output, re.M)
+    if os.environ.get("V"):
+        print(output)
+    if re.search(r"^LOCKDOWN is not to be had", output, re.M):
+        tally.skip(name, "this kernel has no lockdown")
+        return
+    if ended and result and result.group(2) == "0" and result.group(1) != "0":
+        tally.passed += 1
+        many = re.search(r"(\d+ of \d+ identities right in \d+ facts)", output)
+        refused = re.search(r"the reason is said: (.*)", output)
+        what = many.group(1) if many else \
+            f'refused: "{refused.group(1)}"' if refused else "?"
+        tally.say("ok", name, f"{result.group(1)} checks, {what}, "
+                  f"{took:.0f} s")
+        return
+    tally.failed += 1
+    tally.say("FAILED", name, f"see {log}")
+    lines = output.splitlines()
+    bad = [i for i, line in enumerate(lines) if "FAILED" in line]
+    # what was wrong is in the lines before that of the check
+    show = {j for i in bad[:10] for j in range(max(0, i - 5), i + 1)}
+    print("\n".join(lines[i] for i in sorted(show)))
+    if not result:
+        print("it did not come to its end; the last lines:")
+        print("\n".join(lines[-15:]))
+
+
+def run(tally, boots, guest, cache):
+    image = os.path.join(cache, "guest.cpio")
+    initramfs.write(image, guest)
+    index = archive.Index(cache)
+    index.update()
+    for suite in dict.fromkeys(b.suite for b in boots):
+        try:
+            kernel, version = index.kernel(suite)
+        except archive.Missing as err:
+            for b in boots:
+                if b.suite == suite:
+                    tally.skip(f"{suite} {b.expect}", str(err))
+            continue
+        for b in boots:
+            if b.suite != suite:
+                continue
+            log = os.path.join(cache, f"{suite}-{b.expect}.log")
+            start = time.monotonic()
+            output, ended = boot(kernel, image, b.expect, log)
+            judge(tally, f"{version} ({suite}), {b.expect}", output, ended,
+                  time.monotonic() - start, log)
+
+
+def check_minimum(tally, build):
+    top = os.path.dirname(os.path.dirname(os.path.dirname(
+        os.path.abspath(__file__))))
+    lines, calls, fields = minimum.doubts(
+        os.path.join(build, "bpf", "msp.bpf.o"),
+        os.path.join(top, "bpf", "kernel.h"))
+    name = "5.15 (not booted)"
+    if not lines and calls and fields:
+        tally.passed += 1
+        tally.say("ok", name, f"{calls} calls of helpers and {fields} fields "
+                  "are in its source, see minimum.py")
+        return
+    tally.failed += 1
+    tally.say("FAILED", name, "; ".join(lines) or "nothing was looked at")
+
+
+def main():
+    if len(sys.argv) < 2:
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    build = os.path.abspath(sys.argv[1])
+    guest = os.path.join(build, "tests", "kernels", "guest")
+    cache = os.path.join(build, "kernels")
+    words = sys.argv[2:]
+    boots = [Boot(suite, expect) for suite, ways in SUITES for expect in ways
+             if not words or any(w in f"{suite} {expect}" for w in words)]
+    os.makedirs(cache, exist_ok=True)
+    tally = Tally()
+    check_minimum(tally, build)
+    reason = archive.unusable() or need_qemu(cache)
+    if reason:
+        for b in boots:
+            tally.skip(f"{b.suite} {b.expect}", reason)
+    else:
+        run(tally, boots, guest, cache)
+    print(f"{tally.passed} passed, {tally.failed} failed, "
+          f"{tally.skipped} skipped")
+    return 1 if tally.failed else 77 if tally.skipped else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
