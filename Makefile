@@ -184,7 +184,8 @@ $(LIVEBIN): $(O)/tests/live/%: $(O)/tests/live/%.o $(O)/libmsp.so
 $(GUEST): $(GUEST_OBJ) $(O)/libmsp.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -static $(LDOURS) $(LDFLAGS) -o $@ $^ \
-		$$($(PKG_CONFIG) --static --libs libbpf libelf zlib) -lpthread
+		$$($(PKG_CONFIG) --static --libs libbpf libelf zlib) -lyajl_s \
+		-lpthread
 $(BENCH): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
 		$(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-In: a suite of Debian. Out: the newest cloud kernel in it, checked against the
-archive's signature, kept by name and checksum. Must never change what the
-machine's own apt knows, except to install QEMU when root asks for that.
+In: a suite of Debian, and a series. Out: its newest cloud kernel, checked
+against the archive's signature (Release, then Packages, then the sum of the
+package; apt does that), kept by name and checksum. Must never change what the
+machine's own apt knows, except to install QEMU if root runs this.
 """
 import glob
 import hashlib
@@ -13,7 +14,7 @@ import subprocess
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SUITES = ("bullseye", "bookworm", "trixie", "trixie-backports")
-META = "linux-image-cloud-amd64"
+IMAGE = r"^linux-image-(%s\S*)-cloud-amd64$"
 DEFAULT_MIRROR = "http://deb.debian.org/debian/"
 QEMU_LINE = ("echo 'deb http://deb.debian.org/debian bookworm-backports main'"
              " >/etc/apt/sources.list.d/backports.list && apt-get update && "
@@ -59,6 +60,10 @@ def mirror():
     return DEFAULT_MIRROR
 
 
+def version_key(name):
+    return [int(number) for number in re.findall(r"\d+", name)]
+
+
 def sha256(path):
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -96,6 +101,17 @@ class Apt:
     def run(self, tool, *args, cwd=None):
         return output(tool, *self.options, *args, cwd=cwd)
 
+    def update(self):
+        """Whether all lists are what the archive has signed by now."""
+        try:
+            return subprocess.run(
+                ["apt-get", *self.options, "-o", "APT::Update::Error-Mode=any",
+                 "update", "-qq"], capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=NETWORK_SECONDS).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
     def fields(self, package):
         """Of one package as the archive describes it: name -> value."""
         text = self.run("apt-cache", "show", "--no-all-versions", package)
@@ -111,20 +127,23 @@ class Index:
                     for suite in SUITES}
 
     def update(self):
-        """An unreachable mirror leaves the lists of last time."""
-        for apt in self.apt.values():
-            apt.run("apt-get", "update", "-qq")
+        """The suites whose lists could not be had: those of last time, if
+        any, are left."""
+        return [suite for suite, apt in self.apt.items() if not apt.update()]
 
-    def package(self, suite):
+    def package(self, suite, series):
         """The package with the kernel itself: from 6.19 on the image package
         is empty and depends on it."""
         apt = self.apt[suite]
-        image = re.search(r"\blinux-image-\d\S*-cloud-amd64\b",
-                          apt.fields(META).get("Depends", ""))
-        if not image:
-            raise Missing("the package index cannot be had: no network, or "
-                          f"{mirror()} has no {suite}")
-        fields = apt.fields(image.group())
+        names = apt.run("apt-cache", "pkgnames", "linux-image-").split()
+        if not names:
+            raise Missing(f"no package lists of {suite}: offline, or "
+                          f"{mirror()} does not have it")
+        wanted = IMAGE % (re.escape(series) + r"\b" if series else r"\d")
+        found = [n for n in names if re.match(wanted, n)]
+        if not found:
+            raise Missing(f"{suite} has no {series or 'cloud kernel'} any more")
+        fields = apt.fields(max(found, key=version_key))
         binary = re.search(r"\blinux-binary-\d\S*-cloud-amd64\b",
                            fields.get("Depends", ""))
         return apt.fields(binary.group()) if binary else fields
@@ -145,12 +164,13 @@ class Index:
         for found in glob.glob(os.path.join(glob.escape(folder), "*.deb")):
             os.rename(found, path)
         if not os.path.exists(path) or sha256(path) != fields["SHA256"]:
-            raise Missing(f"{name} cannot be downloaded")
+            raise Missing(f"{name} cannot be downloaded: offline, or it is "
+                          "not what the archive says")
         return path
 
-    def kernel(self, suite):
+    def kernel(self, suite, series):
         """Path of the kernel image, and its version."""
-        fields = self.package(suite)
+        fields = self.package(suite, series)
         package = self.download(suite, fields)
         tree = os.path.join(os.path.dirname(package), "tree")
         if not os.path.isdir(tree):
@@ -179,7 +199,7 @@ def install_qemu(cache):
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     apt = Apt(os.path.join(cache, "apt", "qemu"),
               (name, f"{name}-backports"), "/var/lib/dpkg/status")
-    apt.run("apt-get", "update", "-qq")
+    apt.update()
     apt.run("apt-get", "install", "-y", "-qq", "--no-install-recommends",
             *(("-t", f"{name}-backports") if name == "bookworm" else ()),
             "qemu-system-x86")

@@ -104,6 +104,7 @@ static bool say_ids(struct claim *c)
 	c->gid = getgid();
 	c->euid = geteuid();
 	c->egid = getegid();
+	c->ns_owner = c->uid;
 	if (read_file("/proc/self/loginuid", text, sizeof(text)) < 0)
 		return false;
 	c->loginuid = (uint32_t)strtoul(text, NULL, 10);
@@ -210,6 +211,7 @@ static void tell_lie(struct claim *c, enum fact about)
 		[FACT_MNT_NS] = &c->mnt_ns,
 		[FACT_PID_NS] = &c->pid_ns,
 		[FACT_USER_NS] = &c->user_ns,
+		[FACT_NS_OWNER] = &c->ns_owner,
 		[FACT_EXE_FILE] = &c->ctime_ns,
 		[FACT_DESTINATION] = &c->to.ip,
 		[FACT_PARENTS] = &c->parents[2].pid,
@@ -269,6 +271,28 @@ static void *talk(void *arg)
 	return NULL;
 }
 
+/* Into a user namespace, made by whom it is effectively; from one in which
+ * it is root into the next, which is still that user's. */
+static bool leave(struct client *client)
+{
+	struct claim *c = &client->claim;
+	char ids[32];
+
+	c->ns_owner = c->euid;
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		return false;
+	if (!(client->options & CLIENT_NESTED))
+		return true;
+	snprintf(ids, sizeof(ids), "0 %u 1", c->euid);
+	if (write_file("/proc/self/uid_map", ids) < 0 ||
+	    write_file("/proc/self/setgroups", "deny") < 0)
+		return false;
+	snprintf(ids, sizeof(ids), "0 %u 1", c->egid);
+	if (write_file("/proc/self/gid_map", ids) < 0)
+		return false;
+	return unshare(CLONE_NEWUSER) == 0;
+}
+
 /* client INDEX IP PORT FAMILY OPTIONS LIE; goes when its input ends */
 int client_main(int argc, char **argv)
 {
@@ -291,8 +315,7 @@ int client_main(int argc, char **argv)
 		return CLIENT_BROKEN;
 	if (!say_ids(&client.claim))
 		return CLIENT_BROKEN;
-	if (client.options & CLIENT_USER_NS &&
-	    unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+	if (client.options & CLIENT_USER_NS && !leave(&client))
 		return CLIENT_BROKEN;
 	if (!(client.options & CLIENT_THREAD)) {
 		talk(&client);

@@ -38,6 +38,7 @@ enum fact {
 	FACT_MNT_NS,
 	FACT_PID_NS,
 	FACT_USER_NS,
+	FACT_NS_OWNER,
 	FACT_CGROUP,
 	FACT_EXE_PATH,
 	FACT_EXE_FILE,
@@ -57,6 +58,7 @@ enum fact {
 #define CLIENT_POKE    1u /* connect, say nothing */
 #define CLIENT_THREAD  2u /* connect in another thread */
 #define CLIENT_USER_NS 4u /* in a user namespace of its own */
+#define CLIENT_NESTED  8u /* and in another below that one */
 
 struct ancestor {
 	uint64_t ticks;
@@ -81,6 +83,7 @@ struct claim {
 	uint32_t uid, gid, euid, egid;
 	uint32_t pid, tid, loginuid;
 	uint32_t net_ns, mnt_ns, pid_ns, user_ns;
+	uint32_t ns_owner;
 	uint32_t family;
 	struct msp_address to; /* as getpeername() says */
 	uint32_t n_gids;
@@ -178,6 +181,9 @@ void check_off(struct world *w, const char *when);
 void check_direct(struct world *w);
 void check_bind(struct world *w, bool guarded);
 void check_foreign(struct world *w);
+
+/* selectors.c */
+void check_selectors(struct world *w);
 
 /* programs.c */
 void check_programs(struct world *w);

@@ -45,6 +45,9 @@ static struct plan plan_one(const struct world *w, uint32_t i)
 		plan.options |= CLIENT_THREAD;
 	if (i % 19 == 2)
 		plan.options |= CLIENT_USER_NS;
+	/* with two ids it could not say which of them it is root for */
+	if (i % 38 == 2 && plan.uid == plan.euid && plan.gid == plan.egid)
+		plan.options |= CLIENT_NESTED;
 	return plan;
 }
 

@@ -151,7 +151,8 @@ static void check_memory(struct world *w)
 static void check_covered(struct world *w)
 {
 	const uint32_t ids = 1u << FACT_UID | 1u << FACT_GID | 1u << FACT_EUID |
-			     1u << FACT_EGID | 1u << FACT_EXE_FILE;
+			     1u << FACT_EGID | 1u << FACT_NS_OWNER |
+			     1u << FACT_EXE_FILE;
 	struct plan plan = plan_new(0, w->endpoints[2]);
 	struct child child;
 	struct peer peer;
@@ -165,7 +166,8 @@ static void check_covered(struct world *w)
 	check(known, "a program mounted over another is known (%#x)", differ);
 	if (!known)
 		return;
-	check(peer.caller.uid == 1000 && peer.caller.euid == 1000,
+	check(peer.caller.uid == 1000 && peer.caller.euid == 1000 &&
+		      peer.caller.ns_owner == 1000,
 	      "with its user's number");
 	check(strcmp(peer.caller.exe_path, w->paths ? CLIENT : "") == 0,
 	      "and the path of the other");
