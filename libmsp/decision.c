@@ -355,35 +355,6 @@ static void match_node(struct walk *w, const struct msp_node *node)
 	match_keyed(w, rules + node->n_plain, node->n_keyed);
 }
 
-/* A name that a second decoding changes could become any name; a value could
- * become the one asked for, which matters if all the others fit. */
-static void check_params(struct walk *w, const struct msp_rule *rule)
-{
-	const struct msp_request *r = w->request;
-	const struct msp_rule_param *param;
-	const struct msp_pair *pair;
-	bool ambiguous = false, fits = true;
-	size_t count;
-	uint32_t i;
-
-	for (i = 0; i < rule->n_params; i++) {
-		param = &rule->params[i];
-		pair = msp_request_find(r, param->name, param->name_len,
-					&count);
-		if (count > 1)
-			w->duplicate = true;
-		if (!pair)
-			fits = false;
-		else if (msp_canon_ambiguous(r->text + pair->value,
-					     pair->value_len))
-			ambiguous = true;
-		else if (!value_equals(r, pair, param))
-			fits = false;
-	}
-	if (fits && ambiguous)
-		w->ambiguous = true;
-}
-
 static bool name_ambiguous(const struct msp_request *r)
 {
 	size_t i;
@@ -396,16 +367,25 @@ static bool name_ambiguous(const struct msp_request *r)
 	return false;
 }
 
+/* A name that a second decoding changes could become any name; a value could
+ * become the one that a privilege asks for, or cease to be it. */
 static void check_node(struct walk *w, const struct msp_node *node)
 {
-	const struct msp_rule *rules =
-		w->rules->rules + node->first_rule + node->n_plain;
+	const struct msp_request *r = w->request;
+	const struct msp_pair *pair;
+	size_t count;
 	uint32_t i;
 
-	for (i = 0; i < node->n_keyed; i++)
-		check_params(w, &rules[i]);
-	if (node->n_keyed && w->request->ambiguous &&
-	    name_ambiguous(w->request))
+	for (i = 0; i < node->n_names; i++) {
+		pair = msp_request_find(r, node->names[i].text,
+					node->names[i].len, &count);
+		if (count > 1)
+			w->duplicate = true;
+		if (pair &&
+		    msp_canon_ambiguous(r->text + pair->value, pair->value_len))
+			w->ambiguous = true;
+	}
+	if (node->n_keyed && r->ambiguous && name_ambiguous(r))
 		w->ambiguous = true;
 }
 

@@ -562,6 +562,60 @@ static int compile_tree(struct msp_rules *r)
 	return r->nodes && highs ? 0 : MSP_ERR_NOMEM;
 }
 
+/* ---- names of parameters ----------------------------------------------- */
+
+static int compare_names(const void *one, const void *two)
+{
+	const struct msp_rule_param *a = *(struct msp_rule_param *const *)one;
+	const struct msp_rule_param *b = *(struct msp_rule_param *const *)two;
+
+	return msp_rules_compare(a->name, a->name_len, b->name, b->name_len);
+}
+
+/* Parameters of the node's rules, one for each name; list has room for all. */
+static uint32_t distinct_names(const struct msp_rules *r,
+			       const struct msp_node *node,
+			       struct msp_rule_param **list)
+{
+	const struct msp_rule *rule =
+		r->rules + node->first_rule + node->n_plain;
+	uint32_t i, n = 0, kept = 0;
+	uint32_t k;
+
+	for (i = 0; i < node->n_keyed; i++) {
+		for (k = 0; k < rule[i].n_params; k++)
+			list[n++] = &rule[i].params[k];
+	}
+	qsort(list, n, sizeof(struct msp_rule_param *), compare_names);
+	for (i = 0; i < n; i++) {
+		if (!kept || compare_names(&list[kept - 1], &list[i]))
+			list[kept++] = list[i];
+	}
+	return kept;
+}
+
+/* What a path constrains is looked up without going through its privileges:
+ * any client can send a parameter twice. */
+static int compile_names(struct msp_rules *r, struct work *w)
+{
+	struct msp_node *node;
+	uint32_t i, k;
+
+	/* nobody needs the order of before */
+	for (i = 0; i < r->n_nodes; i++) {
+		node = &r->nodes[i];
+		node->n_names = distinct_names(r, node, w->sorted);
+		node->names = keep(r, node->n_names, sizeof(*node->names));
+		if (!node->names)
+			return MSP_ERR_NOMEM;
+		for (k = 0; k < node->n_names; k++) {
+			node->names[k].text = w->sorted[k]->name;
+			node->names[k].len = w->sorted[k]->name_len;
+		}
+	}
+	return 0;
+}
+
 /* ---- the whole --------------------------------------------------------- */
 
 static int begin(struct msp_rules **out, const char *id, size_t len,
@@ -605,6 +659,9 @@ static int compile(struct msp_rules *r, const struct msp_profile *profile)
 	if (rc < 0)
 		goto out;
 	rc = compile_tree(r);
+	if (rc < 0)
+		goto out;
+	rc = compile_names(r, &w);
 out:
 	free_work(&w);
 	return rc;

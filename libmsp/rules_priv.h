@@ -52,6 +52,12 @@ struct msp_rule {
 	uint32_t index; /* in the profile */
 };
 
+/* A name that parameters have. */
+struct msp_rule_name {
+	const char *text;
+	uint32_t len;
+};
+
 /* One path segment; nodes[0] is the root. */
 struct msp_node {
 	const char *segment;
@@ -62,6 +68,8 @@ struct msp_node {
 	uint32_t first_rule; /* of those that end here: */
 	uint32_t n_plain;    /* without parameters, sorted by index; then */
 	uint32_t n_keyed;    /* with, sorted by key, then index */
+	uint32_t n_names;
+	struct msp_rule_name *names; /* of all their parameters, once each */
 };
 
 struct msp_chunk;

@@ -80,9 +80,9 @@ MSP_BEGIN_DECLS
  * had.
  *
  * A query is read in two ways if a parameter that a privilege of this path
- * names is given twice (MSP_CANON_DUPLICATE_PARAM, reported first), or if a
- * parameter's name, or a value but for which a privilege matches or fails to
- * match, still holds a backslash or %HH (MSP_CANON_AMBIGUOUS).
+ * asks for is given twice (MSP_CANON_DUPLICATE_PARAM, reported first), or if
+ * its value, or the name of any parameter, still holds a backslash or %HH
+ * after decoding once (MSP_CANON_AMBIGUOUS).
  *
  * Selectors of an identity, all of which must match: userName is the name the
  * user database has for the real uid; groupName a group of that user in the

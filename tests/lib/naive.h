@@ -281,19 +281,15 @@ static inline bool naive_duplicate(const struct msp_privilege *p,
 	return false;
 }
 
-/* Do the parameters fit, with luck if the host reads them in another way? */
 static inline bool naive_fits(const struct msp_privilege *p,
-			      const struct naive_request *r, bool luck)
+			      const struct naive_request *r)
 {
 	const struct naive_pair *pair = NULL;
 	size_t i;
 
 	for (i = 0; i < p->n_params; i++) {
-		if (!naive_named(r, &p->params[i], &pair))
-			return false;
-		if (luck && naive_ambiguous(pair->value))
-			continue;
-		if (strcmp(pair->value, p->params[i].value.text) != 0)
+		if (!naive_named(r, &p->params[i], &pair) ||
+		    strcmp(pair->value, p->params[i].value.text) != 0)
 			return false;
 	}
 	return true;
@@ -440,7 +436,7 @@ static inline enum msp_canon naive_fault(const struct msp_profile *p,
 		if (naive_duplicate(one, r))
 			return MSP_CANON_DUPLICATE_PARAM;
 		if ((one->n_params && naive_odd_name(r)) ||
-		    (naive_fits(one, r, true) && naive_odd_value(one, r)))
+		    naive_odd_value(one, r))
 			code = MSP_CANON_AMBIGUOUS;
 	}
 	return code;
@@ -463,7 +459,7 @@ static inline void naive_rules(struct msp_decision *d,
 						: MSP_REASON_DEFAULT_DENY);
 	for (i = 0; i < p->n_privileges; i++) {
 		if (!naive_covers(&p->privileges[i], r) ||
-		    !naive_fits(&p->privileges[i], r, false))
+		    !naive_fits(&p->privileges[i], r))
 			continue;
 		by = naive_grant(p, i, c);
 		if (by >= 0) {
