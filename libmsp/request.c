@@ -387,7 +387,10 @@ static enum msp_canon canonicalize(struct msp_request *r, size_t method_len)
 		return target;
 	code = msp_canon_path(r->text, &r->text_len, r->target + r->path,
 			      r->path_len);
-	return code ? code : canon_query(r);
+	if (code)
+		return code;
+	r->slash = r->text_len && r->target[r->path + r->path_len - 1] == '/';
+	return canon_query(r);
 }
 
 int msp_request_set(struct msp_request *request, const char *method,

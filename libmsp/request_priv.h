@@ -39,6 +39,7 @@ struct msp_request {
 	size_t text_len; /* of the path */
 	struct msp_pair *pairs; /* sorted by name, then in order of the query */
 	size_t n_pairs;
+	bool slash;	 /* the raw path ends in one; shown, never matched */
 	bool duplicates; /* a name occurs twice */
 	bool ambiguous;	 /* a name or value is msp_canon_ambiguous() */
 };

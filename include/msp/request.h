@@ -145,6 +145,27 @@ MSP_API bool msp_request_exempt(const struct msp_request *request);
 MSP_API size_t msp_request_path_text(const struct msp_request *request,
 				     char *out, size_t size);
 
+/**
+ * msp_request_render - the canonical form as a target again (spec 8.6)
+ * @request: filled
+ * @out:     gets printable ASCII, NUL-terminated, "" on error; may be NULL if
+ *           @size is 0
+ * @size:    room in @out
+ * @len:     set to the length of the whole text, also if it does not fit;
+ *           0 on other errors; may be NULL
+ *
+ * "/a/b?k=v&k=w": segments and query in lower case, parameters sorted by name,
+ * what has a meaning of its own percent-encoded. Holds query values: not for
+ * logs. Canonicalizing it again gives the same canonical form, as long as it
+ * is no longer than MSP_TARGET_MAX; escapes make it up to three times as long
+ * as what was received.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOENT (the request has no canonical form),
+ * MSP_ERR_LIMIT (it does not fit in @size).
+ */
+MSP_API MSP_MUST_CHECK int
+msp_request_render(const struct msp_request *request, char *out, size_t size,
+		   size_t *len);
+
 /** msp_canon_name - "CANON_PCT" and so on; "CANON_OK" for 0. A constant. */
 MSP_API const char *msp_canon_name(enum msp_canon code);
 

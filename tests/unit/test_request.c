@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "libmsp/request_priv.h"
+#include "tests/lib/canonical.h"
 #include "tests/lib/failalloc.h"
 #include "tests/lib/guard.h"
-#include "tests/lib/render.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
@@ -301,19 +301,19 @@ END_TEST
 static void check_idempotent(const char *target, size_t len)
 {
 	struct msp_request *again;
-	char *text;
+	char text[1024];
 	size_t n;
 
 	set("GET", target, len);
 	if (msp_request_canon(request))
 		return;
-	text = render(request, &n);
+	ck_assert_int_eq(msp_request_render(request, text, sizeof(text), &n),
+			 0);
 	ck_assert_int_eq(msp_request_new(&again), 0);
 	ck_assert_int_eq(msp_request_set(again, "GET", 3, text, n), 0);
 	ck_assert_msg(same_canonical(request, again), "%.*s -> %.*s", (int)len,
 		      target, (int)n, text);
 	msp_request_free(again);
-	free(text);
 }
 
 START_TEST(request_canonicalization_is_idempotent)
@@ -344,6 +344,71 @@ START_TEST(request_canonicalization_is_idempotent_on_random_targets)
 						piece[rand() % COUNT(piece)]);
 		check_idempotent(target, len);
 	}
+}
+END_TEST
+
+static const struct {
+	const char *target;
+	const char *text;
+} rendered[] = {
+	{ "/", "/" },
+	{ "http://h", "/" },
+	{ "/./;x/", "/" },
+	{ "/A/b", "/a/b" },
+	{ "/A/b/", "/a/b/" },
+	{ "/a/;x/", "/a/" },
+	{ "/a/b%2f", "/a/b" },
+	{ "/a/?b", "/a/?b=" },
+	{ "/a%20%23%25%3b", "/a%20%23%25" },
+	{ "/a%3c%3E%60\"", "/a%3C%3E%60\"" },
+	{ "/a?b=%26%3d%2b%25%23%3c%3e%22", "/a?b=%26%3D%2B%25%23%3C%3E%22" },
+	{ "/a?c=2&B+b=D+D&c=1", "/a?b%20b=d%20d&c=2&c=1" },
+	{ "/a?b=%C3%A9;?`\\", "/a?b=%C3%A9;?`\\" },
+};
+
+START_TEST(request_render_is_the_canonical_form)
+{
+	const char *want = rendered[_i].text;
+	size_t size, len = strlen(want), n, mapped;
+	char *out;
+
+	set("GET", rendered[_i].target, strlen(rendered[_i].target));
+	for (size = 0; size <= len + 1; size++) {
+		out = guarded("\xff\xff\xff\xff\xff\xff\xff\xff"
+			      "\xff\xff\xff\xff\xff\xff\xff\xff"
+			      "\xff\xff\xff\xff\xff\xff\xff\xff"
+			      "\xff\xff\xff\xff\xff\xff\xff\xff",
+			      size, &mapped);
+		ck_assert_int_eq(msp_request_render(request, out, size, &n),
+				 size > len ? 0 : MSP_ERR_LIMIT);
+		ck_assert_uint_eq(n, len);
+		if (size)
+			ck_assert_str_eq(out, size > len ? want : "");
+		free_guarded(out, size, mapped);
+	}
+}
+END_TEST
+
+START_TEST(request_render_needs_a_canonical_form)
+{
+	char out[8] = "xxxxxxx";
+	size_t n = 9;
+
+	set("GET", "/a%", 3);
+	ck_assert_int_eq(msp_request_render(request, out, sizeof(out), &n),
+			 MSP_ERR_NOENT);
+	ck_assert_str_eq(out, "");
+	ck_assert_uint_eq(n, 0);
+	set("GET", "/a", 2);
+	ck_assert_int_eq(msp_request_render(request, NULL, 1, &n),
+			 MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_request_render(NULL, out, sizeof(out), &n),
+			 MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_request_render(request, NULL, 0, NULL),
+			 MSP_ERR_LIMIT);
+	ck_assert_int_eq(msp_request_render(request, out, sizeof(out), NULL),
+			 0);
+	ck_assert_str_eq(out, "/a");
 }
 END_TEST
 
@@ -676,6 +741,9 @@ static Suite *request_suite(void)
 			    COUNT(form));
 	tcase_add_test(
 		t, request_canonicalization_is_idempotent_on_random_targets);
+	tcase_add_loop_test(t, request_render_is_the_canonical_form, 0,
+			    COUNT(rendered));
+	tcase_add_test(t, request_render_needs_a_canonical_form);
 	tcase_add_test(t, request_finds_every_name_among_many);
 	suite_add_tcase(s, t);
 
