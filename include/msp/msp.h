@@ -2,8 +2,8 @@
 /*
  * msp.h - everything: the in-guest half of the Metadata Security Protocol.
  *
- * core   - error, key, signer, profile, rules, request, caller, decision,
- *          keystatus: pure computation
+ * core   - error, text, key, signer, profile, finding, rules, request, caller,
+ *          decision, keystatus: pure computation
  * host   - client, channel, keystore, latch: talk to the endpoints
  * kernel - redirect, peer: eBPF
  */
@@ -16,6 +16,7 @@
 #include <msp/decision.h>
 #include <msp/endpoint.h>
 #include <msp/error.h>
+#include <msp/finding.h>
 #include <msp/key.h>
 #include <msp/keystatus.h>
 #include <msp/keystore.h>
@@ -26,6 +27,7 @@
 #include <msp/request.h>
 #include <msp/rules.h>
 #include <msp/signer.h>
+#include <msp/text.h>
 #include <msp/version.h>
 
 #endif

@@ -9,33 +9,14 @@
 
 #include <msp/endpoint.h>
 #include <msp/error.h>
+#include <msp/finding.h>
 
 /** Largest profile document accepted, in bytes. */
 #define MSP_PROFILE_MAX_BYTES (1024 * 1024)
 /** Most entries in each of the four arrays. */
 #define MSP_PROFILE_MAX_ITEMS 65536
 
-enum msp_access {
-	MSP_ACCESS_DENY = 0,
-	MSP_ACCESS_ALLOW = 1
-};
-
-enum msp_severity {
-	MSP_SEVERITY_WARNING = 0, /* the profile is used; somebody should look */
-	MSP_SEVERITY_ERROR = 1	  /* the profile is refused */
-};
-
-/**
- * struct msp_finding - one remark about a profile; borrowed from it
- * @severity: what it means for the profile
- * @pointer:  JSON pointer of the place, relative to the document
- * @text:     one sentence
- */
-struct msp_finding {
-	enum msp_severity severity;
-	const char *pointer;
-	const char *text;
-};
+enum msp_access { MSP_ACCESS_DENY = 0, MSP_ACCESS_ALLOW = 1 };
 
 struct msp_profile;
 
@@ -58,9 +39,9 @@ MSP_BEGIN_DECLS
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA,
  * MSP_ERR_NOMEM.
  */
-MSP_API MSP_MUST_CHECK int
-msp_profile_parse(struct msp_profile **out, const char *json, size_t len,
-		  struct msp_error_info *info);
+MSP_API MSP_MUST_CHECK int msp_profile_parse(struct msp_profile **out,
+					     const char *json, size_t len,
+					     struct msp_error_info *info);
 
 /**
  * msp_profile_ref - one more owner of the same profile
