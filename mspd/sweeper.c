@@ -47,6 +47,17 @@ static void take_left(struct mspd_sweeper *s, size_t i, uint32_t left)
 		atomic_store(&s->found, sum);
 }
 
+static void take_failure(struct mspd_sweeper *s, size_t i, bool failing)
+{
+	if (s->endpoint[i].failing == failing)
+		return;
+	s->endpoint[i].failing = failing;
+	if (failing)
+		atomic_fetch_add(&s->failing, 1);
+	else
+		atomic_fetch_sub(&s->failing, 1);
+}
+
 void mspd_sweeper_set(struct mspd_sweeper *s, enum msp_endpoint i,
 		      enum msp_redirect_state state, uint64_t now_ms)
 {
@@ -59,6 +70,7 @@ void mspd_sweeper_set(struct mspd_sweeper *s, enum msp_endpoint i,
 	if (state == MSP_REDIRECT_OFF) { /* all of them bypass us then */
 		s->endpoint[i].due_ms = MSP_NEVER;
 		take_left(s, i, 0);
+		take_failure(s, i, false);
 	}
 }
 
@@ -98,11 +110,12 @@ static bool look(struct mspd_sweeper *s, size_t i)
 		flags = MSP_SWEEP_DESTROY;
 	failed = s->sweep(s->arg, (enum msp_endpoint)i, flags, &result, &info) <
 		 0;
-	if (failed && !atomic_load(&s->failing))
+	if (failed && !s->endpoint[i].failing)
 		mspd_log(MSPD_ERROR,
-			 "connections that bypass the agent are not found: %s",
-			 info.text);
-	atomic_store(&s->failing, failed);
+			 "%s: connections that bypass the agent are not found: "
+			 "%s",
+			 msp_endpoint_name((enum msp_endpoint)i), info.text);
+	take_failure(s, i, failed);
 	return !failed && take_result(s, i, &result);
 }
 
@@ -137,5 +150,5 @@ void mspd_sweeper_count(const struct mspd_sweeper *s,
 	out->destroyed = atomic_load(&s->destroyed);
 	out->left = atomic_load(&s->left);
 	out->found = atomic_load(&s->found);
-	out->failing = atomic_load(&s->failing);
+	out->failing = atomic_load(&s->failing) != 0;
 }

@@ -26,11 +26,12 @@ struct mspd_sweeper {
 		uint64_t switched_ms;
 		uint64_t due_ms; /* MSP_NEVER: not */
 		uint32_t left;	 /* at the last look */
+		bool failing;
 	} endpoint[MSP_ENDPOINTS];
 	atomic_uint_fast64_t found;	/* so far */
 	atomic_uint_fast64_t destroyed; /* so far */
 	atomic_uint_fast64_t left;	/* at the last look, of all */
-	atomic_bool failing;		/* so the counts say little */
+	atomic_uint failing;		/* endpoints whose last look failed */
 };
 
 /* How many there were so far, reset and left. */

@@ -17,7 +17,7 @@
 struct kernel {
 	uint32_t bypassing[MSP_ENDPOINTS];
 	bool cannot_destroy;
-	int fail;
+	int fail[MSP_ENDPOINTS];
 	int asked[MSP_ENDPOINTS];
 	unsigned int flags; /* of the last question */
 };
@@ -34,8 +34,8 @@ static int sweep(void *arg, enum msp_endpoint endpoint, unsigned int flags,
 	ck_assert_uint_eq(out->size, sizeof(*out));
 	k->asked[endpoint]++;
 	k->flags = flags;
-	if (k->fail)
-		return k->fail;
+	if (k->fail[endpoint])
+		return k->fail[endpoint];
 	out->found = k->bypassing[endpoint];
 	if (flags & MSP_SWEEP_DESTROY && !k->cannot_destroy) {
 		out->destroyed = out->found;
@@ -158,18 +158,47 @@ START_TEST(failure_is_shown_until_it_works_again)
 	struct mspd_sweeper_counts n;
 
 	kernel.bypassing[IMDS] = 2;
-	kernel.fail = MSP_ERR_SYS;
+	kernel.fail[IMDS] = MSP_ERR_SYS;
 	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
 	ck_assert(!mspd_sweeper_run(&sweeper, 0));
 	mspd_sweeper_count(&sweeper, &n);
 	ck_assert(n.failing);
 	check_counts(0, 0, 0);
 	ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), 1000);
-	kernel.fail = 0;
+	kernel.fail[IMDS] = 0;
 	ck_assert(mspd_sweeper_run(&sweeper, 1000));
 	mspd_sweeper_count(&sweeper, &n);
 	ck_assert(!n.failing);
 	check_counts(2, 2, 0);
+}
+END_TEST
+
+static bool failing(void)
+{
+	struct mspd_sweeper_counts n;
+
+	mspd_sweeper_count(&sweeper, &n);
+	return n.failing;
+}
+
+/* It is not made up for by another endpoint, whichever is asked last. */
+START_TEST(failure_is_of_one_endpoint)
+{
+	enum msp_endpoint bad = _i ? IMDS : WS;
+	enum msp_endpoint good = _i ? WS : IMDS;
+
+	kernel.fail[bad] = MSP_ERR_SYS;
+	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
+	mspd_sweeper_set(&sweeper, WS, MSP_REDIRECT_ENFORCE, 0);
+	mspd_sweeper_run(&sweeper, 0);
+	ck_assert(failing());
+	mspd_sweeper_run(&sweeper, 1000);
+	ck_assert(failing());
+	mspd_sweeper_set(&sweeper, good, MSP_REDIRECT_OFF, 1500);
+	ck_assert(failing());
+	/* nothing is looked for there any more */
+	mspd_sweeper_set(&sweeper, bad, MSP_REDIRECT_OFF, 1500);
+	ck_assert(!failing());
 }
 END_TEST
 
@@ -188,6 +217,7 @@ int main(void)
 	tcase_add_test(tc, counts_are_of_all_endpoints);
 	tcase_add_test(tc, what_the_kernel_cannot_reset_is_left);
 	tcase_add_test(tc, failure_is_shown_until_it_works_again);
+	tcase_add_loop_test(tc, failure_is_of_one_endpoint, 0, 2);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
