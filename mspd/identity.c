@@ -11,15 +11,18 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "mspd/fair.h"
 #include "mspd/log.h"
 
 #define WARN_MS 1000
 #define EXE_FLAGS                                                              \
 	((uint32_t)(MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED |         \
 		    MSP_CALLER_EXE_REPLACED))
+/* Part of the kernel's interface. */
+#define INITIAL_USER_NS 0xEFFFFFFDu
 /* Tags of jobs: whose file, and where it is. */
-#define TAG_USER   ((uint64_t)1 << 32)
-#define TAG_DEVICE ((uint64_t)2 << 32)
+#define TAG_OWNER  ((uint64_t)1 << 62)
+#define TAG_DEVICE ((uint64_t)1 << 63)
 
 /* Owned by the pool while it runs: the connection may close meanwhile. */
 struct mspd_identity_job {
@@ -30,6 +33,32 @@ struct mspd_identity_job {
 	struct msp_caller caller;
 	bool checked;
 };
+
+/* ---- whose it is ------------------------------------------------------- */
+
+uint64_t mspd_identity_owner(const struct mspd_identity *identity)
+{
+	const struct msp_caller *c = &identity->caller;
+
+	if (!identity->known)
+		return mspd_fair_key(MSPD_FAIR_UNKNOWN, 0);
+	if (c->user_ns == INITIAL_USER_NS)
+		return mspd_fair_key(MSPD_FAIR_USER, c->uid);
+	if (c->ns_owner != 0)
+		return mspd_fair_key(MSPD_FAIR_USER, c->ns_owner);
+	return mspd_fair_key(MSPD_FAIR_NESTED, c->uid);
+}
+
+/* Who pays for what threads do: whoever can choose among thousands of uids
+ * must not have the threads of as many. */
+static uint64_t account_of(const struct mspd_identity *id)
+{
+	uint64_t owner = mspd_identity_owner(id);
+
+	if (mspd_fair_kind(owner) == MSPD_FAIR_NESTED)
+		return mspd_fair_key(MSPD_FAIR_NESTED, 0);
+	return owner;
+}
 
 static uint64_t now_ms(const struct mspd_identity *id)
 {
@@ -191,7 +220,10 @@ static void on_user(void *arg, struct mspd_names *names)
 static void ask(struct mspd_identity *id, const struct mspd_names_key *key,
 		struct mspd_ask *question)
 {
-	if (mspd_resolver_ask(id->shared->resolver, key, question) < 0)
+	struct mspd_names_key asked = *key;
+
+	asked.account = account_of(id);
+	if (mspd_resolver_ask(id->shared->resolver, &asked, question) < 0)
 		warn(id, "too many names are being looked up");
 }
 
@@ -247,10 +279,11 @@ static void on_exe(void *arg)
 		go_on(id);
 }
 
-/* In a worker, a bounded number for each device and user: a mount that hangs
+/* In a worker, a bounded number for each device and owner: a mount that hangs
  * is often some user's own. */
 static void submit_exe(struct mspd_identity *id, unsigned int how)
 {
+	const uint64_t root = mspd_fair_key(MSPD_FAIR_USER, 0);
 	struct mspd_work work = { .work = check_exe, .done = on_exe };
 	struct mspd_identity_job *job = calloc(1, sizeof(*job));
 
@@ -263,8 +296,8 @@ static void submit_exe(struct mspd_identity *id, unsigned int how)
 	job->caller = id->caller;
 	work.arg = job;
 	work.tags[0] = TAG_DEVICE | id->caller.exe.device;
-	if (id->caller.uid != 0)
-		work.tags[1] = TAG_USER | id->caller.uid;
+	if (account_of(id) != root)
+		work.tags[1] = TAG_OWNER | account_of(id);
 	if (mspd_workers_submit(id->shared->files, &work) < 0) {
 		warn(id, "too many programs are being looked at");
 		free(job);

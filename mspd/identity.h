@@ -19,7 +19,7 @@
 #define MSPD_IDENTITY_GRACE_MS 200
 /** Threads that look at executables, at most. */
 #define MSPD_IDENTITY_THREADS 8
-/** Of these, for the files of one device, or one user but root. */
+/** Of these, for the files of one device, or one owner but root. */
 #define MSPD_IDENTITY_PER_TAG 2
 
 /**
@@ -104,6 +104,10 @@ void mspd_identity_close(struct mspd_identity *identity);
  */
 bool mspd_identity_complete(struct mspd_identity *identity, unsigned int needs,
 			    uint64_t epoch, void (*done)(void *arg), void *arg);
+
+/* On whose account it is, mspd_fair_key(): in a user namespace that a user
+ * made, on that user's. */
+uint64_t mspd_identity_owner(const struct mspd_identity *identity);
 
 /* Name of the user for logs, NULL if unknown; borrowed. */
 const char *mspd_identity_user(const struct mspd_identity *identity);

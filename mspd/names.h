@@ -30,6 +30,8 @@
  *             source of groups can hang while that of users answers
  * @local:     the uid stands in the local passwd file; not part of the
  *             question, but of where its answer is kept
+ * @account:   whose the asker is, 0: no bound; not part of the question
+ *             either, but of how much is asked at a time
  * @n_gids:    how many
  * @gids:      of the process, real and supplementary, in ascending order, each
  *             once
@@ -38,6 +40,7 @@ struct mspd_names_key {
 	uint32_t uid;
 	bool user_only;
 	bool local;
+	uint64_t account;
 	uint32_t n_gids;
 	uint32_t gids[MSPD_NAMES_GIDS];
 };

@@ -13,8 +13,7 @@
 #include "mspd/call.h"
 #include "mspd/log.h"
 
-#define ALLOWED		"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
-#define INITIAL_USER_NS 0xEFFFFFFDu
+#define ALLOWED "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
 
 /* ---- admission: before anything is decided ----------------------------- */
 
@@ -256,22 +255,6 @@ static int endpoint_of(const struct mspd_proxy *p, const struct msp_caller *c)
 	return -1;
 }
 
-/* Whose connections are counted together: in a user namespace that a user
- * made, that user's. The number of the initial one is part of the kernel's
- * interface. */
-static uint64_t owner_of(const struct mspd_identity *id)
-{
-	const struct msp_caller *c = &id->caller;
-
-	if (!id->known)
-		return mspd_fair_key(MSPD_FAIR_UNKNOWN, 0);
-	if (c->user_ns == INITIAL_USER_NS)
-		return mspd_fair_key(MSPD_FAIR_USER, c->uid);
-	if (c->ns_owner != 0)
-		return mspd_fair_key(MSPD_FAIR_USER, c->ns_owner);
-	return mspd_fair_key(MSPD_FAIR_NESTED, c->uid);
-}
-
 static void *on_open(void *arg, int fd, const struct sockaddr_in *from,
 		     uint64_t *owner)
 {
@@ -293,7 +276,7 @@ static void *on_open(void *arg, int fd, const struct sockaddr_in *from,
 	call->client_ip = from->sin_addr.s_addr;
 	if (call->identity.known)
 		call->endpoint = endpoint_of(p, &call->identity.caller);
-	*owner = owner_of(&call->identity);
+	*owner = mspd_identity_owner(&call->identity);
 	return call;
 }
 

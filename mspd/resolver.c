@@ -15,6 +15,8 @@
 #include "mspd/worker.h"
 
 #define BUCKETS 256
+/* Tags of jobs: a uid and one, or on whose account. */
+#define TAG_ACCOUNT ((uint64_t)1 << 63)
 
 /* Pools: other users or local ones, all names or only the user's. */
 enum { OTHER, LOCAL, KINDS };
@@ -217,12 +219,15 @@ static struct mspd_flight **bucket_of(struct mspd_resolver *r,
 	return &r->flights[key->uid % BUCKETS];
 }
 
+/* One that was asked before the files changed answers nobody who comes now. */
 static struct mspd_flight *find_flight(struct mspd_resolver *r,
 				       const struct mspd_names_key *key)
 {
+	const uint64_t generation = mspd_names_generation(r->cache);
 	struct mspd_flight *flight = *bucket_of(r, key);
 
-	while (flight && !mspd_names_same(&flight->key, key))
+	while (flight && (flight->generation != generation ||
+			  !mspd_names_same(&flight->key, key)))
 		flight = flight->next;
 	return flight;
 }
@@ -291,6 +296,8 @@ static int start_flight(struct mspd_resolver *r, struct mspd_flight *flight)
 
 	/* 0 means nobody, and root is somebody */
 	work.tags[0] = (uint64_t)flight->key.uid + 1;
+	if (flight->key.account)
+		work.tags[1] = TAG_ACCOUNT | flight->key.account;
 	flight->pool = &r->pools[flight->key.local][flight->key.user_only];
 	return mspd_workers_submit(flight->pool->workers, &work);
 }

@@ -17,7 +17,7 @@
 
 /** Threads of each of the four pools, at most. */
 #define MSPD_RESOLVER_THREADS 16
-/** Questions of one uid that are asked of NSS at a time. */
+/** Questions of one uid, or account, that are asked of NSS at a time. */
 #define MSPD_RESOLVER_PER_UID 2
 
 struct mspd_resolver;

@@ -5,16 +5,24 @@
  */
 #include <check.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "mspd/fair.h"
 #include "mspd/identity.h"
+#include "mspd/log.h"
 #include "tests/lib/scratch.h"
 
 #define UID	 4000
 #define EVERYONE (MSP_NEED_USER | MSP_NEED_GROUPS)
+/* Threads that look at executables here. */
+#define BUSY 2
+/* Connections that have a look on its way, and one more. */
+#define MANY MSPD_WORKERS_TAG_QUEUE
+#define ALL  (MANY + 1)
 
 static struct mspd_loop *loop;
 static struct mspd_identities shared;
@@ -23,7 +31,8 @@ static int finished;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static bool users_hang, groups_hang;
+static bool users_hang, groups_hang, files_hang;
+static bool users_fail; /* the question about a user alone */
 static int asked;
 
 static char **one_name(const char *name)
@@ -49,6 +58,8 @@ static struct mspd_names *resolve(const struct mspd_names_key *key)
 		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	atomic_init(&names->owners, 1);
 	names->key = *key;
+	if (key->user_only && users_fail)
+		return names;
 	names->complete = true;
 	names->user_name = strdup("ann");
 	if (key->user_only)
@@ -69,6 +80,13 @@ static void hang(bool users, bool groups)
 	pthread_mutex_unlock(&lock);
 }
 
+static int look_up_cgroup(void *arg, uint64_t number, char *text, size_t room)
+{
+	(void)arg;
+	snprintf(text, room, "/%llu", (unsigned long long)number);
+	return 0;
+}
+
 /* A connection as if the kernel had said this of it. */
 static void open_identity(struct mspd_identity *out)
 {
@@ -78,13 +96,17 @@ static void open_identity(struct mspd_identity *out)
 	out->caller.uid = UID;
 	out->caller.flags = MSP_CALLER_KNOWN;
 	mspd_names_key(&out->key, &out->caller);
+	out->cgroup = mspd_cgroups_get(shared.cgroups, UID);
+	ck_assert_ptr_nonnull(out->cgroup);
 }
 
 static void setup(void)
 {
 	struct mspd_resolver_opts names = { .resolve = resolve };
-	struct mspd_workers_opts files = { .threads = 2 };
+	struct mspd_workers_opts files = { .threads = BUSY, .per_tag = BUSY };
 
+	/* who is late is logged; not into the output of the tests */
+	ck_assert_int_eq(mspd_log_open(NULL, MSPD_ERROR, MSPD_ERROR), 0);
 	scratch_make();
 	scratch_write("passwd", "", 0);
 	scratch_write("group", "", 0);
@@ -96,6 +118,8 @@ static void setup(void)
 	shared.root_fd = -1;
 	shared.timeout_s = 1;
 	ck_assert_int_eq(mspd_resolver_new(&shared.resolver, &names), 0);
+	ck_assert_int_eq(
+		mspd_cgroups_new(&shared.cgroups, look_up_cgroup, NULL), 0);
 	ck_assert_int_eq(mspd_workers_new(&shared.files, &files), 0);
 	open_identity(&id);
 	open_identity(&other);
@@ -108,6 +132,7 @@ static void teardown(void)
 	mspd_identity_close(&other);
 	mspd_identities_close(&shared, 5000);
 	mspd_loop_free(loop);
+	mspd_log_close();
 	scratch_remove();
 }
 
@@ -207,6 +232,26 @@ START_TEST(identity_has_the_user_while_groups_hang)
 	wait_for_it();
 	ck_assert_str_eq(other.caller.user_name, "ann");
 	ck_assert_uint_eq(other.caller.n_groups, 0);
+	/* what is known of the user does not pass for all there is */
+	hang(false, false);
+	turn_for(100);
+	ck_assert(complete(&id, EVERYONE));
+	check_all_names(&id);
+}
+END_TEST
+
+/* That nothing could be learnt of the user is no reason not to wait for what
+ * else has been asked. */
+START_TEST(identity_waits_for_the_other_answer_when_one_failed)
+{
+	users_fail = true;
+	hang(false, true);
+	ck_assert(!complete(&id, MSP_NEED_USER));
+	turn_for(100);
+	ck_assert_int_eq(finished, 0);
+	hang(false, false);
+	wait_for_it();
+	check_all_names(&id);
 }
 END_TEST
 
@@ -297,6 +342,238 @@ START_TEST(identity_looks_at_the_executable_once_for_the_same_rules)
 }
 END_TEST
 
+START_TEST(identity_looks_at_no_executable_that_no_rule_names)
+{
+	ck_assert(!complete(&id, EVERYONE));
+	wait_for_it();
+	shared.root_fd = 0;
+	ck_assert(complete(&id, EVERYONE));
+	ck_assert_ptr_null(id.job);
+}
+END_TEST
+
+static void hang_on_file(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&lock);
+	while (files_hang)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+static void ignore(void *arg)
+{
+	(void)arg;
+}
+
+/* All threads that look at executables are busy until let_files_go(). */
+static void keep_files_busy(void)
+{
+	static int jobs[BUSY];
+	struct mspd_work work = { .work = hang_on_file, .done = ignore };
+	size_t i;
+
+	files_hang = true;
+	for (i = 0; i < BUSY; i++) {
+		work.arg = &jobs[i];
+		ck_assert_int_eq(mspd_workers_submit(shared.files, &work), 0);
+	}
+	turn_for(50);
+	shared.root_fd = 0;
+	shared.timeout_s = 3600;
+}
+
+static void let_files_go(void)
+{
+	pthread_mutex_lock(&lock);
+	files_hang = false;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+/* Waits for a look at its executable; false: there is no room for one. */
+static bool looks(struct mspd_identity *who)
+{
+	return !mspd_identity_complete(who, MSP_NEED_EXE, 1, on_done,
+				       &finished) &&
+	       who->job;
+}
+
+START_TEST(identity_that_closes_is_not_called_for_its_executable)
+{
+	keep_files_busy();
+	let_files_go();
+	ck_assert(looks(&id));
+	/* done, or under way: the loop has not turned since */
+	usleep(50000);
+	mspd_identity_close(&id);
+	memset(&id, 0xa5, sizeof(id));
+	turn_for(50);
+	ck_assert_int_eq(finished, 0);
+	open_identity(&id);
+}
+END_TEST
+
+START_TEST(identity_that_closes_takes_its_look_back)
+{
+	int i;
+
+	keep_files_busy();
+	for (i = 0; i <= MSPD_WORKERS_QUEUE; i++) {
+		ck_assert(looks(&id));
+		mspd_identity_close(&id);
+		open_identity(&id);
+	}
+	let_files_go();
+}
+END_TEST
+
+/* Fill what one may have on its way; the last connection is not asked yet. */
+static void fill(struct mspd_identity *all,
+		 void (*tell)(int i, struct msp_caller *c))
+{
+	int i;
+
+	keep_files_busy();
+	for (i = 0; i < ALL; i++) {
+		open_identity(&all[i]);
+		tell(i, &all[i].caller);
+		mspd_names_key(&all[i].key, &all[i].caller);
+		ck_assert(i == MANY || looks(&all[i]));
+	}
+}
+
+static void close_all(struct mspd_identity *all)
+{
+	int i;
+
+	for (i = 0; i < ALL; i++)
+		mspd_identity_close(&all[i]);
+	let_files_go();
+}
+
+#define INITIAL_NS 0xEFFFFFFDu
+
+static void one_user(int i, struct msp_caller *c)
+{
+	c->exe.device = (uint32_t)i;
+	c->user_ns = INITIAL_NS;
+}
+
+static void one_users_namespaces(int i, struct msp_caller *c)
+{
+	c->exe.device = (uint32_t)i;
+	c->uid = 100000u + (uint32_t)i;
+	c->user_ns = (uint32_t)i + 1;
+	c->ns_owner = UID;
+}
+
+static void roots_namespace(int i, struct msp_caller *c)
+{
+	c->exe.device = (uint32_t)i;
+	c->uid = 100000u + (uint32_t)i;
+	c->user_ns = 7;
+}
+
+static void one_device(int i, struct msp_caller *c)
+{
+	c->exe.device = 5;
+	c->uid = (uint32_t)i;
+	c->user_ns = INITIAL_NS;
+}
+
+static void (*const tells[])(int i, struct msp_caller *c) = {
+	one_user, one_users_namespaces, roots_namespace, one_device
+};
+
+/* Whose the looks are that hang, or where, nobody else is turned away. */
+START_TEST(identity_bounds_what_one_has_looked_at)
+{
+	static struct mspd_identity all[ALL];
+
+	fill(all, tells[_i]);
+	ck_assert(!looks(&all[MANY]));
+	other.caller.uid = UID - 1;
+	other.caller.user_ns = INITIAL_NS;
+	other.caller.exe.device = 9999;
+	ck_assert(looks(&other));
+	close_all(all);
+}
+END_TEST
+
+START_TEST(identity_of_root_is_bounded_by_device_only)
+{
+	static struct mspd_identity all[ALL];
+	int i;
+
+	keep_files_busy();
+	for (i = 0; i < ALL; i++) {
+		open_identity(&all[i]);
+		all[i].caller.uid = 0;
+		all[i].caller.user_ns = INITIAL_NS;
+		all[i].caller.exe.device = (uint32_t)i;
+		ck_assert(looks(&all[i]));
+	}
+	close_all(all);
+}
+END_TEST
+
+START_TEST(identity_belongs_to_whoever_made_its_namespace)
+{
+	id.caller.user_ns = INITIAL_NS;
+	id.caller.ns_owner = 1;
+	ck_assert_uint_eq(mspd_identity_owner(&id),
+			  mspd_fair_key(MSPD_FAIR_USER, UID));
+	id.caller.user_ns = 7;
+	ck_assert_uint_eq(mspd_identity_owner(&id),
+			  mspd_fair_key(MSPD_FAIR_USER, 1));
+	id.caller.ns_owner = 0;
+	ck_assert_uint_eq(mspd_identity_owner(&id),
+			  mspd_fair_key(MSPD_FAIR_NESTED, UID));
+	id.known = false;
+	ck_assert_uint_eq(mspd_identity_owner(&id),
+			  mspd_fair_key(MSPD_FAIR_UNKNOWN, 0));
+}
+END_TEST
+
+static int lines_with(const char *text)
+{
+	char *log = scratch_read("ProxyAgent.log", NULL);
+	const char *at = log;
+	int n = 0;
+
+	while ((at = strstr(at, text))) {
+		at += strlen(text);
+		n++;
+	}
+	free(log);
+	return n;
+}
+
+/* What a local user can do thousands of times a second is no line each. */
+START_TEST(identity_does_not_fill_the_log)
+{
+	struct mspd_identity many;
+	int i;
+
+	mspd_log_close();
+	ck_assert_int_eq(
+		mspd_log_open(scratch_path("."), MSPD_WARN, MSPD_ERROR), 0);
+	shared.unknown_ms = 0;
+	for (i = 0; i < 100; i++) {
+		mspd_identity_open(&many, &shared, -1);
+		mspd_identity_close(&many);
+	}
+	ck_assert_int_eq(lines_with("callers not known"), 1);
+	hang(true, true);
+	ck_assert(!complete(&id, EVERYONE));
+	wait_for_it();
+	for (i = 0; i < 100; i++)
+		ck_assert(complete(&id, EVERYONE));
+	ck_assert_int_eq(lines_with("not complete in time"), 1);
+}
+END_TEST
+
 START_TEST(identity_of_the_unknown_is_complete)
 {
 	id.known = false;
@@ -325,6 +602,16 @@ int main(void)
 	tcase_add_test(tc, identity_that_closes_is_not_called);
 	tcase_add_test(
 		tc, identity_looks_at_the_executable_once_for_the_same_rules);
+	tcase_add_test(tc, identity_waits_for_the_other_answer_when_one_failed);
+	tcase_add_test(tc, identity_looks_at_no_executable_that_no_rule_names);
+	tcase_add_test(tc,
+		       identity_that_closes_is_not_called_for_its_executable);
+	tcase_add_test(tc, identity_that_closes_takes_its_look_back);
+	tcase_add_loop_test(tc, identity_bounds_what_one_has_looked_at, 0,
+			    sizeof(tells) / sizeof(tells[0]));
+	tcase_add_test(tc, identity_of_root_is_bounded_by_device_only);
+	tcase_add_test(tc, identity_belongs_to_whoever_made_its_namespace);
+	tcase_add_test(tc, identity_does_not_fill_the_log);
 	tcase_add_test(tc, identity_of_the_unknown_is_complete);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

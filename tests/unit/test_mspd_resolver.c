@@ -294,6 +294,31 @@ START_TEST(resolver_gives_one_uid_few_threads)
 }
 END_TEST
 
+/* In namespaces of its own a user has many uids. */
+START_TEST(resolver_gives_one_account_few_threads)
+{
+	static struct asker many[MSPD_RESOLVER_THREADS * 2];
+	struct asker other = { .answers = 0 };
+	struct mspd_names_key key;
+	uint32_t i;
+
+	for (i = 0; i < MSPD_RESOLVER_THREADS * 2; i++) {
+		key = key_of(HANGS + i);
+		key.account = 77;
+		ck_assert_int_eq(ask_key(&many[i], key), 0);
+	}
+	wait_for_questions(MSPD_RESOLVER_PER_UID);
+	key = key_of(HANGS - 1);
+	key.account = 78;
+	ck_assert_int_eq(ask_key(&other, key), 0);
+	wait_for_answers(1);
+	ck_assert_int_eq(other.answers, 1);
+	ck_assert_int_le(most_hanging, MSPD_RESOLVER_PER_UID + 1);
+	release();
+	wait_for_answers(MSPD_RESOLVER_THREADS * 2);
+}
+END_TEST
+
 START_TEST(resolver_forgets_questions_nobody_waits_for)
 {
 	static struct asker others[MSPD_RESOLVER_THREADS + 20];
@@ -381,6 +406,31 @@ START_TEST(resolver_learns_of_new_local_users)
 }
 END_TEST
 
+/* It is away for a moment while it is replaced, or for good. */
+START_TEST(resolver_remembers_local_users_without_their_file)
+{
+	static struct asker others[MSPD_RESOLVER_THREADS];
+	struct asker one = { .answers = 0 };
+	uint32_t i;
+
+	ask(&one, 5);
+	wait_for_answers(1);
+	turn_for(20);
+	ck_assert_int_eq(unlink(scratch_path("passwd")), 0);
+	turn_for(1100);
+	ck_assert(!known(5));
+	turn_for(200); /* it is looked for meanwhile */
+	for (i = 0; i < MSPD_RESOLVER_THREADS; i++)
+		ask(&others[i], HANGS + i);
+	wait_for_questions(MSPD_RESOLVER_THREADS + 1);
+	ask(&one, 5);
+	wait_for_answers(1); /* not behind those that hang */
+	ck_assert_int_eq(one.answers, 2);
+	for (i = 0; i < MSPD_RESOLVER_THREADS; i++)
+		mspd_resolver_leave(resolver, &others[i].ask);
+}
+END_TEST
+
 static void stop(void *arg)
 {
 	(void)arg;
@@ -394,6 +444,28 @@ static void turn_for(unsigned int ms)
 	mspd_loop_timer(loop, &timer, mspd_loop_now(loop).boot_ms + ms);
 	ck_assert_int_eq(mspd_loop_run(loop), 0);
 }
+
+/* Who asks after a change does not get what was true before it. */
+START_TEST(resolver_asks_anew_after_a_change)
+{
+	struct asker before = { .answers = 0 }, after = { .answers = 0 };
+
+	ask(&before, HANGS);
+	wait_for_questions(1);
+	turn_for(20);
+	scratch_write("group", "ab", 2);
+	turn_for(1100);
+	ck_assert(!known(HANGS)); /* the files are looked at */
+	ask(&after, HANGS);
+	wait_for_questions(2);
+	ck_assert_uint_gt(after.ask.since_ms, before.ask.since_ms);
+	release();
+	wait_for_answers(2);
+	ck_assert_int_eq(before.answers, 1);
+	ck_assert_int_eq(after.answers, 1);
+	ck_assert(known(HANGS));
+}
+END_TEST
 
 /* Nobody frees what is left behind: it is kept here for leak checkers. */
 static struct mspd_flight *volatile left_behind[3];
@@ -435,6 +507,9 @@ int main(void)
 	tcase_add_test(tc, resolver_keeps_threads_for_local_users);
 	tcase_add_test(tc, resolver_keeps_threads_for_questions_about_the_user);
 	tcase_add_test(tc, resolver_gives_one_uid_few_threads);
+	tcase_add_test(tc, resolver_gives_one_account_few_threads);
+	tcase_add_test(tc, resolver_asks_anew_after_a_change);
+	tcase_add_test(tc, resolver_remembers_local_users_without_their_file);
 	tcase_add_test(tc, resolver_forgets_questions_nobody_waits_for);
 	tcase_add_test(tc, resolver_refuses_what_is_too_much);
 	tcase_add_test(tc, resolver_learns_of_new_local_users);
