@@ -226,15 +226,14 @@ static void run_job(struct mspd_workers *workers, struct job *job)
 	struct job **place = free_place(workers);
 
 	*place = job;
-	/* what was waiting beside it must not wait for its end */
+	/* what was waiting beside it must not wait for its end; the end of the
+	 * last one may have let two run */
 	grow(workers);
 	pthread_mutex_unlock(&workers->lock);
 	job->work.work(job->work.arg);
 	pthread_mutex_lock(&workers->lock);
 	*place = NULL;
 	finish(workers, job);
-	/* its second tag may let one more run than the one taken next */
-	pthread_cond_signal(&workers->more);
 }
 
 /* With the lock held: wait for a job; false: it has been long enough. */

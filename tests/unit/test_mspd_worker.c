@@ -431,6 +431,26 @@ START_TEST(workers_bound_each_tag_of_a_job)
 }
 END_TEST
 
+/* The thread that is free takes one of them; the other, which may hang, must
+ * not keep the next from running. */
+START_TEST(workers_run_all_that_the_end_of_a_job_allows)
+{
+	static struct task tasks[3];
+
+	reopen(4, 1, 0);
+	submit_tagged(hold, &tasks[0], USER, MOUNT);
+	sem_wait(&holding);
+	submit_tagged(hold, &tasks[1], USER, 0);
+	submit_tagged(hold, &tasks[2], MOUNT, 0);
+	usleep(20000);
+	ck_assert_int_eq(sem_trywait(&holding), -1);
+	sem_post(&gate);
+	sem_wait(&holding);
+	sem_wait(&holding);
+	let_go(3);
+}
+END_TEST
+
 START_TEST(workers_refuse_what_is_over_one_tags_share)
 {
 	static struct task tasks[MSPD_WORKERS_TAG_QUEUE + 1];
@@ -492,6 +512,7 @@ int main(void)
 	tcase_add_test(tc, workers_never_leave_a_job_behind_one_that_hangs);
 	tcase_add_test(tc, workers_run_few_jobs_of_one_tag_at_a_time);
 	tcase_add_test(tc, workers_bound_each_tag_of_a_job);
+	tcase_add_test(tc, workers_run_all_that_the_end_of_a_job_allows);
 	tcase_add_test(tc, workers_refuse_what_is_over_one_tags_share);
 	tcase_add_test(tc, workers_cancel_what_has_not_begun);
 	suite_add_tcase(s, tc);
