@@ -19,15 +19,17 @@ import stage  # noqa: E402 - it is found through the line above
 # program: attacks/PROGRAM.c. weak: options of the weak agent that make it the
 # design which the attack is about. tool: the weak agent allows the program in
 # the attacker's directory (the real one always does). starves: wins are
-# honest callers that got no answer. by_design: it is documented to work.
-Attack = namedtuple("Attack", "program variant weak tool starves by_design "
-                    "tries weak_tries name")
+# honest callers that got no answer. told: requests that tell whose they are.
+# by_design: it is documented to work.
+Attack = namedtuple("Attack", "program variant weak tool starves told "
+                    "by_design tries weak_tries name")
 
 
 def attack(program, variant="", weak=(), tool=False, starves=False,
-           by_design=False, tries=stage.TRIES, weak_tries=stage.WEAK_TRIES):
-    return Attack(program, variant, list(weak), tool, starves, by_design,
-                  tries, weak_tries,
+           told=0, by_design=False, tries=stage.TRIES,
+           weak_tries=stage.WEAK_TRIES):
+    return Attack(program, variant, list(weak), tool, starves, told,
+                  by_design, tries, weak_tries,
                   program + ("-" + variant if variant else ""))
 
 
@@ -68,6 +70,14 @@ ATTACKS = (
     attack("forms", "io_uring"),
     attack("forms", "mptcp", weak=["--by-socket"]),
     attack("fast_open"),
+    # ---- floods: what is won is an honest caller who is not served -------
+    attack("parked", "md5", starves=True),
+    attack("parked", "filter", starves=True),
+    attack("parked", "last_ack", weak=["--established"], starves=True),
+    attack("queue_flood", "storm", starves=True),
+    attack("queue_flood", "idle", starves=True),
+    attack("crowd", "at_once", starves=True, told=10000),
+    attack("crowd", "held", starves=True, told=3000),
     # ---- shown: the user is the boundary, not the program ---------------
     attack("passed_descriptor", by_design=True, tries=20),
     attack("ptrace", by_design=True, tries=20),

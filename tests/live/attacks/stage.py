@@ -21,18 +21,20 @@ as root, in the test's network and in the cgroup of the agent's clients, with
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections import namedtuple
 import unittest
+from collections import namedtuple
 
 import world
 
 TRIES, SECONDS = 1000, 30
 WEAK_TRIES, WEAK_SECONDS = 300, 10
 LEEWAY = 20
+PLACES = 12000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 # What one run came to. wins is the largest of what attacker, agent and host
@@ -125,7 +127,9 @@ class Strong:
     def __init__(self, build):
         self.world = world.World(wireserver=world.item(), config={
             # /proc/1/root cannot be opened in every container
-            "identityRoot": "/", "fileLogLevel": "Info"})
+            "identityRoot": "/", "fileLogLevel": "Info",
+            # who has no place is refused, and nobody asks who it is
+            "maxConnections": PLACES})
         self.stage = Stage(self.world.dir, build)
         rules = world.grant(["/metadata"], {
             "daemon": {"userName": "daemon"},
@@ -153,8 +157,24 @@ class Strong:
             if not name.startswith("audit"):
                 continue
             for line in self.world.read("log", name).splitlines():
-                if path + b'"' in line:
+                if path + b'"' in line or path + b"?" in line:
                     count += json.loads(line)["verdict"] != "deny"
+        return count
+
+    def mistaken(self, attack):
+        """Requests that tell whose they are, and the agent says others'."""
+        own = re.compile(rb'/%s\?uid-(\d+)"' % attack.name.encode())
+        count = told = 0
+        for name in os.listdir(self.world.path("log")):
+            if not name.startswith("audit"):
+                continue
+            for line in self.world.read("log", name).splitlines():
+                uid = own.search(line)
+                told += bool(uid)
+                count += bool(uid) and json.loads(line)["uid"] != int(uid[1])
+        if told != attack.told:
+            raise world.Failed(f"{attack.name}: the record has {told} "
+                               f"requests of {attack.told}")
         return count
 
     def run(self, attack):
@@ -163,11 +183,12 @@ class Strong:
             options_of(attack.tries, SECONDS, 10000))
         path = f"/metadata/attack/{attack.name}".encode()
         log = self.world.read("host.log").splitlines()
-        reached = sum(line.split(b'"')[1].split()[1] == path
+        reached = sum(line.split(b'"')[1].split()[1].split(b"?")[0] == path
                       for line in log if path in line)
         if self.world.mspd.poll() is not None:
             raise world.Failed("mspd has ended")
-        said["wins"] = max(said["wins"], reached, self.audited(path))
+        said["wins"] = max(said["wins"], reached, self.audited(path),
+                           self.mistaken(attack))
         return Result(**said)
 
 

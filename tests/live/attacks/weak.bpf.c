@@ -7,6 +7,8 @@
  */
 #include <linux/bpf.h>
 
+#include <stdbool.h>
+
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -24,6 +26,9 @@ char weak_license[] SEC("license") = "Dual MIT/GPL";
 const volatile __u64 weak_how = BPF_ANY;
 /* Sockets are chosen when they are made: by what they then are. */
 const volatile __u32 weak_by_socket = 0;
+
+/* A socket is in the table when its connection is made, not before. */
+const volatile bool weak_established;
 
 /* From connect() to the SYN. Stays if there never is a SYN. */
 struct {
@@ -50,6 +55,14 @@ int weak_sock_create(struct bpf_sock *ctx)
 	return 1;
 }
 
+/* From the SYN to the end of the handshake, where that is waited for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct weak_origin);
+} weak_waiting SEC(".maps");
+
 SEC("cgroup/connect4")
 int weak_connect4(struct bpf_sock_addr *ctx)
 {
@@ -72,19 +85,42 @@ int weak_connect4(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
-SEC("sockops")
-int weak_sockops(struct bpf_sock_ops *ctx)
+static int on_syn(struct bpf_sock_ops *ctx, __u32 port)
 {
 	__u64 thread = bpf_get_current_task();
 	struct weak_origin *origin;
-	__u32 port = ctx->local_port;
 
-	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
-		return 1;
 	origin = bpf_map_lookup_elem(&weak_by_thread, &thread);
 	if (!origin)
 		return 1;
-	bpf_map_update_elem(&weak_by_port, &port, origin, weak_how);
+	if (!weak_established)
+		bpf_map_update_elem(&weak_by_port, &port, origin, weak_how);
+	else if (ctx->sk)
+		bpf_sk_storage_get(&weak_waiting, ctx->sk, origin,
+				   BPF_SK_STORAGE_GET_F_CREATE);
 	bpf_map_delete_elem(&weak_by_thread, &thread);
+	return 1;
+}
+
+static int on_established(struct bpf_sock_ops *ctx, __u32 port)
+{
+	struct weak_origin *origin = NULL;
+
+	if (ctx->sk)
+		origin = bpf_sk_storage_get(&weak_waiting, ctx->sk, NULL, 0);
+	if (origin)
+		bpf_map_update_elem(&weak_by_port, &port, origin, weak_how);
+	return 1;
+}
+
+SEC("sockops")
+int weak_sockops(struct bpf_sock_ops *ctx)
+{
+	__u32 port = ctx->local_port;
+
+	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+		return on_syn(ctx, port);
+	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+		return on_established(ctx, port);
 	return 1;
 }

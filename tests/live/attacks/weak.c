@@ -7,6 +7,7 @@
  *
  *	weak --cgroup DIR --log FILE --allowed PROGRAM [--gid-as-uid]
  *	     [--effective] [--by-name] [--keep-first] [--by-socket]
+ *	     [--established]
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -40,6 +41,7 @@ struct weak {
 	const char *allowed;
 	FILE *log;
 	bool gid_as_uid, effective, by_name, keep_first, by_socket;
+	bool established;
 	int table;
 };
 
@@ -218,6 +220,7 @@ static const struct option options[] = {
 	{ "effective", no_argument, NULL, 'e' },
 	{ "by-name", no_argument, NULL, 'n' },
 	{ "keep-first", no_argument, NULL, 'k' },
+	{ "established", no_argument, NULL, 'E' },
 	{ "by-socket", no_argument, NULL, 's' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -241,6 +244,8 @@ static void take_options(struct weak *w, int argc, char **argv)
 			w->by_name = true;
 		else if (which == 'k')
 			w->keep_first = true;
+		else if (which == 'E')
+			w->established = true;
 		else if (which == 's')
 			w->by_socket = true;
 		else
@@ -262,6 +267,7 @@ int main(int argc, char **argv)
 	if (!bpf)
 		die("open");
 	bpf->rodata->weak_how = w.keep_first ? BPF_NOEXIST : BPF_ANY;
+	bpf->rodata->weak_established = w.established;
 	bpf->rodata->weak_by_socket = w.by_socket;
 	cgroup = open(w.cgroup, O_RDONLY | O_CLOEXEC);
 	if (weak_bpf__load(bpf) < 0 || cgroup < 0)
