@@ -63,6 +63,12 @@ ATTACKS = (
     attack("device_twins", "listen", weak=["--keep-first"]),
     attack("device_twins", "connected"),
     attack("device_twins", "half_open", weak=["--keep-first"]),
+    # ---- where the agent listens -----------------------------------------
+    attack("squatter", "loopback", weak=["--retry"]),
+    attack("squatter", "any", weak=["--retry"]),
+    attack("squatter", "ipv6", weak=["--retry"]),
+    attack("squatter", "stop", weak=["--retry"]),
+    attack("squatter", "kill", weak=["--retry"]),
     # ---- ways to connect -------------------------------------------------
     attack("forms", "mapped"),
     attack("forms", "nonblocking"),

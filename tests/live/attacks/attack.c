@@ -451,6 +451,17 @@ void attack_release(struct attack *a)
 	tell_keeper(a, 'r');
 }
 
+uint16_t attack_agent(const char *what)
+{
+	char port[16];
+
+	printf("%s\n", what);
+	fflush(stdout);
+	if (!fgets(port, sizeof(port), stdin))
+		attack_die(what);
+	return (uint16_t)strtoul(port, NULL, 10);
+}
+
 /* ---- begin and end ----------------------------------------------------- */
 
 static const struct option options[] = {

@@ -165,4 +165,8 @@ void attack_honest_program(struct attack *a);
 void attack_hold(struct attack *a);
 void attack_release(struct attack *a);
 
+/* Tells the agent to "start", to "stop", or to end by "kill", and returns when
+ * it did: the port it listens at, or 0. Not together with attack_hold(). */
+uint16_t attack_agent(const char *what);
+
 #endif

@@ -22,10 +22,12 @@ import ctypes
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 from collections import namedtuple
 
@@ -42,13 +44,31 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 Result = namedtuple("Result", "tries refused wins honest honest_ok")
 
 
+def join_namespace(namespace):
+    if LIBC.setns(namespace, world.CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
 def become_member(cgroup, namespace=None):
     """In a child that will be the attack."""
     with open(os.path.join(cgroup, "cgroup.procs"), "w",
               encoding="ascii") as f:
         f.write("0")
-    if namespace is not None and LIBC.setns(namespace, world.CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "setns")
+    if namespace is not None:
+        join_namespace(namespace)
+
+
+def obey(process, drive, seconds):
+    """Lines before the last are orders to the agent. Returns the last."""
+    end = time.monotonic() + seconds
+    while select.select([process.stdout], [], [],
+                        max(0, end - time.monotonic()))[0]:
+        line = process.stdout.readline()
+        if not line or line.startswith(b"{"):
+            return line
+        process.stdin.write(b"%d\n" % drive(line.decode().strip()))
+        process.stdin.flush()
+    return b""
 
 
 class Stage:
@@ -82,20 +102,22 @@ class Stage:
         os.chmod(at, 0o777)
         return at
 
-    def attack(self, attack, agent, cgroup, options, namespace=None):
+    def attack(self, attack, agent, drive, cgroup, options, namespace=None):
         """What the attacker says."""
         command = [self.install(attack.program), "--name", attack.name,
                    "--variant", attack.variant, "--allowed", self.allowed,
                    "--client", self.client, "--dir", self.playground(),
                    "--agent", str(agent), *options]
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, cwd="/", env={"PATH": world.PATH},
             start_new_session=True,
             preexec_fn=lambda: become_member(cgroup, namespace))
         seconds = int(options[options.index("--seconds") + 1]) + LEEWAY
+        last = b""
         try:
-            process.wait(seconds)
+            last = obey(process, drive, seconds)
+            process.wait(seconds if last else 1)
         except subprocess.TimeoutExpired:
             raise world.Failed(f"{attack.name}: not done within {seconds} s") \
                 from None
@@ -105,11 +127,14 @@ class Stage:
             except ProcessLookupError:
                 pass
             out, err = process.communicate()
-            os.kill(agent, signal.SIGCONT)
+            try:
+                os.kill(agent, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
         if process.returncode != 0 or err:
             raise world.Failed(f"{attack.name}: exit status "
                                f"{process.returncode}, {err.decode()}")
-        said = json.loads(out)
+        said = json.loads(last + out)
         missing = said.pop("missing")
         if missing:
             raise unittest.SkipTest(f"not here: {missing}")
@@ -131,6 +156,7 @@ class Strong:
             # who has no place is refused, and nobody asks who it is
             "maxConnections": PLACES})
         self.stage = Stage(self.world.dir, build)
+        self.driven = False
         rules = world.grant(["/metadata"], {
             "daemon": {"userName": "daemon"},
             "allowed": {"exePath": self.stage.allowed},
@@ -142,13 +168,33 @@ class Strong:
 
     def is_ready(self):
         try:
-            return world.PASSED in self.world.get(
-                world.INSTANCE, uid=world.DAEMON).headers
+            answer = self.world.get(world.INSTANCE, uid=world.DAEMON)
+            # None: reset, because it went to the host directly
+            return answer and world.PASSED in answer.headers
         except OSError:
             return False
 
     def close(self):
         self.world.close()
+
+    def drive(self, what):
+        self.driven = True
+        if what == "start":
+            self.world.start_mspd(wait=False)
+            world.wait_until(self.is_ready, why="mspd ready")
+            return int(self.world.read("run", "listener").split(b":")[1])
+        self.world.stop_mspd(signal.SIGKILL if what == "kill"
+                             else signal.SIGTERM)
+        return 0
+
+    def restore(self):
+        """The agent, as the next one expects it."""
+        if not self.driven:
+            return
+        if self.world.mspd.poll() is None:
+            self.drive("stop")
+        self.drive("start")
+        self.driven = False
 
     def audited(self, path):
         """Requests for it that the agent says it allowed."""
@@ -178,9 +224,12 @@ class Strong:
         return count
 
     def run(self, attack):
-        said = self.stage.attack(
-            attack, self.world.mspd.pid, self.world.cgroup,
-            options_of(attack.tries, SECONDS, 10000))
+        try:
+            said = self.stage.attack(
+                attack, self.world.mspd.pid, self.drive, self.world.cgroup,
+                options_of(attack.tries, SECONDS, 10000))
+        finally:
+            self.restore()
         path = f"/metadata/attack/{attack.name}".encode()
         log = self.world.read("host.log").splitlines()
         reached = sum(line.split(b'"')[1].split()[1].split(b"?")[0] == path
@@ -203,7 +252,7 @@ class Weak:
         self.cgroup = os.path.join(world.cgroup_mount(),
                                    os.path.basename(self.dir))
         os.mkdir(self.cgroup)
-        self.agent = None
+        self.agent = self.namespace = None
 
     def start(self, attack):
         log = self.stage.path("log")
@@ -215,20 +264,39 @@ class Weak:
              *attack.weak],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, env={"PATH": world.PATH},
-            preexec_fn=world.enter_namespace)
+            preexec_fn=lambda: join_namespace(self.namespace))
         if self.agent.stdout.readline() != b"weak: ready\n":
             raise world.Failed("the weak agent does not start")
 
+    def stop(self):
+        if self.agent:
+            self.agent.kill()
+            self.agent.wait()
+            self.agent.stdout.close()
+            self.agent = None
+
+    def make_namespace(self):
+        """It outlives the agents in it."""
+        holder = subprocess.Popen(["sleep", "infinity"],
+                                  env={"PATH": world.PATH},
+                                  preexec_fn=world.enter_namespace)
+        self.namespace = os.open(f"/proc/{holder.pid}/ns/net",
+                                 os.O_RDONLY | os.O_CLOEXEC)
+        holder.kill()
+        holder.wait()
+
     def run(self, attack):
+        def drive(what):
+            self.stop()
+            if what == "start":
+                self.start(attack)
+            return world.LISTENER[1]
+
+        self.make_namespace()
         self.start(attack)
-        namespace = os.open(f"/proc/{self.agent.pid}/ns/net",
-                            os.O_RDONLY | os.O_CLOEXEC)
         options = options_of(attack.weak_tries, WEAK_SECONDS, 3000)
-        try:
-            said = self.stage.attack(attack, self.agent.pid, self.cgroup,
-                                     [*options, "--weak"], namespace)
-        finally:
-            os.close(namespace)
+        said = self.stage.attack(attack, self.agent.pid, drive, self.cgroup,
+                                 [*options, "--weak"], self.namespace)
         end = f" /metadata/attack/{attack.name}".encode()
         with open(self.stage.path("log"), "rb") as f:
             passed = sum(line.endswith(end) and
@@ -238,10 +306,9 @@ class Weak:
         return Result(**said)
 
     def close(self):
-        if self.agent:
-            self.agent.kill()
-            self.agent.wait()
-            self.agent.stdout.close()
+        self.stop()
+        if self.namespace is not None:
+            os.close(self.namespace)
         world.wait_until(self.removed, why="end of the weak agent's clients")
         shutil.rmtree(self.dir, ignore_errors=True)
 

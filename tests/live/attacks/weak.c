@@ -5,7 +5,8 @@
  * used for anything but losing: an attack that cannot win here proves nothing
  * where it loses. It keeps the rules of the world in stage.py.
  *
- *	weak --cgroup DIR --log FILE --allowed PROGRAM [--gid-as-uid]
+ *	weak --cgroup DIR --log FILE --allowed PROGRAM [--retry]
+ *	     [--gid-as-uid]
  *	     [--effective] [--by-name] [--keep-first] [--by-socket]
  *	     [--established]
  */
@@ -32,6 +33,7 @@
 #define BACKLOG	  16
 #define READ_MS	  1000
 #define HEAD_MAX  4096
+#define RETRY_US  10000
 #define DAEMON	  1
 #define ID_REAL	  1
 #define ID_EFFECT 2
@@ -40,6 +42,7 @@ struct weak {
 	const char *cgroup;
 	const char *allowed;
 	FILE *log;
+	bool retry;
 	bool gid_as_uid, effective, by_name, keep_first, by_socket;
 	bool established;
 	int table;
@@ -117,20 +120,28 @@ static int status_of(const struct weak *w, const struct sockaddr_in *peer)
 
 /* ---- HTTP --------------------------------------------------------------- */
 
-static int listen_at(const char *ip, int port, int backlog)
+static int listen_at(const struct weak *w, const char *ip, int port,
+		     int backlog)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int one = 1;
+	int fd;
 
 	at.sin_addr.s_addr = inet_addr(ip);
 	at.sin_port = htons((uint16_t)port);
-	if (fd < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    listen(fd, backlog) < 0)
-		die(ip);
-	return fd;
+	for (;;) {
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
+					 sizeof(one)) < 0)
+			die("socket");
+		if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+		    listen(fd, backlog) == 0)
+			return fd;
+		if (!w->retry)
+			die(ip);
+		close(fd);
+		usleep(RETRY_US);
+	}
 }
 
 /* Path of the request; false if there is none. */
@@ -201,10 +212,13 @@ static _Noreturn void serve(const struct weak *w, int listener)
 static void start_host(const struct weak *w, const char *ip)
 {
 	struct weak host = { .log = w->log };
-	int fd = listen_at(ip, 80, 128);
+	int fd = listen_at(w, ip, 80, 128);
+	pid_t parent = getpid();
 
 	if (fork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent) /* has been killed already */
+			_exit(1);
 		serve(&host, fd);
 	}
 	close(fd);
@@ -216,6 +230,7 @@ static const struct option options[] = {
 	{ "cgroup", required_argument, NULL, 'c' },
 	{ "log", required_argument, NULL, 'l' },
 	{ "allowed", required_argument, NULL, 'a' },
+	{ "retry", no_argument, NULL, 'r' },
 	{ "gid-as-uid", no_argument, NULL, 'g' },
 	{ "effective", no_argument, NULL, 'e' },
 	{ "by-name", no_argument, NULL, 'n' },
@@ -236,6 +251,8 @@ static void take_options(struct weak *w, int argc, char **argv)
 			w->log = fopen(optarg, "ae");
 		else if (which == 'a')
 			w->allowed = optarg;
+		else if (which == 'r')
+			w->retry = true;
 		else if (which == 'g')
 			w->gid_as_uid = true;
 		else if (which == 'e')
@@ -260,7 +277,7 @@ int main(int argc, char **argv)
 {
 	struct weak w = { 0 };
 	struct weak_bpf *bpf;
-	int cgroup, listener;
+	int cgroup, listener = -1;
 
 	take_options(&w, argc, argv);
 	bpf = weak_bpf__open();
@@ -284,8 +301,11 @@ int main(int argc, char **argv)
 		die("attach");
 	start_host(&w, "169.254.169.254");
 	start_host(&w, "168.63.129.16");
-	listener = listen_at("127.0.0.1", 3080, BACKLOG);
+	if (!w.retry)
+		listener = listen_at(&w, "127.0.0.1", 3080, BACKLOG);
 	puts("weak: ready");
 	fflush(stdout);
+	if (w.retry) /* the port will be free one day */
+		listener = listen_at(&w, "127.0.0.1", 3080, BACKLOG);
 	serve(&w, listener);
 }
