@@ -8,7 +8,7 @@
 #ifndef MSP_KERNEL_H
 #define MSP_KERNEL_H
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), \
+#pragma clang attribute push(__attribute__((preserve_access_index)),           \
 			     apply_to = record)
 
 typedef struct {
@@ -121,6 +121,7 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns; /* NULL: mounted nowhere */
 };
 
 struct path {

@@ -179,6 +179,9 @@ static __always_inline void path_walk(struct msp_bpf_facts *facts,
 		(void *)vfs - bpf_core_field_offset(struct mount, mnt);
 	bool complete = false;
 
+	/* run by descriptor: its path means nothing where the process is */
+	if (BPF_CORE_READ(mount, mnt_ns, ns.inum) != facts->mnt_ns)
+		facts->flags |= MSP_BPF_F_EXE_ELSEWHERE;
 	for (int i = 0; i < PATH_STEPS; i++) {
 		struct dentry *parent;
 		__u32 offset;

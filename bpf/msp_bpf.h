@@ -8,20 +8,21 @@
 #ifndef MSP_BPF_H
 #define MSP_BPF_H
 
-#define MSP_BPF_PATH 512
+#define MSP_BPF_PATH	  512
 #define MSP_BPF_ENDPOINTS 3
-#define MSP_BPF_GROUPS 64
-#define MSP_BPF_PARENTS 4
+#define MSP_BPF_GROUPS	  64
+#define MSP_BPF_PARENTS	  4
 
 /* Bits of facts.flags; the values of enum msp_caller_flag. */
-#define MSP_BPF_F_DIRECT    2u
-#define MSP_BPF_F_V6_MAPPED 4u
-#define MSP_BPF_F_KERNEL    8u
-#define MSP_BPF_F_PATH_CUT  16u
-#define MSP_BPF_F_DEVICE    32u
-#define MSP_BPF_F_PROBE	    64u
-#define MSP_BPF_F_NO_PATH   256u
-#define MSP_BPF_F_GROUPS_CUT 1024u
+#define MSP_BPF_F_DIRECT	2u
+#define MSP_BPF_F_V6_MAPPED	4u
+#define MSP_BPF_F_KERNEL	8u
+#define MSP_BPF_F_PATH_CUT	16u
+#define MSP_BPF_F_DEVICE	32u
+#define MSP_BPF_F_PROBE		64u
+#define MSP_BPF_F_NO_PATH	256u
+#define MSP_BPF_F_GROUPS_CUT	1024u
+#define MSP_BPF_F_EXE_ELSEWHERE 8192u
 
 /* Values of the "own" socket storage; enum msp_redirect_mark. */
 #define MSP_BPF_SKIP  1u

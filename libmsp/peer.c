@@ -30,6 +30,8 @@ _Static_assert((int)MSP_CALLER_DEVICE == MSP_BPF_F_DEVICE, "flags");
 _Static_assert((int)MSP_CALLER_PROBE == MSP_BPF_F_PROBE, "flags");
 _Static_assert((int)MSP_CALLER_NO_PATH == MSP_BPF_F_NO_PATH, "flags");
 _Static_assert((int)MSP_CALLER_GROUPS_CUT == MSP_BPF_F_GROUPS_CUT, "flags");
+_Static_assert((int)MSP_CALLER_EXE_ELSEWHERE == MSP_BPF_F_EXE_ELSEWHERE,
+	       "flags");
 _Static_assert(MSP_CALLER_GROUPS_MAX == MSP_BPF_GROUPS, "room for groups");
 _Static_assert(MSP_CALLER_PARENTS == MSP_BPF_PARENTS, "room for parents");
 _Static_assert(MSP_CALLER_PATH_MAX >= MSP_BPF_PATH, "room for the path");
@@ -284,12 +286,14 @@ static bool roots_own(const struct msp_file_id *file)
 }
 
 /* Replaced by an upgrade while it ran: both the old and the new are root's.
- * In another mount namespace the path could be anybody's. */
+ * In another mount namespace the path could be anybody's, be it that of the
+ * process or that from which the program was opened. */
 static bool replaced(const struct msp_redirect *r, const struct msp_caller *c,
 		     const struct msp_file_id *now)
 {
 	return c->exe.nlink == 0 && c->mnt_ns == r->self.init_mnt_ns &&
-	       roots_own(&c->exe) && roots_own(now);
+	       !(c->flags & MSP_CALLER_EXE_ELSEWHERE) && roots_own(&c->exe) &&
+	       roots_own(now);
 }
 
 static uint32_t compare_exe(const struct msp_redirect *r,

@@ -187,6 +187,7 @@ static void put_flags(struct mspd_text *line, uint32_t flags)
 		{ MSP_CALLER_DEVICE, "device" },
 		{ MSP_CALLER_GROUPS_CUT, "groups-cut" },
 		{ MSP_CALLER_NO_PATH, "no-path" },
+		{ MSP_CALLER_EXE_ELSEWHERE, "exe-elsewhere" },
 	};
 	const char *before = "\"";
 	size_t i;

@@ -40,8 +40,10 @@ enum msp_caller_flag {
 					* are looked at: group selectors match
 					* nothing, neither list */
 	MSP_CALLER_EXE_CHECKED = 2048, /* compared with the file at its path */
-	MSP_CALLER_EXE_REPLACED = 4096 /* verified, though the file at its
-					* path is another by now */
+	MSP_CALLER_EXE_REPLACED = 4096, /* verified, though the file at its
+					 * path is another by now */
+	MSP_CALLER_EXE_ELSEWHERE = 8192 /* exe_path is a path in another mount
+					 * namespace than the process's */
 };
 
 /**

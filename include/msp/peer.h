@@ -18,8 +18,9 @@ enum msp_peer_exe {
 	MSP_PEER_EXE_CACHED = 1,
 	/* Accept a program whose file has been replaced by an upgrade: at
 	 * connect() it had no link left, was root's, and neither group nor
-	 * others could write it, the process was in PID 1's mount namespace,
-	 * and the file now at its path is likewise root's and unwritable. */
+	 * others could write it, the process was in PID 1's mount namespace
+	 * and so was the file, and the file now at its path is likewise root's
+	 * and unwritable. */
 	MSP_PEER_EXE_REPLACED = 2
 };
 

@@ -5,12 +5,14 @@ audit line says exactly that, compared with /proc of the client itself while
 it waits with its connection open; and of programs that were deleted or
 replaced while they ran only those match that the owner chose to accept.
 """
+import contextlib
 import ctypes
 import json
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -39,6 +41,37 @@ def check(result):
 
 def mount(source, target, flags):
     check(LIBC.mount(source.encode(), target.encode(), None, flags, None))
+
+
+def serve_covered(path, by, peer):
+    check(LIBC.unshare(CLONE_NEWNS))
+    mount("none", "/", MS_REC | MS_PRIVATE)
+    mount(by, path, MS_BIND)
+    socket.send_fds(peer, [b"x"], [os.open(path, os.O_PATH)])
+    peer.recv(1)
+
+
+@contextlib.contextmanager
+def covered(path, by):
+    """The file "by", opened in a mount namespace that has it at the other
+    path; which lives as long."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        try:
+            serve_covered(path, by, theirs)
+        finally:
+            os._exit(0)
+    theirs.close()
+    with ours:
+        fds = socket.recv_fds(ours, 1, 1)[1]
+        try:
+            yield fds[0]
+            os.close(fds[0])
+        finally:
+            ours.close()
+            os.waitpid(child, 0)
 
 
 # ---- the client: a program of its own, started by two shells ---------------
@@ -330,7 +363,8 @@ class Program:
         os.chmod(path, mode)
         return path
 
-    def run_program(self, path, between=lambda: None, before=lambda: None):
+    def run_program(self, path, between=lambda: None, before=lambda: None,
+                    fds=()):
         """(status, exe_state) of the program's own connection; between is
         done when it has started."""
         def prepare():
@@ -346,7 +380,7 @@ class Program:
                  read -r version status rest <&3; echo "$status"
                  """], env={"PATH": world.PATH}, cwd="/",
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                preexec_fn=prepare) as process:
+                pass_fds=fds, preexec_fn=prepare) as process:
             self.assertEqual(process.stdout.readline(), b"started\n")
             between()
             process.stdin.write(b"go\n")
@@ -444,6 +478,17 @@ class AcceptedProgram(Program, unittest.TestCase):
             check(LIBC.unshare(CLONE_NEWNS))
             mount("none", "/", MS_REC | MS_PRIVATE)
         self.assertEqual(self.replace(before=leave), (403, "deleted"))
+
+    def test_mount_of_another_namespace_is_refused(self):
+        """A user's own mounts show any of root's programs at the path, and
+        whoever has a descriptor can run it outside of them."""
+        other = self.copy(self.world.path("bin", "other"))
+        self.copy(self.program)
+        with covered(self.program, other) as fd:
+            self.assertEqual(
+                self.run_program(f"/proc/self/fd/{fd}", fds=[fd],
+                                 between=lambda: os.unlink(other)),
+                (403, "deleted"))
 
     def test_old_file_that_still_has_a_name_is_refused(self):
         """A user's hard link is no upgrade: it is another program."""

@@ -207,8 +207,10 @@ static const struct {
 	{ MSP_CALLER_DEVICE, "\"device\"" },
 	{ MSP_CALLER_GROUPS_CUT, "\"groups-cut\"" },
 	{ MSP_CALLER_NO_PATH, "\"no-path\"" },
-	{ UINT32_MAX, "\"direct\",\"v6-mapped\",\"kernel\",\"path-cut\","
-		      "\"device\",\"groups-cut\",\"no-path\"" },
+	{ MSP_CALLER_EXE_ELSEWHERE, "\"exe-elsewhere\"" },
+	{ UINT32_MAX,
+	  "\"direct\",\"v6-mapped\",\"kernel\",\"path-cut\","
+	  "\"device\",\"groups-cut\",\"no-path\",\"exe-elsewhere\"" },
 };
 
 START_TEST(audit_line_names_the_flags)
