@@ -69,6 +69,11 @@ ATTACKS = (
     attack("squatter", "ipv6", weak=["--retry"]),
     attack("squatter", "stop", weak=["--retry"]),
     attack("squatter", "kill", weak=["--retry"]),
+    # ---- other namespaces -------------------------------------------------
+    attack("foreign_netns", "route", weak=["--own-namespace"]),
+    attack("foreign_netns", "listener"),
+    attack("foreign_netns", "port"),
+    attack("foreign_netns", "user", starves=True),
     # ---- ways to connect -------------------------------------------------
     attack("forms", "mapped"),
     attack("forms", "nonblocking"),

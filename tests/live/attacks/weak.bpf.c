@@ -30,6 +30,9 @@ const volatile __u32 weak_by_socket = 0;
 /* A socket is in the table when its connection is made, not before. */
 const volatile bool weak_established;
 
+/* What is in other network namespaces is left alone; 0: it is not. */
+const volatile __u64 weak_only_namespace;
+
 /* From connect() to the SYN. Stays if there never is a SYN. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -76,6 +79,9 @@ int weak_connect4(struct bpf_sock_addr *ctx)
 	if (ctx->protocol != IPPROTO_TCP ||
 	    (origin.ip != IMDS && origin.ip != WIRESERVER) ||
 	    origin.port != bpf_htons(80))
+		return 1;
+	if (weak_only_namespace &&
+	    bpf_get_netns_cookie(ctx) != weak_only_namespace)
 		return 1;
 	if (weak_by_socket && (!ctx->sk || ctx->sk->mark != WEAK_MARK))
 		return 1;

@@ -6,7 +6,7 @@
  * where it loses. It keeps the rules of the world in stage.py.
  *
  *	weak --cgroup DIR --log FILE --allowed PROGRAM [--retry]
- *	     [--gid-as-uid]
+ *	     [--own-namespace] [--gid-as-uid]
  *	     [--effective] [--by-name] [--keep-first] [--by-socket]
  *	     [--established]
  */
@@ -30,10 +30,13 @@
 #include "tests/live/attacks/weak.h"
 #include "tests/live/attacks/weak.skel.h"
 
-#define BACKLOG	  16
-#define READ_MS	  1000
-#define HEAD_MAX  4096
-#define RETRY_US  10000
+#define BACKLOG	 16
+#define READ_MS	 1000
+#define HEAD_MAX 4096
+#define RETRY_US 10000
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 #define DAEMON	  1
 #define ID_REAL	  1
 #define ID_EFFECT 2
@@ -42,7 +45,7 @@ struct weak {
 	const char *cgroup;
 	const char *allowed;
 	FILE *log;
-	bool retry;
+	bool retry, own_namespace;
 	bool gid_as_uid, effective, by_name, keep_first, by_socket;
 	bool established;
 	int table;
@@ -231,6 +234,7 @@ static const struct option options[] = {
 	{ "log", required_argument, NULL, 'l' },
 	{ "allowed", required_argument, NULL, 'a' },
 	{ "retry", no_argument, NULL, 'r' },
+	{ "own-namespace", no_argument, NULL, 'o' },
 	{ "gid-as-uid", no_argument, NULL, 'g' },
 	{ "effective", no_argument, NULL, 'e' },
 	{ "by-name", no_argument, NULL, 'n' },
@@ -253,6 +257,8 @@ static void take_options(struct weak *w, int argc, char **argv)
 			w->allowed = optarg;
 		else if (which == 'r')
 			w->retry = true;
+		else if (which == 'o')
+			w->own_namespace = true;
 		else if (which == 'g')
 			w->gid_as_uid = true;
 		else if (which == 'e')
@@ -273,6 +279,19 @@ static void take_options(struct weak *w, int argc, char **argv)
 	setvbuf(w->log, NULL, _IOLBF, 0);
 }
 
+static __u64 net_cookie(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(__u64);
+	__u64 cookie;
+
+	if (fd < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
+		die("SO_NETNS_COOKIE");
+	close(fd);
+	return cookie;
+}
+
 int main(int argc, char **argv)
 {
 	struct weak w = { 0 };
@@ -283,6 +302,8 @@ int main(int argc, char **argv)
 	bpf = weak_bpf__open();
 	if (!bpf)
 		die("open");
+	if (w.own_namespace)
+		bpf->rodata->weak_only_namespace = net_cookie();
 	bpf->rodata->weak_how = w.keep_first ? BPF_NOEXIST : BPF_ANY;
 	bpf->rodata->weak_established = w.established;
 	bpf->rodata->weak_by_socket = w.by_socket;
