@@ -29,8 +29,10 @@ char msp_license[] SEC("license") = "Dual MIT/GPL";
 #define PATH_STEPS	 48
 #define NO_UID		 0xffffffffu
 #define USER_NAMESPACES	 33 /* one in another, at most */
-/* Looks at a connection that is busy: data may come between two reads. */
-#define LOOKS 4
+/* Looks at a connection that is busy. Another CPU writes the two fields one
+ * after the other, and may have to wait for the second one's cache line: that
+ * takes as long as many looks. */
+#define LOOKS 256
 
 const volatile struct msp_bpf_config msp_config = {};
 struct msp_bpf_runtime msp_runtime = {};
@@ -571,7 +573,6 @@ static __always_inline __u32 first_received(struct bpf_tcp_sock *tp)
 static __always_inline bool one_connection(struct bpf_tcp_sock *a,
 					   struct bpf_tcp_sock *b)
 {
-#pragma unroll
 	for (int i = 0; i < LOOKS; i++)
 		if (first_received(b) - first_sent(a) <= 1 &&
 		    first_received(a) - first_sent(b) <= 1)
