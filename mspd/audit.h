@@ -75,8 +75,8 @@ int mspd_audit_open(struct mspd_audit **out, const char *dir);
  * exe_state: "verified": the file at exe is the one that ran; "replaced": it
  * is the one an upgrade put there, which the configuration accepts;
  * "deleted": the one that ran had no name left at connect(); "not-at-path":
- * at exe there is another, or none; "unchecked": no rule asked; "unknown":
- * there is no path to look at.
+ * at exe there is another, or none; "unchecked": no rule asked, or it could
+ * not be looked at in time; "unknown": there is no path to look at.
  */
 void mspd_audit_write(struct mspd_audit *audit,
 		      const struct mspd_audit_record *record);

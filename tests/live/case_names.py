@@ -328,6 +328,17 @@ class Deadline(unittest.TestCase):
         world.wait_until(lambda: self.world.status_of(BASE + 2) == 200,
                          why="names back")
 
+    def test_failed_look_up_is_soon_repeated(self):
+        """What cannot be asked is not what is not there, which is believed
+        for longer than this waits."""
+        self.addCleanup(self.world.write, "nss", "fail", "")
+        self.world.write("nss", "fail", f"uid:{BASE + 1}")
+        self.world.change()
+        self.assertEqual(self.world.status_of(BASE + 1), 403)
+        self.world.write("nss", "fail", "")
+        world.wait_until(lambda: self.world.status_of(BASE + 1) == 200,
+                         why="names back")
+
     def test_groups_that_hang_match_nothing_and_the_user_still_does(self):
         self.world.hang("user:root", "user:daemon")
         self.world.change()

@@ -7,6 +7,7 @@
  * The directory named by MSPTEST_NSS holds:
  *   hang     words such as "uid:700001", "gid:700002", "user:nss700001" or
  *            "all": these questions wait until the word is gone
+ *   fail     words such as "uid:700001": these questions cannot be answered
  *   members  lines "nss700001 700002 700003": groups of a user
  *   names    lines "700001 name": a name other than nss700001
  *   asked    written here: a word for each question, when it comes
@@ -116,6 +117,13 @@ static void question(const char *word)
 		usleep(10000);
 }
 
+/* As if a server could not be reached. */
+static bool fails(const char *word, int *error)
+{
+	*error = EIO;
+	return has_word("fail", word);
+}
+
 static bool ours(unsigned long number)
 {
 	return number >= FIRST && number <= LAST;
@@ -130,6 +138,8 @@ EXPORT enum nss_status _nss_msptest_getpwuid_r(uid_t uid, struct passwd *out,
 
 	snprintf(word, sizeof(word), "uid:%u", uid);
 	question(word);
+	if (fails(word, error))
+		return NSS_STATUS_UNAVAIL;
 	*error = ENOENT;
 	if (!ours(uid))
 		return NSS_STATUS_NOTFOUND;
@@ -158,6 +168,8 @@ EXPORT enum nss_status _nss_msptest_getgrgid_r(gid_t gid, struct group *out,
 
 	snprintf(word, sizeof(word), "gid:%u", gid);
 	question(word);
+	if (fails(word, error))
+		return NSS_STATUS_UNAVAIL;
 	*error = ENOENT;
 	if (!ours(gid))
 		return NSS_STATUS_NOTFOUND;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,6 +101,13 @@ static void open_identity(struct mspd_identity *out)
 	ck_assert_ptr_nonnull(out->cgroup);
 }
 
+static void on_looked(void *arg, uint32_t events)
+{
+	(void)arg;
+	(void)events;
+	mspd_workers_reap(shared.files);
+}
+
 static void setup(void)
 {
 	struct mspd_resolver_opts names = { .resolve = resolve };
@@ -121,6 +129,9 @@ static void setup(void)
 	ck_assert_int_eq(
 		mspd_cgroups_new(&shared.cgroups, look_up_cgroup, NULL), 0);
 	ck_assert_int_eq(mspd_workers_new(&shared.files, &files), 0);
+	shared.finished.fd = mspd_workers_fd(shared.files);
+	shared.finished.call = on_looked;
+	ck_assert_int_eq(mspd_loop_watch(loop, &shared.finished, EPOLLIN), 0);
 	open_identity(&id);
 	open_identity(&other);
 }
@@ -244,10 +255,11 @@ END_TEST
  * else has been asked. */
 START_TEST(identity_waits_for_the_other_answer_when_one_failed)
 {
+	shared.timeout_s = 3600;
 	users_fail = true;
 	hang(false, true);
 	ck_assert(!complete(&id, MSP_NEED_USER));
-	turn_for(100);
+	turn_for(2 * MSPD_IDENTITY_GRACE_MS);
 	ck_assert_int_eq(finished, 0);
 	hang(false, false);
 	wait_for_it();
@@ -501,6 +513,38 @@ START_TEST(identity_bounds_what_one_has_looked_at)
 }
 END_TEST
 
+static int asked_now(void)
+{
+	int n;
+
+	pthread_mutex_lock(&lock);
+	n = asked;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+/* However many uids one has, few questions hang because of it. */
+START_TEST(identity_asks_little_at_a_time_for_one_owner)
+{
+	static struct mspd_identity all[2 * MSPD_RESOLVER_THREADS];
+	const int n = 2 * MSPD_RESOLVER_THREADS;
+	int i;
+
+	hang(true, true);
+	for (i = 0; i < n; i++) {
+		open_identity(&all[i]);
+		one_users_namespaces(i, &all[i].caller);
+		mspd_names_key(&all[i].key, &all[i].caller);
+		ck_assert(!complete(&all[i], EVERYONE));
+	}
+	turn_for(100);
+	/* of the user, and of all names */
+	ck_assert_int_le(asked_now(), 2 * MSPD_RESOLVER_PER_UID);
+	for (i = 0; i < n; i++)
+		mspd_identity_close(&all[i]);
+}
+END_TEST
+
 START_TEST(identity_of_root_is_bounded_by_device_only)
 {
 	static struct mspd_identity all[ALL];
@@ -609,6 +653,7 @@ int main(void)
 	tcase_add_test(tc, identity_that_closes_takes_its_look_back);
 	tcase_add_loop_test(tc, identity_bounds_what_one_has_looked_at, 0,
 			    sizeof(tells) / sizeof(tells[0]));
+	tcase_add_test(tc, identity_asks_little_at_a_time_for_one_owner);
 	tcase_add_test(tc, identity_of_root_is_bounded_by_device_only);
 	tcase_add_test(tc, identity_belongs_to_whoever_made_its_namespace);
 	tcase_add_test(tc, identity_does_not_fill_the_log);

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -116,6 +117,34 @@ START_TEST(taken_port_is_left_to_its_holder)
 }
 END_TEST
 
+static int open_files(void)
+{
+	DIR *files = opendir("/proc/self/fd");
+	int n = 0;
+
+	ck_assert_ptr_nonnull(files);
+	while (readdir(files))
+		n++;
+	closedir(files);
+	return n;
+}
+
+/* It is tried again for as long as it fails. */
+START_TEST(failed_attempts_leave_nothing_open)
+{
+	struct msp_address address = { .ip = htonl(0xc0000201), .port = 3080 };
+	int before = open_files();
+	char error[256];
+	int i;
+
+	for (i = 0; i < 10; i++)
+		ck_assert_int_eq(mspd_listener_open(&listener, &address, error,
+						    sizeof(error)),
+				 -1);
+	ck_assert_int_eq(open_files(), before);
+}
+END_TEST
+
 START_TEST(address_that_is_not_here_is_an_error)
 {
 	struct msp_address address = { .ip = htonl(0xc0000201), .port = 3080 };
@@ -177,6 +206,7 @@ int main(void)
 	tcase_add_test(tc, free_port_is_taken_as_it_is);
 	tcase_add_loop_test(tc, taken_port_is_left_to_its_holder, 0, 2);
 	tcase_add_test(tc, address_that_is_not_here_is_an_error);
+	tcase_add_test(tc, failed_attempts_leave_nothing_open);
 	tcase_add_test(tc, file_says_where_until_it_is_removed);
 	tcase_add_test(tc, longest_address_fits);
 	suite_add_tcase(s, tc);

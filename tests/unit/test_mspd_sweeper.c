@@ -188,10 +188,12 @@ START_TEST(failure_is_of_one_endpoint)
 	enum msp_endpoint good = _i ? WS : IMDS;
 
 	kernel.fail[bad] = MSP_ERR_SYS;
+	kernel.fail[good] = MSP_ERR_SYS;
 	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
 	mspd_sweeper_set(&sweeper, WS, MSP_REDIRECT_ENFORCE, 0);
 	mspd_sweeper_run(&sweeper, 0);
 	ck_assert(failing());
+	kernel.fail[good] = 0;
 	mspd_sweeper_run(&sweeper, 1000);
 	ck_assert(failing());
 	mspd_sweeper_set(&sweeper, good, MSP_REDIRECT_OFF, 1500);
