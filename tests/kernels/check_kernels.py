@@ -7,6 +7,7 @@ nor give the guest a network.
 
     check_kernels.py BUILD [WORD...]   only boots whose name has a word
     V=1         show every check
+    QEMU=       another than the one in PATH
     MIRROR=URL  of Debian's archive, if not the one apt uses here
 
 Kernels come through apt, with folders of its own below BUILD/kernels, so
@@ -79,7 +80,7 @@ def qemu_version():
 def need_qemu(cache):
     """None, or why there is no QEMU that can be used."""
     version = qemu_version()
-    if version is None or version < QEMU_MAJOR:
+    if (version is None or version < QEMU_MAJOR) and "QEMU" not in os.environ:
         archive.install_qemu(cache)
         version = qemu_version()
     if version is not None and version >= QEMU_MAJOR:

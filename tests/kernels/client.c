@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,7 +28,9 @@
 #define SO_COOKIE 57
 #endif
 
-#define DELETED " (deleted)"
+#define DELETED	   " (deleted)"
+#define NESTED_UID 1004
+#define RANGE	   "0 0 65536" /* all ids stay what they are */
 
 struct client {
 	struct claim claim;
@@ -271,25 +274,53 @@ static void *talk(void *arg)
 	return NULL;
 }
 
-/* Into a user namespace, made by whom it is effectively; from one in which
- * it is root into the next, which is still that user's. */
-static bool leave(struct client *client)
+static bool map_ids(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+	if (write_file(path, RANGE) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
+	return write_file(path, RANGE) == 0;
+}
+
+/* With many ids in it, which only root outside can give it. */
+static bool enter_mapped(void)
+{
+	int ends[2], status;
+	char byte = 'm';
+	pid_t outside;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	outside = fork();
+	if (outside == 0) {
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) == 1 && map_ids(getppid()) ? 0
+									 : 1);
+	}
+	if (outside < 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
+	    write(ends[1], &byte, 1) != 1)
+		return false;
+	close(ends[0]);
+	close(ends[1]);
+	return waitpid(outside, &status, 0) == outside && status == 0;
+}
+
+/* Into a user namespace, which belongs to whom it is effectively; or into
+ * one that somebody else makes in that: the outer one counts. */
+static bool enter_namespace(struct client *client)
 {
 	struct claim *c = &client->claim;
-	char ids[32];
 
 	c->ns_owner = c->euid;
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-		return false;
 	if (!(client->options & CLIENT_NESTED))
-		return true;
-	snprintf(ids, sizeof(ids), "0 %u 1", c->euid);
-	if (write_file("/proc/self/uid_map", ids) < 0 ||
-	    write_file("/proc/self/setgroups", "deny") < 0)
+		return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
+	if (!enter_mapped() ||
+	    setresuid(NESTED_UID, NESTED_UID, NESTED_UID) < 0)
 		return false;
-	snprintf(ids, sizeof(ids), "0 %u 1", c->egid);
-	if (write_file("/proc/self/gid_map", ids) < 0)
-		return false;
+	c->uid = c->euid = NESTED_UID;
 	return unshare(CLONE_NEWUSER) == 0;
 }
 
@@ -315,7 +346,7 @@ int client_main(int argc, char **argv)
 		return CLIENT_BROKEN;
 	if (!say_ids(&client.claim))
 		return CLIENT_BROKEN;
-	if (client.options & CLIENT_USER_NS && !leave(&client))
+	if (client.options & CLIENT_USER_NS && !enter_namespace(&client))
 		return CLIENT_BROKEN;
 	if (!(client.options & CLIENT_THREAD)) {
 		talk(&client);
