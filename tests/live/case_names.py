@@ -350,6 +350,22 @@ class Deadline(unittest.TestCase):
             why="groups back")
 
 
+class Status(unittest.TestCase):
+    """What the agent answers itself needs no groups, whatever the rules of
+    the endpoint say."""
+
+    def test_status_does_not_wait_for_what_rules_need(self):
+        rules = world.grant(["/metadata"], {"g": {"groupName": "root"}})
+        w = NssWorld(rules, 3600)
+        self.addCleanup(w.close)
+        w.start()
+        w.change()
+        w.hang("all")
+        answer = w.get("/gpa-aggregated-status", host=IMDS)
+        self.assertEqual(answer.status, 200)
+        self.assertGreater(w.asked("user:root"), 0)
+
+
 class Groups(unittest.TestCase):
     """Members of one group may, by the database or by what the process
     holds."""
