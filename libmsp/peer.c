@@ -66,12 +66,14 @@ static int ask_for(int fd, struct msp_bpf_ask *ask, struct msp_error_info *info)
 	socklen_t cookie_len = sizeof(ask->cookie);
 
 	if (getpeername(fd, (struct sockaddr *)&remote, &remote_len) < 0)
-		return msp_fail_sys(info, errno, "no peer");
+		return errno == ENOTCONN /* reset before it was accepted */
+			       ? msp_fail(info, MSP_ERR_UNKNOWN_PEER, "%s",
+					  answer_text(MSP_BPF_NO_CLIENT))
+			       : msp_fail_sys(info, errno, "no peer");
 	if (getsockname(fd, (struct sockaddr *)&local, &local_len) < 0)
 		return msp_fail_sys(info, errno, "no local address");
 	if (remote.sin_family != AF_INET || local.sin_family != AF_INET)
-		return msp_fail(info, MSP_ERR_UNKNOWN_PEER,
-				"not an IPv4 connection");
+		return msp_fail(info, MSP_ERR_INVAL, "not an IPv4 connection");
 	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &ask->cookie, &cookie_len) <
 	    0)
 		return msp_fail_sys(info, errno, "no socket cookie");
@@ -223,7 +225,9 @@ int msp_peer_identify(struct msp_redirect *redirect, int fd,
 	out->size = sizeof(*out);
 	rc = ask_for(fd, &ask, info);
 	if (rc < 0) {
-		count_up(redirect, MSP_COUNT_FAILED);
+		count_up(redirect, rc == MSP_ERR_UNKNOWN_PEER
+					   ? MSP_COUNT_CLOSED
+					   : MSP_COUNT_FAILED);
 		return rc;
 	}
 	rc = run_who(redirect, &ask, &facts, info);

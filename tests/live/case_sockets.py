@@ -556,7 +556,30 @@ class Paths(Case):
         self.assertEqual(shown["identityRoot"], "/nonexistent")
 
 
+def connect_and_reset():
+    """Gone before the agent, which stands still, has looked."""
+    with socket.create_connection((IMDS, 80), 5) as s:
+        s.sendall(b"GET")
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                     struct.pack("ii", 1, 0))
+
+
 class Counters(Case):
+
+    def test_client_that_reset_has_closed(self):
+        w = self.make_world(imds=world.item(), wireserver=world.item())
+        w.start()
+        before = live_states(w)
+        os.kill(w.mspd.pid, signal.SIGSTOP)
+        try:
+            for _ in range(3):
+                w.call(connect_and_reset)
+        finally:
+            os.kill(w.mspd.pid, signal.SIGCONT)
+        after = live_states(w)
+        self.assertEqual([int(after[n]) - int(before[n]) for n in
+                          ("unidentifiedClosed", "unidentifiedFailed")],
+                         [3, 0])
 
     def test_every_connection_is_counted(self):
         w = self.make_world(imds=world.item(), wireserver=world.item())
