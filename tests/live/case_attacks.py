@@ -74,6 +74,7 @@ ATTACKS = (
     attack("foreign_netns", "listener"),
     attack("foreign_netns", "port"),
     attack("foreign_netns", "user", starves=True),
+    attack("foreign_pidns", weak=["--pid-inside"], told=1000),
     # ---- ways to connect -------------------------------------------------
     attack("forms", "mapped"),
     attack("forms", "nonblocking"),

@@ -209,15 +209,17 @@ class Strong:
 
     def mistaken(self, attack):
         """Requests that tell whose they are, and the agent says others'."""
-        own = re.compile(rb'/%s\?uid-(\d+)"' % attack.name.encode())
+        own = re.compile(rb'/%s\?(uid|pid)-(\d+)"' % attack.name.encode())
         count = told = 0
         for name in os.listdir(self.world.path("log")):
             if not name.startswith("audit"):
                 continue
             for line in self.world.read("log", name).splitlines():
-                uid = own.search(line)
-                told += bool(uid)
-                count += bool(uid) and json.loads(line)["uid"] != int(uid[1])
+                own_is = own.search(line)
+                if own_is:
+                    told += 1
+                    it_says = json.loads(line)[own_is[1].decode()]
+                    count += it_says != int(own_is[2])
         if told != attack.told:
             raise world.Failed(f"{attack.name}: the record has {told} "
                                f"requests of {attack.told}")

@@ -9,6 +9,9 @@
 
 #include <stdbool.h>
 
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -32,6 +35,9 @@ const volatile bool weak_established;
 
 /* What is in other network namespaces is left alone; 0: it is not. */
 const volatile __u64 weak_only_namespace;
+
+/* Processes have the numbers that they know themselves by. */
+const volatile bool weak_pid_inside;
 
 /* From connect() to the SYN. Stays if there never is a SYN. */
 struct {
@@ -66,6 +72,18 @@ struct {
 	__type(value, struct weak_origin);
 } weak_waiting SEC(".maps");
 
+static __u32 pid_inside(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level);
+	void *numbers =
+		(void *)pid + bpf_core_field_offset(struct pid, numbers);
+	struct upid *at = numbers + level * bpf_core_type_size(struct upid);
+
+	return BPF_CORE_READ(at, nr);
+}
+
 SEC("cgroup/connect4")
 int weak_connect4(struct bpf_sock_addr *ctx)
 {
@@ -85,6 +103,8 @@ int weak_connect4(struct bpf_sock_addr *ctx)
 		return 1;
 	if (weak_by_socket && (!ctx->sk || ctx->sk->mark != WEAK_MARK))
 		return 1;
+	if (weak_pid_inside)
+		origin.pid = pid_inside();
 	bpf_map_update_elem(&weak_by_thread, &thread, &origin, BPF_ANY);
 	ctx->user_ip4 = LOOPBACK;
 	ctx->user_port = bpf_htons(3080);

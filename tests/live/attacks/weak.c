@@ -6,7 +6,7 @@
  * where it loses. It keeps the rules of the world in stage.py.
  *
  *	weak --cgroup DIR --log FILE --allowed PROGRAM [--retry]
- *	     [--own-namespace] [--gid-as-uid]
+ *	     [--own-namespace] [--pid-inside] [--gid-as-uid]
  *	     [--effective] [--by-name] [--keep-first] [--by-socket]
  *	     [--established]
  */
@@ -45,7 +45,7 @@ struct weak {
 	const char *cgroup;
 	const char *allowed;
 	FILE *log;
-	bool retry, own_namespace;
+	bool retry, own_namespace, pid_inside;
 	bool gid_as_uid, effective, by_name, keep_first, by_socket;
 	bool established;
 	int table;
@@ -235,6 +235,7 @@ static const struct option options[] = {
 	{ "allowed", required_argument, NULL, 'a' },
 	{ "retry", no_argument, NULL, 'r' },
 	{ "own-namespace", no_argument, NULL, 'o' },
+	{ "pid-inside", no_argument, NULL, 'p' },
 	{ "gid-as-uid", no_argument, NULL, 'g' },
 	{ "effective", no_argument, NULL, 'e' },
 	{ "by-name", no_argument, NULL, 'n' },
@@ -259,6 +260,8 @@ static void take_options(struct weak *w, int argc, char **argv)
 			w->retry = true;
 		else if (which == 'o')
 			w->own_namespace = true;
+		else if (which == 'p')
+			w->pid_inside = true;
 		else if (which == 'g')
 			w->gid_as_uid = true;
 		else if (which == 'e')
@@ -304,6 +307,7 @@ int main(int argc, char **argv)
 		die("open");
 	if (w.own_namespace)
 		bpf->rodata->weak_only_namespace = net_cookie();
+	bpf->rodata->weak_pid_inside = w.pid_inside;
 	bpf->rodata->weak_how = w.keep_first ? BPF_NOEXIST : BPF_ANY;
 	bpf->rodata->weak_established = w.established;
 	bpf->rodata->weak_by_socket = w.by_socket;
