@@ -48,8 +48,14 @@ void msp_json_free(struct msp_json *doc);
 const struct msp_json_value *msp_json_root(const struct msp_json *doc);
 
 enum msp_json_type msp_json_type(const struct msp_json_value *value);
+/* "a string", "an array", ... */
+const char *msp_json_type_text(enum msp_json_type type);
 /* bytes the value takes in the document */
 size_t msp_json_span(const struct msp_json_value *value);
+/* the document the value is in, and where in it; of a member also its name */
+const char *msp_json_input(const struct msp_json_value *value, size_t *len);
+size_t msp_json_offset(const struct msp_json_value *value);
+size_t msp_json_name_offset(const struct msp_json_value *value);
 /* elements or members, in document order; NULL at the end */
 const struct msp_json_value *msp_json_first(const struct msp_json_value *value);
 const struct msp_json_value *msp_json_next(const struct msp_json_value *value);

@@ -88,6 +88,24 @@ static const struct msp_json *doc_of(const struct msp_json_value *value)
 	return (const void *)(root - offsetof(struct msp_json, values));
 }
 
+const char *msp_json_input(const struct msp_json_value *value, size_t *len)
+{
+	const struct msp_json *doc = doc_of(value);
+
+	*len = doc->input_len;
+	return doc->input;
+}
+
+size_t msp_json_offset(const struct msp_json_value *value)
+{
+	return value->offset;
+}
+
+size_t msp_json_name_offset(const struct msp_json_value *value)
+{
+	return value->name_offset;
+}
+
 /* "~" and "/" in a name are written "~0" and "~1" (RFC 6901). */
 static size_t put_name(char *out, size_t at, size_t size, const char *name,
 		       size_t len)
@@ -171,7 +189,7 @@ int msp_json_fail_name(const struct msp_json_value *object, const char *name,
 	return place(doc_of(object), info, object->offset, rc);
 }
 
-static const char *type_text(enum msp_json_type type)
+const char *msp_json_type_text(enum msp_json_type type)
 {
 	switch (type) {
 	case MSP_JSON_NULL:
@@ -196,7 +214,8 @@ int msp_json_expect(const struct msp_json_value *value, enum msp_json_type type,
 	if (value->type == type)
 		return 0;
 	return msp_json_fail(value, info, MSP_ERR_SCHEMA, "is %s, expected %s",
-			     type_text(value->type), type_text(type));
+			     msp_json_type_text(value->type),
+			     msp_json_type_text(type));
 }
 
 int msp_json_member(const struct msp_json_value **out,

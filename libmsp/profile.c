@@ -1,37 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: one profile document. Out: a profile that is valid as a whole, and its
- * remarks. Must never change one after it was handed out.
+ * In: a profile that was read. Out: what it says, and whether another says the
+ * same. Must never change one after it was handed out.
  */
 #include <msp/profile.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "libmsp/ascii.h"
-#include "libmsp/json.h"
 #include "libmsp/mem.h"
 #include "libmsp/profile_priv.h"
-
-int msp_profile_parse(struct msp_profile **out, const char *json, size_t len,
-		      struct msp_error_info *info)
-{
-	static const struct msp_json_limits limits = {
-		.bytes = MSP_PROFILE_MAX_BYTES,
-		.values = MSP_PROFILE_MAX_BYTES / 8,
-	};
-	struct msp_json *doc = NULL;
-	int rc;
-
-	if (!out)
-		return MSP_ERR_INVAL;
-	*out = NULL;
-	rc = msp_json_parse(&doc, json, len, &limits, info);
-	if (rc < 0)
-		return rc;
-	rc = msp_profile_from_json(out, msp_json_root(doc), info);
-	msp_json_free(doc);
-	return rc;
-}
 
 /* Content never changes after parse: only the count of owners does. */
 struct msp_profile *msp_profile_ref(const struct msp_profile *profile)
@@ -55,15 +34,12 @@ void msp_profile_free(struct msp_profile *profile)
 		msp_mem_free(profile->roles[i].privileges);
 	for (i = 0; i < profile->n_assignments; i++)
 		msp_mem_free(profile->assignments[i].identities);
-	for (i = 0; i < profile->n_findings; i++) {
-		msp_mem_free((char *)profile->findings[i].pointer);
-		msp_mem_free((char *)profile->findings[i].text);
-	}
 	msp_mem_free(profile->privileges);
 	msp_mem_free(profile->roles);
 	msp_mem_free(profile->identities);
 	msp_mem_free(profile->assignments);
-	msp_mem_free(profile->findings);
+	msp_mem_free(profile->pointer);
+	msp_findings_free(profile->findings);
 	msp_mem_free(profile->texts);
 	msp_mem_free(profile);
 }
@@ -91,9 +67,33 @@ bool msp_mode_parse(enum msp_mode *out, const char *text, size_t len)
 	return false;
 }
 
+bool msp_access_parse(enum msp_access *out, const char *text, size_t len)
+{
+	bool allow = msp_ascii_equal(text, len, "allow", 5);
+
+	if (!allow && !msp_ascii_equal(text, len, "deny", 4))
+		return false;
+	*out = allow ? MSP_ACCESS_ALLOW : MSP_ACCESS_DENY;
+	return true;
+}
+
+void msp_profile_pointer(const struct msp_profile *profile, char *out,
+			 size_t size, const char *array,
+			 const struct msp_place *place, const char *field)
+{
+	snprintf(out, size, "%s/%s/%u%s%s",
+		 profile->pointer ? profile->pointer : "", array, place->index,
+		 field ? "/" : "", field ? field : "");
+}
+
 const char *msp_profile_id(const struct msp_profile *profile)
 {
-	return profile->id.text;
+	return profile->id.text ? profile->id.text : "";
+}
+
+enum msp_profile_form msp_profile_form(const struct msp_profile *profile)
+{
+	return profile->form;
 }
 
 enum msp_mode msp_profile_mode(const struct msp_profile *profile)
@@ -106,15 +106,38 @@ enum msp_access msp_profile_access(const struct msp_profile *profile)
 	return profile->access;
 }
 
+bool msp_profile_has_access(const struct msp_profile *profile)
+{
+	return profile->has_access;
+}
+
+bool msp_profile_endpoint(const struct msp_profile *profile,
+			  enum msp_endpoint *out)
+{
+	if (profile->has_endpoint)
+		*out = profile->endpoint;
+	return profile->has_endpoint;
+}
+
 size_t msp_profile_findings(const struct msp_profile *profile)
 {
-	return profile->n_findings;
+	return msp_findings_count(profile->findings);
 }
 
 const struct msp_finding *msp_profile_finding(const struct msp_profile *profile,
 					      size_t i)
 {
-	return i < profile->n_findings ? &profile->findings[i] : NULL;
+	static const struct msp_finding more = {
+		.severity = MSP_SEVERITY_WARNING,
+		.pointer = "",
+		.text = "more remarks are left out",
+		.code = MSP_FINDING_LIMIT,
+	};
+
+	/* who shows one after the other shows that they are not all */
+	if (i == MSP_FINDINGS_MAX - 1 && msp_findings_cut(profile->findings))
+		return &more;
+	return msp_findings_get(profile->findings, i);
 }
 
 static bool same_text(const struct msp_text *a, const struct msp_text *b)
@@ -122,6 +145,11 @@ static bool same_text(const struct msp_text *a, const struct msp_text *b)
 	if (!a->text || !b->text)
 		return a->text == b->text;
 	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+static bool same_lower(const struct msp_text *a, const struct msp_text *b)
+{
+	return msp_ascii_equal(a->text, a->len, b->text, b->len);
 }
 
 static bool same_list(const uint32_t *a, size_t a_n, const uint32_t *b,
@@ -139,8 +167,8 @@ static bool same_privilege(const struct msp_privilege *a,
 	    a->n_params != b->n_params)
 		return false;
 	for (i = 0; i < a->n_params; i++)
-		if (!same_text(&a->params[i].name, &b->params[i].name) ||
-		    !same_text(&a->params[i].value, &b->params[i].value))
+		if (!same_lower(&a->params[i].name, &b->params[i].name) ||
+		    !same_lower(&a->params[i].value, &b->params[i].value))
 			return false;
 	return true;
 }
@@ -198,6 +226,6 @@ bool msp_profile_equal(const struct msp_profile *a, const struct msp_profile *b)
 {
 	if (!a || !b)
 		return a == b;
-	return same_text(&a->id, &b->id) && a->mode == b->mode &&
-	       a->access == b->access && same_rules(a, b);
+	return strcmp(msp_profile_id(a), msp_profile_id(b)) == 0 &&
+	       a->mode == b->mode && a->access == b->access && same_rules(a, b);
 }

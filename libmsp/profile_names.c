@@ -40,14 +40,18 @@ int msp_names_index(struct msp_names *names, const void *entries, size_t n,
 		return 0;
 	names->sorted = msp_mem_array(n, sizeof(*names->sorted));
 	names->used = msp_mem_array(n, sizeof(*names->used));
-	if (!names->sorted || !names->used)
+	names->list = msp_mem_array(n, sizeof(*names->list));
+	if (!names->sorted || !names->used || !names->list)
 		return MSP_ERR_NOMEM;
 	for (i = 0; i < n; i++, entry += size) {
-		names->sorted[i].name = (const void *)entry;
-		names->sorted[i].index = (uint32_t)i;
+		const struct msp_text *name = (const void *)entry;
+
+		if (!name->text)
+			continue;
+		names->sorted[names->n].name = name;
+		names->sorted[names->n++].index = (uint32_t)i;
 	}
-	names->n = n;
-	qsort(names->sorted, n, sizeof(*names->sorted), compare_named);
+	qsort(names->sorted, names->n, sizeof(*names->sorted), compare_named);
 	return 0;
 }
 
@@ -55,23 +59,7 @@ void msp_names_free(struct msp_names *names)
 {
 	msp_mem_free(names->sorted);
 	msp_mem_free(names->used);
-}
-
-bool msp_names_duplicate(const struct msp_names *names, uint32_t *index)
-{
-	bool found = false;
-	size_t i;
-
-	for (i = 1; i < names->n; i++) {
-		const struct msp_named *n = &names->sorted[i];
-
-		if (msp_text_compare(n[-1].name, n->name) != 0)
-			continue;
-		if (!found || n->index < *index)
-			*index = n->index;
-		found = true;
-	}
-	return found;
+	msp_mem_free(names->list);
 }
 
 bool msp_names_find(const struct msp_names *names, uint32_t *index,
@@ -81,16 +69,23 @@ bool msp_names_find(const struct msp_names *names, uint32_t *index,
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int order = msp_text_compare(name, names->sorted[mid].name);
 
-		if (order == 0) {
-			*index = names->sorted[mid].index;
-			return true;
-		}
-		if (order < 0)
+		if (msp_text_compare(name, names->sorted[mid].name) <= 0)
 			high = mid;
 		else
 			low = mid + 1;
 	}
-	return false;
+	if (low == names->n ||
+	    msp_text_compare(name, names->sorted[low].name) != 0)
+		return false;
+	*index = names->sorted[low].index;
+	return true;
+}
+
+bool msp_names_repeats(const struct msp_names *names, uint32_t index,
+		       const struct msp_text *name)
+{
+	uint32_t first = index;
+
+	return msp_names_find(names, &first, name) && first != index;
 }

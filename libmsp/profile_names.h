@@ -14,17 +14,21 @@ struct msp_named {
 
 struct msp_names {
 	struct msp_named *sorted; /* by name, then by index */
+	size_t n;		  /* of sorted: entries that have a name */
 	bool *used;		  /* by index: some reference leads here */
-	size_t n;
+	uint32_t *list;		  /* by index: last list it was found in */
 };
 
-/* entries: n structs of size bytes that begin with their struct msp_text;
- * they must not move while the names are in use. NOMEM. */
+/* entries: n structs of size bytes that begin with their struct msp_text, text
+ * NULL if it cannot be read; they must not move while the names are in use.
+ * NOMEM. */
 int msp_names_index(struct msp_names *names, const void *entries, size_t n,
 		    size_t size);
 void msp_names_free(struct msp_names *names);
-/* first entry whose name an earlier one has; false if there is none */
-bool msp_names_duplicate(const struct msp_names *names, uint32_t *index);
+/* is it the name of an earlier entry? */
+bool msp_names_repeats(const struct msp_names *names, uint32_t index,
+		       const struct msp_text *name);
+/* the first entry with that name */
 bool msp_names_find(const struct msp_names *names, uint32_t *index,
 		    const struct msp_text *name);
 /* bytewise; for qsort and bsearch */

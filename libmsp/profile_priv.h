@@ -20,22 +20,33 @@ struct msp_text {
 	size_t len;
 };
 
+/* Where an entry stands in its document. */
+struct msp_place {
+	uint32_t line;	 /* from 1; 0 in a profile that was not read */
+	uint32_t column; /* from 1 */
+	uint32_t index;	 /* in its array as written */
+};
+
+/* Literal strings, as written: never decoded (fix Q16). They are compared in
+ * ASCII lower case, which the rules keep. */
 struct msp_param {
-	struct msp_text name;  /* ASCII lower case, never decoded (fix Q16) */
-	struct msp_text value; /* likewise */
+	struct msp_text name;
+	struct msp_text value;
 };
 
 struct msp_privilege {
 	struct msp_text name;
 	struct msp_text path;	  /* as written */
-	struct msp_param *params; /* sorted by name, names unique */
+	struct msp_param *params; /* sorted by lower-cased name, names unique */
 	size_t n_params;
+	struct msp_place place;
 };
 
 struct msp_role {
 	struct msp_text name;
 	uint32_t *privileges; /* indices; dangling references are left out */
 	size_t n_privileges;
+	struct msp_place place;
 };
 
 struct msp_identity {
@@ -45,17 +56,25 @@ struct msp_identity {
 	struct msp_text group_name;
 	struct msp_text exe_path;
 	struct msp_text process_name;
+	struct msp_place place;
 };
 
 struct msp_assignment {
 	uint32_t role;	      /* index; an assignment to no role is left out */
 	uint32_t *identities; /* indices; dangling references are left out */
 	size_t n_identities;
+	struct msp_place place;
+};
+
+enum msp_profile_os {
+	MSP_PROFILE_OS_UNKNOWN = 0,
+	MSP_PROFILE_OS_LINUX = 1,
+	MSP_PROFILE_OS_WINDOWS = 2
 };
 
 struct msp_profile {
 	atomic_uint owners;
-	struct msp_text id;
+	struct msp_text id; /* text NULL: none, which is as good as "" */
 	enum msp_mode mode;
 	enum msp_access access;
 	struct msp_privilege *privileges;
@@ -66,14 +85,29 @@ struct msp_profile {
 	size_t n_identities;
 	struct msp_assignment *assignments;
 	size_t n_assignments;
-	struct msp_finding *findings; /* pointer and text owned */
-	size_t n_findings;
+	enum msp_profile_form form;
+	bool has_access;   /* else access is what stands in for it */
+	bool has_endpoint; /* else endpoint means nothing */
+	enum msp_endpoint endpoint;
+	enum msp_profile_os os;
+	struct msp_text location; /* ARM, text NULL if absent */
+	char *pointer;		  /* of the object "rules", owned or NULL */
+	struct msp_findings *findings; /* warnings; NULL: none */
 	char *texts;	   /* every struct msp_text above points in here */
 	size_t texts_used; /* bytes */
 };
 
-/* One rule item that is part of a document. Place and pointer in info, and
- * the pointers of findings, are those of the whole document. */
+/* "allow", "deny" in any letter case, not trimmed */
+bool msp_access_parse(enum msp_access *out, const char *text, size_t len);
+
+/* JSON pointer of an entry of one of the four arrays, or of its field; field
+ * may be NULL. Cut at size, NUL-terminated. */
+void msp_profile_pointer(const struct msp_profile *profile, char *out,
+			 size_t size, const char *array,
+			 const struct msp_place *place, const char *field);
+
+/* One rule item of the wire form that is part of a document. Place and pointer
+ * in info, and the pointers of findings, are those of the whole document. */
 int msp_profile_from_json(struct msp_profile **out,
 			  const struct msp_json_value *item,
 			  struct msp_error_info *info);

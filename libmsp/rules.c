@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libmsp/ascii.h"
 #include "libmsp/canon.h"
 #include "libmsp/mem.h"
 #include "libmsp/profile_priv.h"
@@ -256,6 +257,17 @@ static int compile_path(struct msp_rules *r, struct msp_rule *rule,
 	return 0;
 }
 
+/* Requests are lower-cased the same way: in ASCII, whatever the locale. */
+static const char *keep_lower(struct msp_rules *r, const struct msp_text *from)
+{
+	char *copy = keep(r, from->len + 1, 1);
+	size_t i;
+
+	for (i = 0; copy && i < from->len; i++)
+		copy[i] = (char)msp_ascii_lower((unsigned char)from->text[i]);
+	return copy;
+}
+
 static int compile_params(struct msp_rules *r, struct msp_rule *rule,
 			  const struct msp_privilege *from)
 {
@@ -274,9 +286,8 @@ static int compile_params(struct msp_rules *r, struct msp_rule *rule,
 		p->rule = rule->index;
 		p->name_len = (uint32_t)from->params[i].name.len;
 		p->value_len = (uint32_t)from->params[i].value.len;
-		p->name = keep_text(r, from->params[i].name.text, p->name_len);
-		p->value =
-			keep_text(r, from->params[i].value.text, p->value_len);
+		p->name = keep_lower(r, &from->params[i].name);
+		p->value = keep_lower(r, &from->params[i].value);
 		if (!p->name || !p->value)
 			return MSP_ERR_NOMEM;
 	}

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * profile.h - bytes -> validated access control profile of one endpoint.
+ * profile.h - text -> validated access control profile of one endpoint, and
+ * back.
  *
- * Today: the wire form, one rule item of the key status (spec 5.2).
+ * There are three forms of the same thing: what the host sends, what an owner
+ * keeps in Azure, and what an administrator puts beside the agent.
  */
 #ifndef MSP_PROFILE_H
 #define MSP_PROFILE_H
@@ -18,23 +20,90 @@
 
 enum msp_access { MSP_ACCESS_DENY = 0, MSP_ACCESS_ALLOW = 1 };
 
+/** How a profile is written. */
+enum msp_profile_form {
+	MSP_PROFILE_ANY = 0,  /* whichever it is */
+	MSP_PROFILE_WIRE = 1, /* rule item of the key status (spec 5.2) */
+	MSP_PROFILE_ARM = 2,  /* Azure resource, alone or in a template */
+	MSP_PROFILE_LOCAL = 3 /* local rule file of the VM (spec 8.5) */
+};
+
+/**
+ * struct msp_profile_opts - what is expected of a document
+ * @size:     sizeof(struct msp_profile_opts)
+ * @form:     MSP_PROFILE_ANY, or the form it must have
+ * @reserved: 0
+ * @select:   which of several profiles of a template: the name of a version
+ *            resource as written, the last component of it, or its key where
+ *            resources have keys; NULL: there must be exactly one
+ */
+struct msp_profile_opts {
+	size_t size;
+	enum msp_profile_form form;
+	uint32_t reserved;
+	const char *select;
+};
+#define MSP_PROFILE_OPTS_INIT                                                  \
+	{                                                                      \
+		sizeof(struct msp_profile_opts), MSP_PROFILE_ANY, 0, NULL      \
+	}
+
 struct msp_profile;
 
 MSP_BEGIN_DECLS
 
 /**
- * msp_profile_parse - read and validate one profile
- * @out:  new profile, or NULL on error; free with msp_profile_free()
- * @json: the document, UTF-8, no byte order mark; borrowed for this call
- * @len:  at most MSP_PROFILE_MAX_BYTES
- * @info: optional: position, field and cause of the first error
+ * msp_profile_read - read and validate one profile, and say all there is to say
+ * @out:      new profile, or NULL on error; free with msp_profile_free()
+ * @findings: optional: new list of all errors and warnings, also when the
+ *            profile is refused; NULL on MSP_ERR_INVAL and MSP_ERR_NOMEM; free
+ *            with msp_findings_free()
+ * @json:     the document, UTF-8, a byte order mark is skipped; borrowed for
+ *            this call
+ * @len:      at most MSP_PROFILE_MAX_BYTES
+ * @opts:     NULL: any form
+ * @info:     optional: position, field and cause of the first error met; the
+ *            findings are in the order of their places instead
+ *
+ * Forms are told apart by content: a member "properties", "resources" or
+ * "$schema" makes it ARM, else a member "mode" the wire form, else it is a
+ * local file. Asking for the wire form or a local file overrides how those two
+ * are told apart.
  *
  * Errors refuse the profile whole (design D4): wrong type, missing required
  * field, field given twice, unknown mode or defaultAccess, empty or duplicate
  * names, query parameters given twice (in any letter case), a path that cannot
- * be canonicalized. Warnings are kept as findings: dangling references (they
- * grant nothing), identities without a selector (they match everyone), empty
- * selectors (they match nobody), unused names. Of very many, 255 are kept.
+ * be canonicalized. Warnings are kept with the profile: unknown fields,
+ * dangling references (they grant nothing), references given twice, identities
+ * without a selector (they match everyone), empty selectors (they match
+ * nobody), roles and assignments of nothing, unused names.
+ *
+ * In a local file the violations of spec 8.5 are errors, in its words; mode is
+ * ignored and stands as MSP_MODE_ENFORCE, defaultAccess may be absent.
+ *
+ * ARM: a resource of type .../inVMAccessControlProfiles/versions, or a template
+ * with one, also nested below its profile. What only Azure can evaluate
+ * ("[...]", copy) is an error where it would decide anything; "[[...]" is the
+ * text "[...]". A resource that has an id and no apiVersion is taken as Azure
+ * answers it, without expressions. Its id is "id", else "name", else "".
+ *
+ * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA,
+ * MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_profile_read(struct msp_profile **out,
+					    struct msp_findings **findings,
+					    const char *json, size_t len,
+					    const struct msp_profile_opts *opts,
+					    struct msp_error_info *info);
+
+/**
+ * msp_profile_parse - read and validate one profile, for who uses it only
+ * @out:  new profile, or NULL on error; free with msp_profile_free()
+ * @json: as in msp_profile_read()
+ * @len:  at most MSP_PROFILE_MAX_BYTES
+ * @info: optional: position, field and cause of the first error met
+ *
+ * msp_profile_read() of any form, without a list of findings.
  *
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA,
  * MSP_ERR_NOMEM.
@@ -54,17 +123,38 @@ MSP_API struct msp_profile *msp_profile_ref(const struct msp_profile *profile);
 /** msp_profile_free - give up; the last owner frees. NULL is fine. */
 MSP_API void msp_profile_free(struct msp_profile *profile);
 
-/** msp_profile_id - id as received; borrowed. */
+/** msp_profile_id - id as received, "" if it has none; borrowed. */
 MSP_API const char *msp_profile_id(const struct msp_profile *profile);
 
-/** msp_profile_mode - mode of the item (any letter case on the wire). */
+/** msp_profile_form - how it was written; never MSP_PROFILE_ANY. */
+MSP_API enum msp_profile_form
+msp_profile_form(const struct msp_profile *profile);
+
+/** msp_profile_mode - mode of the item; enforce in a local file. */
 MSP_API enum msp_mode msp_profile_mode(const struct msp_profile *profile);
 
 /** msp_profile_access - what applies where no privilege matches. */
 MSP_API enum msp_access msp_profile_access(const struct msp_profile *profile);
 
 /**
- * msp_profile_equal - same id, mode, default and rules
+ * msp_profile_has_access - does it say what applies where nothing matches?
+ *
+ * False only for a local file without defaultAccess: the host's applies. What
+ * msp_profile_access() returns then is MSP_ACCESS_DENY.
+ */
+MSP_API bool msp_profile_has_access(const struct msp_profile *profile);
+
+/**
+ * msp_profile_endpoint - endpoint it is made for, if the document says so
+ * @out: set if true is returned
+ *
+ * Only a template with the profile resource of the version does.
+ */
+MSP_API bool msp_profile_endpoint(const struct msp_profile *profile,
+				  enum msp_endpoint *out);
+
+/**
+ * msp_profile_equal - same id, mode, default and rules, in whatever form
  *
  * What differs only in letter case where case does not count, or in unknown
  * fields, is equal. NULL equals NULL only.
@@ -72,10 +162,14 @@ MSP_API enum msp_access msp_profile_access(const struct msp_profile *profile);
 MSP_API bool msp_profile_equal(const struct msp_profile *a,
 			       const struct msp_profile *b);
 
-/** msp_profile_findings - number of warnings. */
+/** msp_profile_findings - number of warnings, at most MSP_FINDINGS_MAX. */
 MSP_API size_t msp_profile_findings(const struct msp_profile *profile);
 
-/** msp_profile_finding - warning @i, or NULL past the end; borrowed. */
+/**
+ * msp_profile_finding - warning @i, or NULL past the end; borrowed
+ *
+ * Of very many the last says that there are more.
+ */
 MSP_API const struct msp_finding *
 msp_profile_finding(const struct msp_profile *profile, size_t i);
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <msp/decision.h>
 
@@ -260,7 +261,7 @@ static inline size_t naive_named(const struct naive_request *r,
 	size_t i, n = 0;
 
 	for (i = 0; i < r->n_pairs; i++) {
-		if (strcmp(r->pair[i].name, param->name.text) != 0)
+		if (strcasecmp(r->pair[i].name, param->name.text) != 0)
 			continue;
 		*pair = &r->pair[i];
 		n++;
@@ -289,7 +290,7 @@ static inline bool naive_fits(const struct msp_privilege *p,
 
 	for (i = 0; i < p->n_params; i++) {
 		if (!naive_named(r, &p->params[i], &pair) ||
-		    strcmp(pair->value, p->params[i].value.text) != 0)
+		    strcasecmp(pair->value, p->params[i].value.text) != 0)
 			return false;
 	}
 	return true;
