@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -19,6 +20,9 @@ from world import IMDS, INSTANCE, METADATA, NOBODY
 CURL = "/usr/bin/curl"
 URL = f"http://{IMDS}{INSTANCE}"
 SO_BINDTODEVICE = 25
+CLONE_NEWPID = 0x20000000
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
 REQUEST = wire.request(b"GET", INSTANCE, IMDS, [METADATA])
 
 
@@ -121,6 +125,62 @@ class User(unittest.TestCase):
             with wire.connect((IMDS, 80)) as s:
                 return s.getpeername()
         self.assertEqual(self.world.call(peer), (IMDS, 80))
+
+
+def into_pid_namespace():
+    """What comes next is its first process; this one waits for the end."""
+    if LIBC.unshare(CLONE_NEWPID) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    pid = os.fork()
+    if pid == 0:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        return
+    os.closerange(3, 1000)  # somebody reads until the exec has closed them
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xff)
+
+
+class PidNamespace(unittest.TestCase):
+    """The agent in one of its own, where others have no number."""
+
+    TRIES = 500
+
+    def setUp(self):
+        self.world = world.World(imds=world.item(), wireserver=world.item(),
+                                 sandbox=into_pid_namespace)
+        self.addCleanup(self.world.close)
+        self.world.start_host()
+        self.world.start_mspd(wait=False)
+        world.wait_until(self.refuses, why="mspd refuses")
+
+    def refuses(self):
+        try:
+            return self.ask_often(1) == {421}
+        except OSError:  # what was under way to the host is reset
+            return False
+
+    def ask_often(self, tries, uid=0):
+        def often():
+            seen = set()
+            for _ in range(tries):
+                with wire.connect((IMDS, 80)) as s:
+                    seen.add(ask(s))
+            return seen
+        return self.world.call(often, uid=uid)
+
+    def ask_inside(self):
+        outer = self.world.mspd.pid
+        with open(f"/proc/{outer}/task/{outer}/children",
+                  encoding="ascii") as f:
+            inner = f.read().strip()
+        return self.world.call(lambda: subprocess.run(
+            ["nsenter", "-t", inner, "-p", CURL, "-s", "-o", "/dev/null",
+             "-w", "%{http_code}", "-H", "Metadata:true", URL],
+            stdout=subprocess.PIPE, check=False).stdout)
+
+    def test_who_has_no_number_there_is_refused(self):
+        self.assertEqual(self.ask_often(self.TRIES), {421})
+        self.assertEqual(self.ask_often(self.TRIES, NOBODY), {421})
+        self.assertEqual(self.ask_inside(), b"200")
 
 
 class Program(unittest.TestCase):
