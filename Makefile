@@ -11,6 +11,8 @@
 #   make check-layers    include graph, names, exported symbols
 #   make check-examples  examples/ do what they say
 #   make check-host      msp-host alone, on loopback, unprivileged
+#   make check-rules     a second engine, faults and spellings against the first
+#   make check-rules-long [COUNT=1000000 SEED=1]  the same with more cases
 #   make check-man       man/ is well formed and says what the code does
 #   make check-install   what is installed can be built against, and removed
 #   make check-valgrind  unit tests under valgrind
@@ -84,6 +86,7 @@ SKEL	:= $(O)/bpf/msp.skel.h
 UNIT	:= $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 FUZZ	:= $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TESTLIB	:= $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
+DECIDE	:= $(O)/tests/rules/decide
 BENCH	:= $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_%, \
 	   $(wildcard tests/bench/*.c)))
@@ -174,6 +177,10 @@ $(UNIT): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(TEST_LIB_OBJ) $(TESTLIB) \
 $(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(LIB_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_LIB,--libs)
+# of the archive, so that one object of it can be another
+$(DECIDE): $(DECIDE).o $(O)/libmsp.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_LIB,--libs)
 $(LIVENSS): $(O)/tests/live/libnss_%.so.2: $(O)/tests/live/nss_%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(LDOURS) $(LDFLAGS) -o $@ $<
@@ -203,7 +210,7 @@ $(WEAK): $(WEAK).o
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
 
 # ---- suites and the demo ---------------------------------------------------
-SUITES	?= layers unit examples host man install san live
+SUITES	?= layers unit examples host man install san rules live
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
 TALLY	?= $(O)/tally
@@ -213,7 +220,8 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-man check-install check-host check-valgrind fuzz \
-	check-kernels bench unit-programs attack-programs
+	check-kernels check-rules check-rules-long bench unit-programs \
+	attack-programs
 
 deps:
 	$(Q).ci/deps
@@ -234,7 +242,7 @@ check: deps
 	done
 	@tests/tally.sh sum $(TALLY) $(SUITES)
 
-unit-programs: $(UNIT) $(FUZZ)
+unit-programs: $(UNIT) $(FUZZ) $(DECIDE)
 
 check-unit: unit-programs
 	$(SUITE) $(UNITNAME) tests/unit.sh $(UNIT) $(FUZZ)
@@ -247,6 +255,13 @@ check-san:
 
 check-valgrind: unit-programs
 	$(SUITE) valgrind env UNDER=valgrind tests/unit.sh $(UNIT)
+
+check-rules: $(DECIDE)
+	$(SUITE) rules env CC='$(CC)' COUNT='$(COUNT)' SEED='$(SEED)' \
+		python3 tests/rules/run.py $(O)
+
+check-rules-long: COUNT ?= 1000000
+check-rules-long: check-rules
 
 check-layers: all
 	$(SUITE) layers python3 tests/layers.py $(O)

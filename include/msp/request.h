@@ -41,13 +41,17 @@ enum msp_form {
 	MSP_FORM_ORIGIN = 0,
 	MSP_FORM_ABSOLUTE = 1,
 	MSP_FORM_ASTERISK = 2,
-	MSP_FORM_OTHER = 3 /* authority form, or not a target at all */
+	MSP_FORM_OTHER = 3 /* authority form, a fragment, a byte that no target
+			    * holds in the raw, or not a target at all */
 };
 
 /**
  * struct msp_authority - what an absolute-form target names
  * @address: set if the host is any spelling of an IPv4 address (decimal,
- *           octal, hex, short, IPv4-mapped IPv6, trailing dots); else ip is 0
+ *           octal, hex, short, IPv4-mapped IPv6, trailing dots); else ip is 0.
+ *           A host of hex digits, 'x' and '.' whose last part is digits or
+ *           begins with 0x is such a number, or MSP_CANON_HOST; all other
+ *           ("face", "1.de") are names
  * @text:    the authority as received, borrowed from the request
  * @text_len: its length
  * @is_name: true if the host is a name (names are never resolved)
@@ -95,7 +99,14 @@ msp_request_set(struct msp_request *request, const char *method,
  * msp_request_canon - MSP_CANON_OK, or the first code that failed
  *
  * MSP_CANON_SLASHES and MSP_CANON_TRAVERSAL are tested before all others,
- * since they are refused in every mode.
+ * since they are refused in every mode. Then the scheme, the method, and the
+ * first byte that no target may hold in the raw: blanks and control characters
+ * (MSP_CANON_CTRL), what is not ASCII (MSP_CANON_NON_ASCII), and "#", "<", ">"
+ * (MSP_CANON_FORM); without these a grave accent in the path or a quotation
+ * mark in the query (MSP_CANON_FORM). Then the form, userinfo, port, host; then
+ * of the path and, after it, of each parameter: escapes, UTF-8, control
+ * characters; of the path also what is not ASCII, "?", and what could be
+ * decoded once more.
  */
 MSP_API enum msp_canon msp_request_canon(const struct msp_request *request);
 
@@ -106,7 +117,8 @@ MSP_API enum msp_form msp_request_form(const struct msp_request *request);
  * msp_request_authority - what an absolute-form target names
  * @request: filled
  * @out:     set if true is returned; borrows from @request
- * Returns false for the other forms and for an authority that is malformed.
+ * Returns false for the other forms, for another scheme than http and for an
+ * authority that is malformed; other codes do not matter.
  */
 MSP_API bool msp_request_authority(const struct msp_request *request,
 				   struct msp_authority *out);

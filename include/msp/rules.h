@@ -62,7 +62,7 @@ MSP_API uint64_t msp_rules_epoch(const struct msp_rules *rules);
 /** msp_rules_mode - mode of the endpoint under these rules. */
 MSP_API enum msp_mode msp_rules_mode(const struct msp_rules *rules);
 
-/** msp_rules_needs - or of enum msp_need over all identities. */
+/** msp_rules_needs - or of enum msp_need over identities that hold a role. */
 MSP_API unsigned int msp_rules_needs(const struct msp_rules *rules);
 
 MSP_END_DECLS
