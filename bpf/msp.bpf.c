@@ -368,12 +368,15 @@ static __always_inline __u32 state_of(int endpoint)
 	return *(volatile __u32 *)&msp_runtime.state[endpoint];
 }
 
-/* A socket bound to a network device cannot reach loopback: unbind it. */
-static __always_inline void release_device(struct bpf_sock_addr *ctx)
+/* A socket bound to a network device cannot reach loopback: unbind it. The
+ * kernel lets only those do that who may use raw sockets (CAP_NET_RAW); what
+ * others send would leave through the device. */
+static __always_inline bool release_device(struct bpf_sock_addr *ctx)
 {
 	char none[4] = "";
 
-	bpf_setsockopt(ctx, SOL_SOCKET, SO_BINDTODEVICE, none, sizeof(none));
+	return bpf_setsockopt(ctx, SOL_SOCKET, SO_BINDTODEVICE, none,
+			      sizeof(none)) == 0;
 }
 
 static __always_inline int forget(struct bpf_sock_addr *ctx)
@@ -428,12 +431,12 @@ static __always_inline int on_connect(struct bpf_sock_addr *ctx, __u32 ip,
 	if (direct)
 		flags |= MSP_BPF_F_DIRECT;
 	if (ctx->sk->bound_dev_if > LOOPBACK_IFINDEX) {
-		if (direct) { /* can only be meant to confuse */
+		/* direct: can only be meant to confuse */
+		if (direct || !release_device(ctx)) {
 			count(MSP_BPF_DEVICE_DENIED);
 			return REFUSE;
 		}
 		flags |= MSP_BPF_F_DEVICE;
-		release_device(ctx);
 	}
 	verdict = remember(ctx, ip, port, flags);
 	if (verdict == REFUSE)

@@ -34,8 +34,9 @@ enum msp_redirect_counter {
 	MSP_COUNT_FOREIGN_PASSED = 4, /* likewise, sent on to the host */
 	MSP_COUNT_NO_STORAGE = 5,     /* refused: no memory for the facts */
 	MSP_COUNT_BIND_DENIED = 6,    /* somebody tried to take our port */
-	MSP_COUNT_DEVICE_DENIED = 7,  /* to the listener, from a device-bound
-				       * socket */
+	MSP_COUNT_DEVICE_DENIED = 7,  /* of a device-bound socket: to the
+				       * listener, or of a process that may
+				       * not unbind it (CAP_NET_RAW) */
 	MSP_COUNT_FOUND = 8,	      /* peers identified */
 	MSP_COUNT_CLOSED = 9,	      /* not: the client had closed */
 	MSP_COUNT_NOT_CONNECTED = 10, /* not: its tuple is no connection */

@@ -143,6 +143,9 @@ class Redirection(unittest.TestCase):
         answer = self.call(ask, (IMDS, 80))
         self.assertEqual(answer.status, 200)
         self.assertIn(world.PASSED, answer.headers)
+        # who may not unbind a socket is told, and nothing leaves through it
+        self.assertEqual(self.call(lambda: error_of(ask, (IMDS, 80)),
+                                   uid=NOBODY), errno.EPERM)
         self.assertEqual(
             self.call(lambda: error_of(ask, world.LISTENER)), errno.EPERM)
 
