@@ -308,6 +308,58 @@ enum msp_canon msp_canon_query(char *out, size_t *out_len, const char *text,
 	return MSP_CANON_OK;
 }
 
+/* ---- places of faults -------------------------------------------------- */
+
+static bool at_fault(enum msp_canon code, const struct reader *r, int c,
+		     int before)
+{
+	struct reader ahead = *r;
+
+	switch (code) {
+	case MSP_CANON_PCT:
+		return r->malformed;
+	case MSP_CANON_CTRL:
+		return c < 0x20 || c == 0x7f;
+	case MSP_CANON_NON_ASCII:
+		return c >= 0x80;
+	case MSP_CANON_EMBQ:
+		return c == '?';
+	case MSP_CANON_SLASHES:
+		return c == '/' && before == '/';
+	case MSP_CANON_TRAVERSAL:
+		return c == '.' && before == '.';
+	case MSP_CANON_AMBIGUOUS:
+		return c == '\\' || (c == '%' && hex_byte(next_byte(&ahead)) &&
+				     hex_byte(next_byte(&ahead)));
+	default:
+		return false;
+	}
+}
+
+size_t msp_canon_place(enum msp_canon code, const char *text, size_t len)
+{
+	struct reader r = { .text = text, .len = len };
+	struct utf8 u = { 0 };
+	size_t begin = 0, at;
+	int c, before = 0;
+
+	for (;;) {
+		at = r.at;
+		if (!u.left)
+			begin = at;
+		c = next_byte(&r);
+		if (code == MSP_CANON_UTF8 && u.left && (c < 0 || c == '&'))
+			return begin;
+		if (c < 0)
+			return len;
+		utf8_push(&u, c);
+		if (code == MSP_CANON_UTF8 ? u.bad
+					   : at_fault(code, &r, c, before))
+			return code == MSP_CANON_UTF8 ? begin : at;
+		before = c;
+	}
+}
+
 /* ---- authorities ------------------------------------------------------- */
 
 static bool parse_port(uint16_t *out, const char *text, size_t len)

@@ -33,6 +33,10 @@ enum msp_canon msp_canon_query(char *out, size_t *out_len, const char *text,
 /* Would a second decoding, or folding '\', see something else in this text? */
 bool msp_canon_ambiguous(const char *text, size_t len);
 
+/* Offset in a raw text of the first byte that the code is about, len if there
+ * is none. For codes about bytes of a path or query, and for people. */
+size_t msp_canon_place(enum msp_canon code, const char *text, size_t len);
+
 /* Authority of an absolute-form target -> where it points. *out borrows from
  * text. USERINFO, PORT, HOST or MSP_CANON_OK; *out is set only if OK. */
 enum msp_canon msp_canon_authority(struct msp_authority *out, const char *text,

@@ -44,6 +44,8 @@ const char *msp_error_text(int error)
 		return "in use by somebody else";
 	case MSP_ERR_STATE:
 		return "not possible in this state";
+	case MSP_ERR_BUG:
+		return "the library contradicts itself";
 	}
 	return "unknown error";
 }

@@ -49,4 +49,7 @@ const struct msp_pair *msp_request_find(const struct msp_request *request,
 					const char *name, size_t len,
 					size_t *count);
 
+/* Offset in the target of what has no canonical form; SIZE_MAX: nowhere. */
+size_t msp_request_place(const struct msp_request *request);
+
 #endif

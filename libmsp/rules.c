@@ -15,49 +15,16 @@
 #include "libmsp/profile_priv.h"
 #include "libmsp/rules_priv.h"
 
-#define CHUNK_SIZE 4096
-
-/* ---- memory: chunks that die with the rules ---------------------------- */
-
-struct msp_chunk {
-	struct msp_chunk *next;
-	size_t used;
-	size_t size;
-	_Alignas(max_align_t) char data[];
-};
+/* ---- memory: all of it dies with the rules ----------------------------- */
 
 static void *keep(struct msp_rules *r, size_t count, size_t size)
 {
-	const size_t align = _Alignof(max_align_t);
-	struct msp_chunk *c = r->chunks;
-	size_t need;
-	void *p;
-
-	if (count > (SIZE_MAX / 2) / size)
-		return NULL;
-	need = (count * size + align - 1) / align * align;
-	if (!c || c->size - c->used < need) {
-		size = need > CHUNK_SIZE ? need : CHUNK_SIZE;
-		c = msp_mem_alloc(sizeof(*c) + size);
-		if (!c)
-			return NULL;
-		c->next = r->chunks;
-		c->used = 0;
-		c->size = size;
-		r->chunks = c;
-	}
-	p = c->data + c->used;
-	c->used += need;
-	return memset(p, 0, need);
+	return msp_arena_get(&r->arena, count, size);
 }
 
 static const char *keep_text(struct msp_rules *r, const char *text, size_t len)
 {
-	char *copy = keep(r, len + 1, 1);
-
-	if (copy && len)
-		memcpy(copy, text, len);
-	return copy;
+	return msp_arena_text(&r->arena, text, len);
 }
 
 /* A text that may be absent stays absent; false if out of memory. */
@@ -130,9 +97,8 @@ static int compile_identities(struct msp_rules *r, const struct msp_profile *p)
 /* What is only needed while compiling. */
 struct work {
 	const struct msp_profile *profile;
-	uint32_t *rank;		   /* of identities: index -> place in who[] */
-	struct msp_who_set *roles; /* of the rules */
-	uint32_t *filled;	   /* members put into each role so far */
+	uint32_t *rank;	  /* of identities: index -> place in who[] */
+	uint32_t *filled; /* members put into each role so far */
 	struct msp_rule_param **sorted;
 	size_t n_params;
 };
@@ -194,22 +160,25 @@ static int size_roles(struct msp_rules *r, struct work *w)
 	const struct msp_profile *p = w->profile;
 	size_t i, n;
 
-	w->roles = keep(r, p->n_roles, sizeof(*w->roles));
+	r->n_roles = (uint32_t)p->n_roles;
+	r->roles = keep(r, p->n_roles, sizeof(*r->roles));
 	w->filled = msp_mem_array(p->n_roles, sizeof(*w->filled));
 	w->rank = msp_mem_array(r->n_who, sizeof(*w->rank));
-	if (!w->roles || !w->filled || !w->rank)
+	if (!r->roles || !w->filled || !w->rank)
 		return MSP_ERR_NOMEM;
 	for (i = 0; i < r->n_who; i++)
 		w->rank[r->who[i].index] = (uint32_t)i;
 	for (i = 0; i < p->n_assignments; i++) {
 		n = p->assignments[i].n_identities;
-		if (n > UINT32_MAX - w->roles[p->assignments[i].role].n)
+		if (n > UINT32_MAX - r->roles[p->assignments[i].role].n)
 			return MSP_ERR_LIMIT;
-		w->roles[p->assignments[i].role].n += (uint32_t)n;
+		r->roles[p->assignments[i].role].n += (uint32_t)n;
 	}
 	for (i = 0; i < p->n_roles; i++) {
-		w->roles[i].who = keep(r, w->roles[i].n, sizeof(uint32_t));
-		if (!w->roles[i].who)
+		r->roles[i].name = keep_text(r, p->roles[i].name.text,
+					     p->roles[i].name.len);
+		r->roles[i].who = keep(r, r->roles[i].n, sizeof(uint32_t));
+		if (!r->roles[i].name || !r->roles[i].who)
 			return MSP_ERR_NOMEM;
 	}
 	return 0;
@@ -229,12 +198,12 @@ static int compile_roles(struct msp_rules *r, struct work *w)
 		return rc;
 	for (i = 0; i < p->n_assignments; i++) {
 		a = &p->assignments[i];
-		list = w->roles[a->role].who;
+		list = r->roles[a->role].who;
 		for (j = 0; j < a->n_identities; j++)
 			list[w->filled[a->role]++] = w->rank[a->identities[j]];
 	}
 	for (i = 0; i < p->n_roles; i++) {
-		set = &w->roles[i];
+		set = &r->roles[i];
 		set->n = sort_unique(set->who, set->n);
 	}
 	return 0;
@@ -245,13 +214,15 @@ static int compile_roles(struct msp_rules *r, struct work *w)
 static int compile_path(struct msp_rules *r, struct msp_rule *rule,
 			const struct msp_text *from)
 {
-	char *path = keep(r, from->len + 1, 1);
+	/* a '/' may come before it, and a NUL behind */
+	char *path = keep(r, from->len + 2, 1);
 	size_t len = 0;
 
 	if (!path)
 		return MSP_ERR_NOMEM;
 	if (msp_canon_path(path, &len, from->text, from->len))
 		return MSP_ERR_INVAL;
+	path[len] = '\0';
 	rule->path = path;
 	rule->path_len = (uint32_t)len;
 	return 0;
@@ -361,7 +332,7 @@ static int link_roles(struct msp_rules *r, const struct work *w)
 		rule->n_roles = 0;
 	}
 	for (i = 0; i < p->n_roles; i++) {
-		set = &w->roles[i];
+		set = &r->roles[i];
 		for (j = 0; set->n && j < p->roles[i].n_privileges; j++) {
 			rule = &r->rules[p->roles[i].privileges[j]];
 			if (!rule->n_roles ||
@@ -745,16 +716,11 @@ struct msp_rules *msp_rules_ref(struct msp_rules *rules)
 
 void msp_rules_free(struct msp_rules *rules)
 {
-	struct msp_chunk *c, *next;
-
 	/* acquire and release: the last owner sees what the others did */
 	if (!rules || atomic_fetch_sub_explicit(&rules->owners, 1,
 						memory_order_acq_rel) > 1)
 		return;
-	for (c = rules->chunks; c; c = next) {
-		next = c->next;
-		msp_mem_free(c);
-	}
+	msp_arena_free(&rules->arena);
 	msp_mem_free(rules);
 }
 
@@ -776,4 +742,9 @@ enum msp_mode msp_rules_mode(const struct msp_rules *rules)
 unsigned int msp_rules_needs(const struct msp_rules *rules)
 {
 	return rules ? rules->needs : 0;
+}
+
+size_t msp_rules_memory(const struct msp_rules *rules)
+{
+	return rules ? sizeof(*rules) + rules->arena.bytes : 0;
 }

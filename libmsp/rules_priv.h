@@ -2,7 +2,7 @@
 /*
  * rules_priv.h - compiled rules; made by rules.c, read by decision.c.
  *
- * Everything lives in the chunks of the rules and never changes. The size is
+ * Everything lives in the arena of the rules and never changes. The size is
  * linear in the profile: privileges point to roles and roles to identities,
  * because privileges times identities can be billions in a small document.
  */
@@ -12,6 +12,8 @@
 #include <msp/rules.h>
 
 #include <stdatomic.h>
+
+#include "libmsp/arena.h"
 
 /* An identity. A selector that is absent is NULL. */
 struct msp_who {
@@ -25,6 +27,7 @@ struct msp_who {
 
 /* Identities a role is assigned to: positions in who[], sorted, unique. */
 struct msp_who_set {
+	const char *name; /* of the role */
 	uint32_t *who;
 	uint32_t n;
 };
@@ -42,7 +45,7 @@ struct msp_rule_param {
 /* A privilege. */
 struct msp_rule {
 	const char *name;
-	const char *path; /* canonical, see canon.h */
+	const char *path; /* canonical, see canon.h; NUL-terminated */
 	struct msp_rule_param *params;
 	const struct msp_rule_param *key; /* the rarest of params, or NULL */
 	const struct msp_who_set **roles; /* none of them empty */
@@ -72,11 +75,9 @@ struct msp_node {
 	struct msp_rule_name *names; /* of all their parameters, once each */
 };
 
-struct msp_chunk;
-
 struct msp_rules {
 	atomic_size_t owners;
-	struct msp_chunk *chunks;
+	struct msp_arena arena;
 	uint64_t epoch;
 	enum msp_mode mode;
 	enum msp_access access;
@@ -87,6 +88,8 @@ struct msp_rules {
 	uint32_t n_nodes;
 	uint32_t max_nodes; /* room in nodes[] */
 	uint32_t n_rules;
+	struct msp_who_set *roles; /* in the profile's order */
+	uint32_t n_roles;
 	/* Identities: those without user and group first, then by group, then
 	 * by user. What a caller can be is a few ranges of this. */
 	struct msp_who *who;

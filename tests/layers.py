@@ -13,8 +13,8 @@ import sys
 import tempfile
 
 # By noun: rules stands for rules.c, rules_priv.h and rules_anything.c too.
-CORE = ("ascii canon caller decision endpoint error explain finding info json "
-        "key keystatus lint mem opts profile request rules signer text "
+CORE = ("arena ascii canon caller decision endpoint error explain finding info "
+        "json key keystatus lint mem opts profile request rules signer text "
         "version").split()
 HOST = "channel client date http keystore latch".split()
 KERNEL = "cgroup diag peer prove redirect".split()

@@ -103,6 +103,26 @@ msp_decision_make(struct msp_decision *out, const struct msp_rules *rules,
 		  enum msp_endpoint endpoint, const struct msp_request *request,
 		  const struct msp_caller *caller);
 
+struct msp_explanation;
+
+/**
+ * msp_decision_explain - the decision with its reasoning (explain.h)
+ * @out:      new explanation, or NULL on error; msp_explanation_free()
+ * @rules, @endpoint, @request, @caller: as msp_decision_make(); they may go
+ *            away afterwards
+ *
+ * The decision is that of msp_decision_make(). The reasoning is found in
+ * another way, privilege by privilege as the profile has them; should the two
+ * not come to the same, that is a fault of the library, and an error.
+ * Takes time in proportion to the rules times the parameters of the request.
+ * Threads: any. Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_BUG.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_decision_explain(struct msp_explanation **out,
+		     const struct msp_rules *rules, enum msp_endpoint endpoint,
+		     const struct msp_request *request,
+		     const struct msp_caller *caller);
+
 /** msp_verdict_name - "deny", "allow", "allow-audited". A constant. */
 MSP_API const char *msp_verdict_name(enum msp_verdict verdict);
 

@@ -28,7 +28,8 @@ enum msp_error {
 	MSP_ERR_UNSUPPORTED = -14, /* the kernel lacks what is needed */
 	MSP_ERR_UNKNOWN_PEER = -15, /* the connection's owner is not known */
 	MSP_ERR_BUSY = -16,	  /* somebody else owns the resource */
-	MSP_ERR_STATE = -17	  /* not now: the object is in another state */
+	MSP_ERR_STATE = -17,	  /* not now: the object is in another state */
+	MSP_ERR_BUG = -18	  /* the library contradicts itself: report it */
 };
 
 /**

@@ -16,6 +16,7 @@
 #include <msp/decision.h>
 #include <msp/endpoint.h>
 #include <msp/error.h>
+#include <msp/explain.h>
 #include <msp/finding.h>
 #include <msp/key.h>
 #include <msp/keystatus.h>

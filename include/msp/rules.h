@@ -65,6 +65,9 @@ MSP_API enum msp_mode msp_rules_mode(const struct msp_rules *rules);
 /** msp_rules_needs - or of enum msp_need over identities that hold a role. */
 MSP_API unsigned int msp_rules_needs(const struct msp_rules *rules);
 
+/** msp_rules_memory - bytes of memory these rules hold. */
+MSP_API size_t msp_rules_memory(const struct msp_rules *rules);
+
 MSP_END_DECLS
 
 #endif

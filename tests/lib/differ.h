@@ -6,6 +6,8 @@
 #ifndef MSP_TEST_DIFFER_H
 #define MSP_TEST_DIFFER_H
 
+#include <msp/explain.h>
+
 #include "libmsp/canon.h"
 #include "tests/lib/naive.h"
 
@@ -314,6 +316,76 @@ static inline void differ_compare(const struct differ *d,
 	abort();
 }
 
+static inline void differ_need(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "explanation: %s\n", what);
+	abort();
+}
+
+static inline void differ_shown(char *text, size_t len, const char *lines)
+{
+	size_t i;
+
+	differ_need(strlen(text) == len, "length");
+	for (i = 0; i < len; i++)
+		differ_need((text[i] >= ' ' && text[i] < 0x7f) ||
+				    strchr(lines, text[i]),
+			    "printable");
+	msp_text_free(text);
+}
+
+/* It names a privilege and an identity that it says have matched. */
+static inline void differ_reasons(const struct msp_explanation *e,
+				  const struct msp_decision *d)
+{
+	const struct msp_tried_privilege *p = NULL;
+	const struct msp_tried_identity *t = NULL;
+	size_t i;
+
+	for (i = 0; i < msp_explanation_privileges(e) && !p; i++) {
+		p = msp_explanation_privilege(e, i);
+		if (!d->privilege || p->result != MSP_TRY_MATCHED ||
+		    strcmp(p->name, d->privilege) != 0)
+			p = NULL;
+	}
+	differ_need(!p == !d->privilege, "privilege");
+	for (i = 0; i < msp_explanation_identities(e) && !t; i++) {
+		t = msp_explanation_identity(e, i);
+		if (t->result != MSP_TRY_MATCHED)
+			t = NULL;
+	}
+	differ_need(!t == !d->identity, "identity");
+}
+
+/* The reasoning is a third opinion, and can be shown. */
+static inline void differ_explain(const struct differ *d,
+				  const struct msp_rules *rules,
+				  const struct msp_request *request,
+				  const struct msp_decision *got)
+{
+	struct msp_explanation *e;
+	char *text;
+	size_t len;
+	int rc;
+
+	rc = msp_decision_explain(&e, rules, d->endpoint, request, &d->caller);
+	if (rc < 0)
+		fprintf(stderr, "GET %s: %s %s %s\n", d->target,
+			msp_verdict_name(got->verdict),
+			msp_reason_name(got->reason),
+			msp_canon_name(got->canon));
+	differ_need(rc == 0, msp_error_text(rc));
+	differ_compare(d, msp_explanation_decision(e), got);
+	differ_reasons(e, got);
+	differ_need(msp_explanation_text(e, &text, &len) == 0, "text");
+	differ_shown(text, len, "\n");
+	differ_need(msp_explanation_json(e, &text, &len) == 0, "JSON");
+	differ_shown(text, len, "");
+	msp_explanation_free(e);
+}
+
 /* One profile, several callers and requests; returns how many granted. */
 static inline int differ_run(const uint8_t *data, size_t len)
 {
@@ -347,6 +419,9 @@ static inline int differ_run(const uint8_t *data, size_t len)
 				      &d.caller))
 			abort();
 		differ_compare(&d, &got, &want);
+		/* slow, and as good for some */
+		if (i % 4 == 0)
+			differ_explain(&d, rules, request, &got);
 		granted += got.reason == MSP_REASON_GRANTED;
 	}
 	msp_request_free(request);

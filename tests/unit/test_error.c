@@ -19,7 +19,7 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
-#define LAST_ERROR MSP_ERR_STATE
+#define LAST_ERROR MSP_ERR_BUG
 
 /* ---- error codes ------------------------------------------------------- */
 

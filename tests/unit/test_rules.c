@@ -37,6 +37,23 @@ static const char usual[] =
 	"\"u\"]},{\"role\":\"r\",\"identities\":[\"all\"]},"
 	"{\"role\":\"empty\",\"identities\":[\"x\"]}]}}";
 
+static char *many_privileges(size_t n)
+{
+	char *json = malloc(n * 64 + 256);
+	size_t i, at;
+
+	at = (size_t)sprintf(json, "{\"id\":\"m\",\"mode\":\"enforce\","
+				   "\"defaultAccess\":\"deny\",\"rules\":{"
+				   "\"privileges\":[");
+	for (i = 0; i < n; i++)
+		at += (size_t)sprintf(
+			json + at, "%s{\"name\":\"%zu\",\"path\":\"/a/%zu\"}",
+			i ? "," : "", i, i);
+	strcpy(json + at, "],\"roles\":[],\"identities\":[],"
+			  "\"roleAssignments\":[]}}");
+	return json;
+}
+
 static struct msp_profile *parse(const char *json)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
@@ -225,6 +242,30 @@ START_TEST(rules_tree_is_as_large_as_it_was_counted)
 }
 END_TEST
 
+static size_t memory_of(size_t n)
+{
+	char *json = many_privileges(n);
+	struct msp_rules *r = compile(json);
+	size_t bytes = msp_rules_memory(r);
+
+	msp_rules_free(r);
+	free(json);
+	return bytes;
+}
+
+START_TEST(rules_memory_grows_with_the_profile)
+{
+	size_t one = memory_of(1), thousand = memory_of(1000);
+
+	ck_assert_uint_eq(msp_rules_memory(NULL), 0);
+	/* a path, a name, and what finds them */
+	ck_assert_uint_gt(one, sizeof(struct msp_rules));
+	ck_assert_uint_gt(thousand, 1000 * sizeof(struct msp_rule));
+	ck_assert_uint_lt(thousand, 1000 * 512);
+	ck_assert_uint_lt(memory_of(2000), 2 * thousand + 65536);
+}
+END_TEST
+
 START_TEST(rules_closed_deny_in_mode_enforce)
 {
 	struct msp_rules *r;
@@ -385,6 +426,7 @@ int main(void)
 	tcase_add_test(t, rules_role_members_are_unique);
 	tcase_add_test(t, rules_stay_linear_in_the_profile);
 	tcase_add_test(t, rules_tree_is_as_large_as_it_was_counted);
+	tcase_add_test(t, rules_memory_grows_with_the_profile);
 	tcase_add_test(t, rules_closed_deny_in_mode_enforce);
 	t = tcase_create("arguments");
 	suite_add_tcase(s, t);
