@@ -426,16 +426,20 @@ int mspd_identities_open(struct mspd_identities *shared)
 	return mspd_loop_watch(shared->loop, &shared->finished, EPOLLIN);
 }
 
-void mspd_identities_close(struct mspd_identities *shared, unsigned int wait_ms)
+bool mspd_identities_close(struct mspd_identities *shared, unsigned int wait_ms)
 {
+	bool hangs = false;
+
 	if (shared->files) {
 		mspd_loop_unwatch(shared->loop, &shared->finished);
-		if (mspd_workers_free(shared->files, wait_ms) > 0)
-			wait_ms = 0;
+		hangs = mspd_workers_free(shared->files, wait_ms) > 0;
 	}
+	if (hangs)
+		wait_ms = 0;
 	mspd_resolver_free(shared->resolver, wait_ms);
 	mspd_cgroups_free(shared->cgroups);
 	shared->files = NULL;
 	shared->resolver = NULL;
 	shared->cgroups = NULL;
+	return hangs;
 }

@@ -84,8 +84,9 @@ struct mspd_identity {
 /* 0 or -errno; close it in any case. */
 int mspd_identities_open(struct mspd_identities *shared);
 
-/* Waits so long for threads that are busy, and leaves behind what hangs. */
-void mspd_identities_close(struct mspd_identities *shared,
+/* Waits so long for threads that are busy, and leaves behind what hangs. True:
+ * that may still use the redirector, which must then stay until the end. */
+bool mspd_identities_close(struct mspd_identities *shared,
 			   unsigned int wait_ms);
 
 /* At once after accept: afterwards a client may be gone. */

@@ -332,25 +332,29 @@ static int open_all(struct mspd *d)
 	return err;
 }
 
-/* The other way round: clients first, then what served them. */
+/* The other way round: clients first, then what served them. What hangs while
+ * it looks at an executable keeps what it uses, until the process ends. */
 static void close_all(struct mspd *d)
 {
+	bool hangs;
+
 	if (d->keeper)
 		mspd_keeper_stop(d->keeper);
 	mspd_server_free(d->server);
 	d->server = NULL;
 	mspd_proxy_free(d->proxy);
 	mspd_upstreams_free(d->upstreams);
-	mspd_identities_close(&d->identities, WORKERS_WAIT_MS);
+	hangs = mspd_identities_close(&d->identities, WORKERS_WAIT_MS);
 	if (d->audit && mspd_audit_close(d->audit) < 0)
 		mspd_log(MSPD_ERROR, "audit records are lost");
 	if (d->keeper)
 		mspd_status_write(d->status, d->summary, d->config.status_dir);
-	mspd_keeper_free(d->keeper);
+	if (!hangs)
+		mspd_keeper_free(d->keeper);
 	mspd_policy_slot_close(&d->policies);
 	mspd_summary_free(d->summary);
 	mspd_status_free(d->status);
-	if (d->identities.root_fd >= 0)
+	if (d->identities.root_fd >= 0 && !hangs)
 		close(d->identities.root_fd);
 	if (d->signals.fd >= 0)
 		close(d->signals.fd);

@@ -562,6 +562,16 @@ START_TEST(identity_of_root_is_bounded_by_device_only)
 }
 END_TEST
 
+START_TEST(identities_say_whether_a_look_still_hangs)
+{
+	keep_files_busy();
+	ck_assert(mspd_identities_close(&shared, 1));
+	let_files_go();
+	/* as after a start; teardown() ends it */
+	ck_assert(!mspd_identities_close(&shared, 1));
+}
+END_TEST
+
 START_TEST(identity_belongs_to_whoever_made_its_namespace)
 {
 	id.caller.user_ns = INITIAL_NS;
@@ -655,6 +665,7 @@ int main(void)
 			    sizeof(tells) / sizeof(tells[0]));
 	tcase_add_test(tc, identity_asks_little_at_a_time_for_one_owner);
 	tcase_add_test(tc, identity_of_root_is_bounded_by_device_only);
+	tcase_add_test(tc, identities_say_whether_a_look_still_hangs);
 	tcase_add_test(tc, identity_belongs_to_whoever_made_its_namespace);
 	tcase_add_test(tc, identity_does_not_fill_the_log);
 	tcase_add_test(tc, identity_of_the_unknown_is_complete);
