@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: connections that come while there are descriptors, and when there are
+ * none left. Out: who is taken in, and whose connection is closed for it.
+ * Must never use up the descriptors of anything but this process.
+ */
+#include <arpa/inet.h>
+#include <check.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "mspd/door.h"
+#include "mspd/log.h"
+
+#define FILES	 64
+#define MOST	 7 /* holds some connections */
+#define SOMEBODY 8 /* holds none */
+#define HELD	 3
+
+static struct mspd_loop *loop;
+static struct mspd_door *door;
+static struct sockaddr_in at;
+static int listener;
+static uint64_t comes; /* whose the next connections are */
+static struct {
+	struct mspd_place place;
+	int fd;
+} taken[FILES];
+static size_t n_taken, n_evicted;
+
+static void take(void *arg, int fd, const struct sockaddr_in *from)
+{
+	(void)arg;
+	(void)from;
+	taken[n_taken].fd = fd;
+	if (mspd_door_admit(door, &taken[n_taken].place, comes))
+		n_taken++;
+	else
+		close(fd);
+}
+
+static void evict(void *arg, struct mspd_place *place)
+{
+	size_t i;
+
+	(void)arg;
+	for (i = 0; i < n_taken; i++)
+		if (&taken[i].place == place)
+			close(taken[i].fd);
+	n_evicted++;
+}
+
+static const struct mspd_door_ops ops = { .take = take, .evict = evict };
+
+static void setup(void)
+{
+	const struct rlimit few = { FILES, FILES };
+	socklen_t len = sizeof(at);
+
+	ck_assert_int_eq(mspd_log_open(NULL, MSPD_ERROR, MSPD_ERROR), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	at.sin_family = AF_INET;
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	ck_assert_int_eq(listen(listener, FILES), 0);
+	ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&at, &len),
+			 0);
+	ck_assert_int_eq(mspd_loop_new(&loop), 0);
+	ck_assert_int_eq(mspd_door_new(&door, loop, FILES, FILES, &ops, NULL),
+			 0);
+	ck_assert_int_eq(mspd_door_open(door, listener), 0);
+}
+
+static void teardown(void)
+{
+	size_t i;
+
+	for (i = 0; i < n_taken; i++)
+		mspd_door_leave(door, &taken[i].place);
+	mspd_door_free(door);
+	mspd_loop_free(loop);
+	mspd_log_close();
+}
+
+static void stop(void *arg)
+{
+	(void)arg;
+	mspd_loop_stop(loop);
+}
+
+static void turn(void)
+{
+	struct mspd_timer timer = { .call = stop };
+
+	mspd_loop_timer(loop, &timer, mspd_loop_now(loop).boot_ms + 20);
+	ck_assert_int_eq(mspd_loop_run(loop), 0);
+}
+
+static int reach(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+/* Some connections of one user, one more that waits, no descriptor left. */
+static struct mspd_door_counts come_when_full(uint64_t key)
+{
+	struct mspd_door_counts counts;
+	int i;
+
+	comes = MOST;
+	for (i = 0; i < HELD; i++)
+		reach();
+	turn();
+	ck_assert_uint_eq(n_taken, HELD);
+	reach();
+	while (dup(listener) >= 0)
+		;
+	comes = key;
+	turn();
+	mspd_door_count(door, &counts);
+	return counts;
+}
+
+START_TEST(descriptors_gone_somebody_gets_in_for_who_holds_most)
+{
+	struct mspd_door_counts n = come_when_full(SOMEBODY);
+
+	ck_assert_uint_eq(n_taken, HELD + 1);
+	ck_assert_uint_eq(n.admitted, HELD + 1);
+	ck_assert_uint_eq(n_evicted, 1);
+	ck_assert_uint_eq(n.evicted, 1);
+	ck_assert_ptr_null(taken[0].place.owner);
+	ck_assert_ptr_nonnull(taken[HELD].place.owner);
+}
+END_TEST
+
+START_TEST(descriptors_gone_who_holds_most_gets_no_more)
+{
+	struct mspd_door_counts n = come_when_full(MOST);
+
+	ck_assert_uint_eq(n_taken, HELD);
+	ck_assert_uint_eq(n_evicted, 0);
+	ck_assert_uint_eq(n.refused_full, 1);
+}
+END_TEST
+
+START_TEST(who_left_without_a_word_is_not_taken_in)
+{
+	struct mspd_door_counts n;
+
+	comes = SOMEBODY;
+	close(reach());
+	turn();
+	mspd_door_count(door, &n);
+	ck_assert_uint_eq(n.vanished, 1);
+	ck_assert_uint_eq(n_taken, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("mspd_door");
+	TCase *tc = tcase_create("door");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc,
+		       descriptors_gone_somebody_gets_in_for_who_holds_most);
+	tcase_add_test(tc, descriptors_gone_who_holds_most_gets_no_more);
+	tcase_add_test(tc, who_left_without_a_word_is_not_taken_in);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed;
+}
