@@ -55,6 +55,15 @@ static bool has_ended(pid_t pid)
 	       info.si_pid == pid;
 }
 
+static unsigned int ended(const struct flood *f)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < f->members; i++)
+		n += has_ended(f->pids[i]);
+	return n;
+}
+
 void flood_start(struct flood *f, unsigned int members, const uid_t *uids,
 		 unsigned int n_uids, void (*member)(struct flood *))
 {
@@ -70,10 +79,8 @@ void flood_start(struct flood *f, unsigned int members, const uid_t *uids,
 			_exit(0);
 		}
 	}
-	for (i = 0; i < members; i++)
-		while (atomic_load(f->ready) < members &&
-		       !has_ended(f->pids[i]))
-			usleep(1000);
+	while (atomic_load(f->ready) + ended(f) < members)
+		usleep(1000);
 }
 
 void flood_ready(struct flood *f)
