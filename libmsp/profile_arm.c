@@ -369,6 +369,8 @@ static void read_resource(struct msp_reader *r,
 		{ .name = "copy", MSP_JSON_OBJECT, MSP_FIELD_ANY },
 		{ .name = "resources", MSP_JSON_ARRAY, MSP_FIELD_ANY },
 	};
+	const char *text;
+	size_t len;
 
 	if (!msp_reader_room(r, resource) ||
 	    !msp_reader_entry(r, resource, fields,
@@ -378,8 +380,10 @@ static void read_resource(struct msp_reader *r,
 		r->profile->id = keep_label(r, fields[0].value);
 	else if (fields[1].value)
 		r->profile->id = keep_label(r, fields[1].value);
-	if (fields[2].value)
-		r->profile->location = keep_label(r, fields[2].value);
+	if (fields[2].value) {
+		text = msp_json_text(fields[2].value, &len);
+		r->profile->location = msp_reader_keep(r, text, len);
+	}
 	if (fields[3].value)
 		read_properties(r, fields[3].value);
 }

@@ -12,6 +12,7 @@
 #include <msp/endpoint.h>
 #include <msp/error.h>
 #include <msp/finding.h>
+#include <msp/text.h>
 
 /** Largest profile document accepted, in bytes. */
 #define MSP_PROFILE_MAX_BYTES (1024 * 1024)
@@ -161,6 +162,67 @@ MSP_API bool msp_profile_endpoint(const struct msp_profile *profile,
  */
 MSP_API bool msp_profile_equal(const struct msp_profile *a,
 			       const struct msp_profile *b);
+
+/** On one line, instead of indented. */
+#define MSP_PROFILE_COMPACT 1u
+/** ARM: a deployment template that makes the profile and this version of it. */
+#define MSP_PROFILE_TEMPLATE 2u
+/** The field endpoint counts. */
+#define MSP_PROFILE_ENDPOINT 4u
+
+/**
+ * struct msp_profile_write_opts - how to write a profile
+ * @size:     sizeof(struct msp_profile_write_opts)
+ * @form:     MSP_PROFILE_ANY: the one it was read in
+ * @flags:    MSP_PROFILE_COMPACT, MSP_PROFILE_TEMPLATE, MSP_PROFILE_ENDPOINT
+ * @name:     ARM: "gallery/profile/1.0.0"; NULL: that of the profile if its id
+ *            is an ARM id or such a name, else these very words
+ * @location: ARM: of the resources, in a template also an expression; NULL:
+ *            what was read, else "[resourceGroup().location]" in a template,
+ *            else MSP_ERR_INVAL
+ * @endpoint: with MSP_PROFILE_ENDPOINT: what a template's profile is made for,
+ *            MSP_ENDPOINT_WIRESERVER or MSP_ENDPOINT_IMDS, because Azure knows
+ *            no other; without it what was read, else MSP_ERR_INVAL
+ * @reserved: 0
+ */
+struct msp_profile_write_opts {
+	size_t size;
+	enum msp_profile_form form;
+	uint32_t flags;
+	const char *name;
+	const char *location;
+	enum msp_endpoint endpoint;
+	uint32_t reserved;
+};
+#define MSP_PROFILE_WRITE_OPTS_INIT                                            \
+	{                                                                      \
+		sizeof(struct msp_profile_write_opts), MSP_PROFILE_ANY, 0,     \
+			NULL, NULL, MSP_ENDPOINT_WIRESERVER, 0                 \
+	}
+
+/**
+ * msp_profile_write - a profile as text in one of its forms
+ * @out:     new text, NUL-terminated, or NULL on error; free with
+ *           msp_text_free()
+ * @len:     optional: its length in bytes
+ * @profile: borrowed for this call
+ * @opts:    NULL: the form it was read in, indented
+ * @info:    optional: why not
+ *
+ * Reading the text again gives a profile that is msp_profile_equal(), if it is
+ * not over MSP_PROFILE_MAX_BYTES; but a template has no id (the name of its
+ * version is read as one), and a local file no mode. What did not count when
+ * it was read is not written: unknown fields, dangling and repeated
+ * references.
+ *
+ * Errors: MSP_ERR_INVAL (also for texts of opts that are not UTF-8),
+ * MSP_ERR_SCHEMA (it says what a local file must not), MSP_ERR_LIMIT (a local
+ * file over the limit), MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_profile_write(char **out, size_t *len, const struct msp_profile *profile,
+		  const struct msp_profile_write_opts *opts,
+		  struct msp_error_info *info);
 
 /** msp_profile_findings - number of warnings, at most MSP_FINDINGS_MAX. */
 MSP_API size_t msp_profile_findings(const struct msp_profile *profile);
