@@ -146,15 +146,14 @@ static void wait_for_seats(const struct squat *s, uint32_t n)
 	}
 }
 
-/* Of requests while there is an agent; false: there were enough wins. */
-static bool wait_for_honest(const struct attack *a, uint32_t n)
+/* Of requests while there is an agent, or for a win where that is enough. */
+static void wait_for_honest(const struct attack *a, uint32_t n)
 {
 	while (atomic_load(&a->counts->honest) < n && attack_ms() < a->end_ms) {
 		if (a->weak && atomic_load(&a->counts->wins))
-			return false;
+			return;
 		usleep(STEP_US);
 	}
-	return true;
 }
 
 static void start_agent(struct squat *s)
@@ -166,11 +165,12 @@ static void start_agent(struct squat *s)
 /* He gets each of the agent's ports, one after the other. */
 static void restart(struct attack *a, struct squat *s)
 {
+	/* the weak one never takes another port */
+	uint32_t rounds = a->weak ? 1 : ROUNDS;
 	uint32_t round, seats;
 
-	for (round = 1; round <= ROUNDS; round++) {
-		if (!wait_for_honest(a, a->goal * round / (ROUNDS + 1)))
-			return;
+	for (round = 1; round <= rounds; round++) {
+		wait_for_honest(a, a->goal * round / (rounds + 1));
 		seats = atomic_load(&s->seats);
 		atomic_store(&s->hurry, true);
 		atomic_fetch_add(&s->phase, 1);
@@ -214,7 +214,7 @@ int main(int argc, char **argv)
 	honest = start(&a, s, be_honest);
 	if (s->waits)
 		restart(&a, s);
-	wait_for_honest(&a, a.goal);
+	wait_for_honest(&a, a.weak ? UINT32_MAX : a.goal);
 	atomic_store(&a.counts->stop, true);
 	if (attack_wait(honest) != 0)
 		attack_die("honest caller");

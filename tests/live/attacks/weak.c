@@ -123,28 +123,36 @@ static int status_of(const struct weak *w, const struct sockaddr_in *peer)
 
 /* ---- HTTP --------------------------------------------------------------- */
 
-static int listen_at(const struct weak *w, const char *ip, int port,
-		     int backlog)
+/* A descriptor, or -1. */
+static int try_listen(const char *ip, int port, int backlog)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int one = 1;
-	int fd;
 
 	at.sin_addr.s_addr = inet_addr(ip);
 	at.sin_port = htons((uint16_t)port);
-	for (;;) {
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
-					 sizeof(one)) < 0)
-			die("socket");
-		if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-		    listen(fd, backlog) == 0)
-			return fd;
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0)
+		die("socket");
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+	    listen(fd, backlog) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int listen_at(const struct weak *w, const char *ip, int port,
+		     int backlog)
+{
+	int fd;
+
+	while ((fd = try_listen(ip, port, backlog)) < 0) {
 		if (!w->retry)
 			die(ip);
-		close(fd);
 		usleep(RETRY_US);
 	}
+	return fd;
 }
 
 /* Path of the request; false if there is none. */
@@ -299,7 +307,7 @@ int main(int argc, char **argv)
 {
 	struct weak w = { 0 };
 	struct weak_bpf *bpf;
-	int cgroup, listener = -1;
+	int cgroup, listener;
 
 	take_options(&w, argc, argv);
 	bpf = weak_bpf__open();
@@ -326,11 +334,12 @@ int main(int argc, char **argv)
 		die("attach");
 	start_host(&w, "169.254.169.254");
 	start_host(&w, "168.63.129.16");
-	if (!w.retry)
-		listener = listen_at(&w, "127.0.0.1", 3080, BACKLOG);
+	listener = try_listen("127.0.0.1", 3080, BACKLOG);
+	if (listener < 0 && !w.retry)
+		die("listener");
 	puts("weak: ready");
 	fflush(stdout);
-	if (w.retry) /* the port will be free one day */
+	if (listener < 0) /* the port will be free one day */
 		listener = listen_at(&w, "127.0.0.1", 3080, BACKLOG);
 	serve(&w, listener);
 }
