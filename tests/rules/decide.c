@@ -303,6 +303,31 @@ static void put_request(void)
 	put_rendered();
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return !a == !b && (!a || !strcmp(a, b));
+}
+
+/* Whether the reasoning, which goes another way, ends at this decision. */
+static void put_explained(const struct msp_decision *d,
+			  enum msp_endpoint endpoint)
+{
+	struct msp_explanation *e;
+	const struct msp_decision *other;
+	bool same = false;
+
+	if (msp_decision_explain(&e, rules, endpoint, request, &caller) ==
+	    MSP_OK) {
+		other = msp_explanation_decision(e);
+		same = other->verdict == d->verdict &&
+		       other->reason == d->reason && other->canon == d->canon &&
+		       same_text(other->privilege, d->privilege) &&
+		       same_text(other->identity, d->identity);
+		msp_explanation_free(e);
+	}
+	printf(" %s", same ? "explained" : "unexplained");
+}
+
 static void decide(char *rest)
 {
 	struct msp_decision d = { .size = sizeof(d) };
@@ -322,6 +347,7 @@ static void decide(char *rest)
 	put_string(d.identity);
 	printf(" %s %llu", msp_mode_name(d.mode), (unsigned long long)d.epoch);
 	put_string(d.rule_id);
+	put_explained(&d, endpoint);
 	if (rc < 0)
 		printf(" unset");
 	else

@@ -8,6 +8,7 @@ import collections
 import json
 import multiprocessing
 import os
+import shlex
 
 import driver
 import generate
@@ -37,8 +38,8 @@ def classify(counts, answer):
     counts["reason " + words[1]] += 1
     if words[1] == "canon":
         counts["code " + words[2]] += 1
-    if len(words) > 9:
-        counts["form " + words[8]] += 1
+    if len(words) > 10:
+        counts["form " + words[9]] += 1
 
 
 def compare(program, worlds):
@@ -59,6 +60,17 @@ def compare(program, worlds):
     return counts, differences
 
 
+def deadly(program, worlds):
+    """The first case that ends the program, as a difference."""
+    for world in worlds:
+        for case in [None] + world.cases:
+            try:
+                compare(program, [alone(world, case)])
+            except RuntimeError as error:
+                return [(world, case, "an answer", str(error))]
+    return [(worlds[0], None, "an answer", "none, to many cases at once")]
+
+
 def task(arguments):
     program, seed, first, n_cases = arguments
     worlds = []
@@ -66,7 +78,10 @@ def task(arguments):
         worlds.append(generate.world(seed, first + len(worlds), min(
             n_cases, generate.CASES_PER_WORLD)))
         n_cases -= generate.CASES_PER_WORLD
-    counts, differences = compare(program, worlds)
+    try:
+        counts, differences = compare(program, worlds)
+    except RuntimeError:
+        counts, differences = collections.Counter(), deadly(program, worlds)
     return (sum(len(world.cases) for world in worlds), counts,
             differences[:SHOWN], len(differences))
 
@@ -202,12 +217,15 @@ def show(program, seed, difference):
         print(f"    {error}")
     for case in small.cases:
         print(f"    request   {case[1]} {case[2]} {case[3]}")
-    print(f"    REPLAY='{save(small)}'", flush=True)
+    print(f"    REPLAY={shlex.quote(save(small))}", flush=True)
 
 
 def replay(program, line):
     """True if both come to the same."""
-    _, differences = compare(program, [load(line)])
+    try:
+        _, differences = compare(program, [load(line)])
+    except RuntimeError as error:
+        differences = [(None, None, "an answer", str(error))]
     for _, _, mine, its in differences:
         print(f"  DIFFERS\n    the walk  {readable(mine)}\n"
               f"    libmsp    {readable(its)}")

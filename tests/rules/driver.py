@@ -115,7 +115,7 @@ def expect_case(rules, epoch, case):
             else f"Enforce 0 {text(b'')}")
     return " ".join((decision.verdict, decision.reason, decision.canon,
                      text(decision.privilege), text(decision.identity),
-                     used, request_words(request)))
+                     used, "explained", request_words(request)))
 
 
 def expect(worlds):

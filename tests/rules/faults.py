@@ -74,7 +74,13 @@ REQUEST = (
     ("if (code || !name_len)", "if (code)"),
     ("if (!strcmp(request->method, exempt[i].method) &&", "if ("),
 )
+RENDER = (
+    ("if (!r->text_len || r->slash)", "if (!r->text_len)"),
+    ('#define PATH_ENCODED  "%#?;<>`"', '#define PATH_ENCODED "%?;<>`"'),
+)
 RULES = (
+    ("copy[i] = (char)msp_ascii_lower((unsigned char)from->text[i]);",
+     "copy[i] = from->text[i];"),
     ("r->n_by_group += who_class(&r->who[i]) <= 1;",
      "r->n_by_group = r->n_who;"),
     ("rule->roles[rule->n_roles++] = set;",
@@ -129,6 +135,13 @@ DECISION = (
     ("if (request->canon)",
      "if (request->canon && rules->access == MSP_ACCESS_DENY)"),
 )
+EXPLAIN = (
+    ("return !strncmp(path, rule->path, n) && ends(path[n]);",
+     "return !strncmp(path, rule->path, n);"),
+    ("if (n > 1)", "if (n > 2)"),
+    ("if (odd(*seen))", "if (0)"),
+    ("} else if (out->reason != MSP_REASON_NO_IDENTITY) {", "} else {"),
+)
 CALLER = (
     ("return caller->uid == 0 && caller->euid == 0;",
      "return caller->euid == 0;"),
@@ -138,8 +151,9 @@ CALLER = (
      "return slash ? slash : caller->exe_path;"),
 )
 FAULTS = [(f"libmsp/{name}.c", old, new) for name, table in (
-    ("canon", CANON), ("request", REQUEST), ("rules", RULES),
-    ("decision", DECISION), ("caller", CALLER)) for old, new in table]
+    ("canon", CANON), ("request", REQUEST), ("request_render", RENDER),
+    ("rules", RULES), ("decision", DECISION), ("explain_walk", EXPLAIN),
+    ("caller", CALLER)) for old, new in table]
 
 
 def with_fault(source, old, new):

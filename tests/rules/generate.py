@@ -273,6 +273,8 @@ class Generator:
             caller["uid"] = caller["euid"] = 0
         for _ in range(self.pick((0, 0, 0, 1, 1, 2))):
             self.pick(self.CHANGES)(self, caller)
+        # no more than a caller may have
+        del caller["groups"][64:], caller["process_groups"][65:]
         return who["name"], caller
 
     def not_known(self, caller):
@@ -309,7 +311,7 @@ class Generator:
             caller[key] = [g and g.swapcase() for g in groups]
         else:
             caller["groups"], caller["process_groups"] = (
-                caller["process_groups"][:64], caller["groups"])
+                caller["process_groups"], caller["groups"])
 
     def other_program(self, caller):
         exe = caller["exe"]
