@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: a profile of IMDS (one rule item), a user name and a request target.
- * Out: what the profile says about that, and what is odd about the profile.
+ * In: a profile of IMDS in any form, a user name and a request target.
+ * Out: what the profile says about that, and all that is odd about the profile.
  * Never: asks the machine anything; the user need not exist.
  *
  *   check_profile PROFILE USER TARGET
@@ -13,12 +13,13 @@
 
 static struct msp_profile *read_profile(const char *path)
 {
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	static char text[MSP_PROFILE_MAX_BYTES];
 	const struct msp_finding *finding;
+	struct msp_findings *list;
 	struct msp_profile *profile;
 	FILE *file = fopen(path, "rb");
 	size_t i, len;
+	int rc;
 
 	if (!file) {
 		perror(path);
@@ -26,13 +27,14 @@ static struct msp_profile *read_profile(const char *path)
 	}
 	len = fread(text, 1, sizeof(text), file);
 	fclose(file);
-	if (msp_profile_parse(&profile, text, len, &info) < 0) {
-		fprintf(stderr, "%s:%u:%u: %s: %s\n", path, info.line,
-			info.column, info.pointer, info.text);
+	rc = msp_profile_read(&profile, &list, text, len, NULL, NULL);
+	for (i = 0; (finding = msp_findings_get(list, i)); i++)
+		printf("%s:%u:%u: %s: %s: %s\n", path, finding->line,
+		       finding->column, msp_severity_name(finding->severity),
+		       finding->pointer, finding->text);
+	msp_findings_free(list);
+	if (rc < 0)
 		exit(1);
-	}
-	for (i = 0; (finding = msp_profile_finding(profile, i)); i++)
-		printf("warning: %s: %s\n", finding->pointer, finding->text);
 	return profile;
 }
 
@@ -51,7 +53,6 @@ int main(int argc, char **argv)
 	caller.flags = MSP_CALLER_KNOWN | MSP_CALLER_NAMES;
 	caller.uid = caller.euid = 1000;
 	caller.user_name = argv[2];
-
 	rc = msp_rules_compile(&rules, profile, 1);
 	if (rc == 0)
 		rc = msp_request_new(&request);

@@ -43,6 +43,17 @@ cat >"$dir/profile" <<'END'
   "roleAssignments": [ { "role": "r", "identities": ["i"] } ] } }
 END
 
+cat >"$dir/template" <<'END'
+{ "resources": [ { "name": "gallery/profile/1.0.0",
+  "type": "Microsoft.Compute/galleries/inVMAccessControlProfiles/versions",
+  "properties": { "mode": "Enforce", "defaultAccess": "Allow",
+    "note": "" } } ] }
+END
+cat >"$dir/faults" <<'END'
+{ "rules": { "privileges": [ { "name": "p", "path": " " } ],
+  "roles": [ { "name": "r", "privileges": ["q"] } ] } }
+END
+
 # The worked example of the protocol's description.
 claim sign_request_reproduces_the_worked_example 0 \
 	"x-ms-azure-host-authorization: Azure-HMAC-SHA256 9cf81e97-0316-4ad3-94a7-8ccbdee8ccbf 13750084151509ba36adee0b633c8438723d6799434e4c90ec2dc95983c8f323" \
@@ -62,6 +73,15 @@ claim check_profile_denies_by_default 1 \
 claim check_profile_denies_what_is_ambiguous 1 \
 	"deny: CANON_PCT, privilege -, identity -" \
 	"$BIN/check_profile" "$dir/profile" alice /metadata/%zz
+claim check_profile_reads_a_template 0 \
+	"$dir/template:4:5: warning: /resources/0/properties/note: is not known: ignored
+allow: default-allow, privilege -, identity -" \
+	"$BIN/check_profile" "$dir/template" alice /metadata/instance
+claim check_profile_says_all_that_is_wrong 1 \
+	"$dir/faults:1:53: error: /rules/privileges/0/path: privilege 'p' path cannot be empty
+$dir/faults:2:14: warning: /rules/roles/0: is never assigned
+$dir/faults:2:44: error: /rules/roles/0/privileges/0: role 'r' references unknown privilege 'q'" \
+	"$BIN/check_profile" "$dir/faults" alice /metadata/instance
 
 out=$("$BIN/sign_request" "$dir/bad-key" GET / 2>&1)
 if [ $? -eq 1 ] && [[ $out == *bad-key* ]]; then

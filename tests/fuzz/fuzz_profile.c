@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * In: any bytes. Out: nothing; aborts when a profile breaks what rules.c
- * relies on. Must never keep anything from one input to the next.
+ * relies on, when its findings contradict the answer, or when it is written as
+ * something else. Must never keep anything from one input to the next.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "libmsp/profile_priv.h"
 
@@ -41,7 +43,7 @@ static void check_privilege(const struct msp_privilege *privilege)
 		check_text(&param->name);
 		check_text(&param->value);
 		must(i == 0 ||
-		     strcmp(param[-1].name.text, param->name.text) < 0);
+		     strcasecmp(param[-1].name.text, param->name.text) < 0);
 	}
 }
 
@@ -49,7 +51,8 @@ static void check_profile(const struct msp_profile *p)
 {
 	size_t i;
 
-	check_text(&p->id);
+	if (p->id.text)
+		check_text(&p->id);
 	for (i = 0; i < p->n_privileges; i++)
 		check_privilege(&p->privileges[i]);
 	for (i = 0; i < p->n_roles; i++) {
@@ -69,17 +72,86 @@ static void check_profile(const struct msp_profile *p)
 	must(msp_profile_equal(p, p));
 }
 
+static struct msp_profile *read_again(const char *text, size_t len,
+				      enum msp_profile_form form)
+{
+	struct msp_profile_opts opts = MSP_PROFILE_OPTS_INIT;
+	struct msp_profile *again;
+	int rc;
+
+	rc = msp_profile_read(&again, NULL, text, len, &opts, NULL);
+	must(rc == 0 || (rc == MSP_ERR_LIMIT && len > MSP_PROFILE_MAX_BYTES));
+	must(!again || msp_profile_form(again) == form);
+	return again;
+}
+
+/* Written and read it is the same, also what it warns of. */
+static void check_form(const struct msp_profile *p, enum msp_profile_form form,
+		       uint32_t flags)
+{
+	struct msp_profile_write_opts opts = MSP_PROFILE_WRITE_OPTS_INIT;
+	struct msp_profile *again;
+	char *text;
+	size_t len;
+	int rc;
+
+	opts.form = form;
+	opts.flags = flags;
+	opts.location = "westus";
+	opts.endpoint = MSP_ENDPOINT_IMDS;
+	rc = msp_profile_write(&text, &len, p, &opts, NULL);
+	if (form == MSP_PROFILE_LOCAL &&
+	    (rc == MSP_ERR_SCHEMA || rc == MSP_ERR_LIMIT))
+		return;
+	must(rc == 0 && strlen(text) == len);
+	again = read_again(text, len, form);
+	msp_text_free(text);
+	if (!again)
+		return;
+	check_profile(again);
+	/* a template has no id, a local file no mode */
+	if (flags & MSP_PROFILE_TEMPLATE)
+		again->id = p->id;
+	if (form == MSP_PROFILE_LOCAL)
+		again->mode = p->mode;
+	must(msp_profile_equal(p, again));
+	msp_profile_free(again);
+}
+
+static void check_findings(const struct msp_findings *list, int rc)
+{
+	const struct msp_finding *f;
+	size_t i, errors = 0;
+
+	for (i = 0; (f = msp_findings_get(list, i)); i++) {
+		errors += f->severity == MSP_SEVERITY_ERROR;
+		must(f->text[0] && msp_finding_code_name(f->code)[0]);
+	}
+	must((rc < 0) == (errors > 0));
+	must(errors == msp_findings_errors(list) || msp_findings_cut(list));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_findings *list;
 	struct msp_profile *profile;
 	int rc;
 
-	rc = msp_profile_parse(&profile, (const char *)data, size, &info);
-	if (rc == 0)
-		check_profile(profile);
-	else
+	rc = msp_profile_read(&profile, &list, (const char *)data, size, NULL,
+			      &info);
+	check_findings(list, rc);
+	msp_findings_free(list);
+	if (rc < 0) {
 		must(!profile && info.text[0] && info.offset <= size);
+		return 0;
+	}
+	check_profile(profile);
+	check_form(profile, MSP_PROFILE_WIRE, 0);
+	check_form(profile, MSP_PROFILE_ARM, MSP_PROFILE_COMPACT);
+	check_form(profile, MSP_PROFILE_ARM,
+		   MSP_PROFILE_TEMPLATE | MSP_PROFILE_ENDPOINT);
+	check_form(profile, MSP_PROFILE_LOCAL, 0);
 	msp_profile_free(profile);
 	return 0;
 }
