@@ -15,6 +15,8 @@
 
 /* First capacity: nearly every real target fits. */
 #define FIRST_CAPACITY 512
+/* Up to here a simple sort is the fastest. */
+#define FEW_PAIRS 16
 
 /* Empty requests deny, like those that are no request at all. */
 static void clear(struct msp_request *r)
@@ -109,12 +111,15 @@ static size_t scheme_prefix(const char *t, size_t len)
 static size_t find_any(const struct msp_request *r, size_t from,
 		       const char *stop)
 {
-	size_t i = from;
+	size_t end = r->target_len;
+	const char *at;
 
-	while (i < r->target_len &&
-	       (!r->target[i] || !strchr(stop, r->target[i])))
-		i++;
-	return i;
+	for (; *stop; stop++) {
+		at = memchr(r->target + from, *stop, end - from);
+		if (at)
+			end = (size_t)(at - r->target);
+	}
+	return end;
 }
 
 /* An absolute form without a path is sent with "/" (spec 6.8, C1). */
@@ -255,6 +260,20 @@ static void sift_down(struct msp_request *r, size_t at, size_t n)
 	r->pairs[at] = moved;
 }
 
+/* Few, or in order already. */
+static void sort_few(struct msp_request *r)
+{
+	struct msp_pair moved;
+	size_t i, k;
+
+	for (i = 1; i < r->n_pairs; i++) {
+		moved = r->pairs[i];
+		for (k = i; k && pair_less(r, &moved, &r->pairs[k - 1]); k--)
+			r->pairs[k] = r->pairs[k - 1];
+		r->pairs[k] = moved;
+	}
+}
+
 /* Heap sort: no worst case for a client to find, and unlike qsort(3) it does
  * not allocate. */
 static void sort_pairs(struct msp_request *r)
@@ -262,6 +281,10 @@ static void sort_pairs(struct msp_request *r)
 	struct msp_pair last;
 	size_t i;
 
+	if (r->n_pairs <= FEW_PAIRS) {
+		sort_few(r);
+		return;
+	}
 	for (i = r->n_pairs / 2; i-- > 0;)
 		sift_down(r, i, r->n_pairs);
 	for (i = r->n_pairs; i-- > 1;) {
@@ -278,18 +301,24 @@ static bool is_ambiguous(const struct msp_request *r, const struct msp_pair *p)
 	       msp_canon_ambiguous(r->text + p->value, p->value_len);
 }
 
-static void note_pairs(struct msp_request *r)
+static void note_duplicates(struct msp_request *r)
 {
 	const struct msp_pair *p;
 	size_t i;
 
-	for (i = 0; i < r->n_pairs; i++) {
+	for (i = 1; i < r->n_pairs && !r->duplicates; i++) {
 		p = &r->pairs[i];
-		r->ambiguous = r->ambiguous || is_ambiguous(r, p);
-		if (i &&
-		    !compare_names(r, p - 1, r->text + p->name, p->name_len))
-			r->duplicates = true;
+		r->duplicates = !compare_names(r, p - 1, r->text + p->name,
+					       p->name_len);
 	}
+}
+
+static void note_ambiguous(struct msp_request *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_pairs && !r->ambiguous; i++)
+		r->ambiguous = is_ambiguous(r, &r->pairs[i]);
 }
 
 /* One piece between '&'s -> a pair; *at is where free text begins. */
@@ -336,7 +365,8 @@ static enum msp_canon canon_query(struct msp_request *r)
 			return code;
 	}
 	sort_pairs(r);
-	note_pairs(r);
+	note_duplicates(r);
+	note_ambiguous(r);
 	return MSP_CANON_OK;
 }
 
@@ -371,6 +401,12 @@ static enum msp_canon canonicalize(struct msp_request *r, size_t method_len)
 	enum msp_canon target, raw, code;
 
 	target = split_target(r);
+	if (!target && method_allowed(r->method, method_len) &&
+	    msp_request_plain(r)) {
+		sort_pairs(r);
+		note_duplicates(r);
+		return MSP_CANON_OK;
+	}
 	raw = check_raw(r);
 	if (raw)
 		r->form = MSP_FORM_OTHER;

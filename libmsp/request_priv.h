@@ -49,6 +49,10 @@ const struct msp_pair *msp_request_find(const struct msp_request *request,
 					const char *name, size_t len,
 					size_t *count);
 
+/* The short way, for a target that is split: path, query (not sorted) and
+ * slash are set if true is returned, and are as they were if not. */
+bool msp_request_plain(struct msp_request *r);
+
 /* Offset in the target of what has no canonical form; SIZE_MAX: nowhere. */
 size_t msp_request_place(const struct msp_request *request);
 

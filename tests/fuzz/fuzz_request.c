@@ -68,6 +68,28 @@ static void check_canonical(const struct msp_request *r)
 	free(text);
 }
 
+/* The long way, which an absolute form takes, comes to the same. */
+static void check_long_way(const struct msp_request *r, const char *method,
+			   const char *target, size_t len)
+{
+	static const char before[] = "http://h";
+	size_t n = strlen(before);
+	struct msp_request *other;
+	char *text;
+
+	if (msp_request_form(r) != MSP_FORM_ORIGIN || len + n > MSP_TARGET_MAX)
+		return;
+	text = malloc(len + n);
+	check(text && !msp_request_new(&other));
+	memcpy(text, before, n);
+	memcpy(text + n, target, len);
+	fill(other, method, text, len + n);
+	check(msp_request_canon(r) == msp_request_canon(other));
+	check(msp_request_canon(r) || same_canonical(r, other));
+	msp_request_free(other);
+	free(text);
+}
+
 static void check_text(const struct msp_request *r, size_t room)
 {
 	char out[80];
@@ -99,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(msp_request_form(r) == MSP_FORM_ABSOLUTE &&
 		      (!authority.is_name || !authority.address.ip));
 	check(!msp_request_exempt(r) || !msp_request_canon(r));
+	check_long_way(r, method[data[0] % 5], target, size);
 	if (!msp_request_canon(r))
 		check_canonical(r);
 	check_text(r, 80);

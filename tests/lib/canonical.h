@@ -24,7 +24,8 @@ static inline bool same_canonical(const struct msp_request *a,
 	size_t i;
 
 	if (a->canon != b->canon || a->n_pairs != b->n_pairs ||
-	    a->slash != b->slash ||
+	    a->slash != b->slash || a->duplicates != b->duplicates ||
+	    a->ambiguous != b->ambiguous ||
 	    !same_text(a, 0, a->text_len, b, 0, b->text_len))
 		return false;
 	for (i = 0; i < a->n_pairs; i++) {
