@@ -660,10 +660,10 @@ int msp_rules_compile(struct msp_rules **out, const struct msp_profile *profile,
 	*out = NULL;
 	if (!profile || !references_ok(profile))
 		return MSP_ERR_INVAL;
-	if (profile->n_privileges > MSP_PROFILE_MAX_ITEMS ||
-	    profile->n_identities > MSP_PROFILE_MAX_ITEMS ||
-	    profile->n_roles > MSP_PROFILE_MAX_ITEMS ||
-	    profile->n_assignments > MSP_PROFILE_MAX_ITEMS)
+	if (profile->n_privileges > MSP_RULES_MAX_ITEMS ||
+	    profile->n_identities > MSP_RULES_MAX_ITEMS ||
+	    profile->n_roles > MSP_RULES_MAX_ITEMS ||
+	    profile->n_assignments > MSP_RULES_MAX_ITEMS)
 		return MSP_ERR_LIMIT;
 
 	rc = begin(&r, profile->id.text, profile->id.len, epoch);

@@ -15,6 +15,10 @@
 
 #include "libmsp/arena.h"
 
+/* Most entries in each array: more than any document that is accepted has, and
+ * few enough for what counts in 32 bits. */
+#define MSP_RULES_MAX_ITEMS (1u << 20)
+
 /* An identity. A selector that is absent is NULL. */
 struct msp_who {
 	const char *name;

@@ -335,7 +335,7 @@ START_TEST(rules_refuse_an_index_out_of_range)
 	privilege.path.len = 3;
 	ck_assert_int_eq(msp_rules_compile(&r, &p, 1), MSP_ERR_INVAL);
 	ck_assert_ptr_null(r);
-	p.n_privileges = MSP_PROFILE_MAX_ITEMS + 1;
+	p.n_privileges = MSP_RULES_MAX_ITEMS + 1;
 	p.n_roles = p.n_assignments = 0;
 	ck_assert_int_eq(msp_rules_compile(&r, &p, 1), MSP_ERR_LIMIT);
 	ck_assert_int_eq(failalloc_live(), 0);
