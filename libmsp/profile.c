@@ -81,9 +81,13 @@ void msp_profile_pointer(const struct msp_profile *profile, char *out,
 			 size_t size, const char *array,
 			 const struct msp_place *place, const char *field)
 {
-	snprintf(out, size, "%s/%s/%u%s%s",
-		 profile->pointer ? profile->pointer : "", array, place->index,
-		 field ? "/" : "", field ? field : "");
+	const char *base = profile->pointer ? profile->pointer : "";
+
+	if (array)
+		snprintf(out, size, "%s/rules/%s/%u%s%s", base, array,
+			 place->index, field ? "/" : "", field ? field : "");
+	else
+		snprintf(out, size, "%s/%s", base, field);
 }
 
 const char *msp_profile_id(const struct msp_profile *profile)

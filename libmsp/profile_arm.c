@@ -332,6 +332,8 @@ static void read_properties(struct msp_reader *r,
 		{ .name = "replicationStatus", MSP_JSON_OBJECT, MSP_FIELD_ANY },
 	};
 
+	if (!msp_reader_owner(r, properties))
+		return;
 	msp_reader_fields(r, properties, fields,
 			  sizeof(fields) / sizeof(fields[0]));
 	msp_reader_mode(r, fields[0].value);

@@ -66,6 +66,7 @@ static void read_access(struct msp_reader *r,
 	const char *text, *word;
 	size_t len, n;
 
+	msp_reader_place(r, &r->profile->access_place, value);
 	text = msp_json_text(value, &len);
 	word = text;
 	n = len;
@@ -106,7 +107,7 @@ void msp_reader_local(struct msp_reader *r, const struct msp_json_value *file)
 
 	r->profile->mode = MSP_MODE_ENFORCE;
 	r->profile->access = MSP_ACCESS_DENY;
-	if (!msp_reader_room(r, file))
+	if (!msp_reader_room(r, file) || !msp_reader_owner(r, file))
 		return;
 	msp_reader_fields(r, file, fields, 4);
 	if (fields[0].value)

@@ -91,7 +91,8 @@ struct msp_profile {
 	enum msp_endpoint endpoint;
 	enum msp_profile_os os;
 	struct msp_text location; /* ARM, text NULL if absent */
-	char *pointer;		  /* of the object "rules", owned or NULL */
+	char *pointer; /* of the object that holds "rules", owned or NULL */
+	struct msp_place access_place; /* of defaultAccess, if it has one */
 	struct msp_findings *findings; /* warnings; NULL: none */
 	char *texts;	   /* every struct msp_text above points in here */
 	size_t texts_used; /* bytes */
@@ -101,7 +102,8 @@ struct msp_profile {
 bool msp_access_parse(enum msp_access *out, const char *text, size_t len);
 
 /* JSON pointer of an entry of one of the four arrays, or of its field; field
- * may be NULL. Cut at size, NUL-terminated. */
+ * may be NULL. Without an array, of a field beside the rules. Cut at size,
+ * NUL-terminated. */
 void msp_profile_pointer(const struct msp_profile *profile, char *out,
 			 size_t size, const char *array,
 			 const struct msp_place *place, const char *field);

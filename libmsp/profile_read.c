@@ -25,6 +25,8 @@ void msp_reader_access(struct msp_reader *r, const struct msp_json_value *value)
 	size_t len;
 
 	r->profile->has_access = true;
+	if (value)
+		msp_reader_place(r, &r->profile->access_place, value);
 	if (!value || !msp_reader_string(r, &text, &len, value))
 		return;
 	if (msp_access_parse(&r->profile->access, text, len))
@@ -62,7 +64,7 @@ void msp_reader_wire(struct msp_reader *r, const struct msp_json_value *item)
 	const char *text;
 	size_t len;
 
-	if (!msp_reader_room(r, item))
+	if (!msp_reader_room(r, item) || !msp_reader_owner(r, item))
 		return;
 	msp_reader_fields(r, item, fields, 4);
 	msp_reader_access(r, fields[0].value);

@@ -110,6 +110,10 @@ bool msp_reader_count(struct msp_reader *r, const struct msp_json_value *value);
 
 /* ---- parts of a profile ------------------------------------------------ */
 
+/* For those who have remarks of their own about the profile: where it is.
+ * false: no memory. */
+bool msp_reader_owner(struct msp_reader *r,
+		      const struct msp_json_value *object);
 /* {"privileges": [...], ...}; NULL is none */
 void msp_reader_rules(struct msp_reader *r, const struct msp_json_value *rules);
 

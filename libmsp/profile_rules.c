@@ -668,13 +668,11 @@ static void note_missing(struct msp_reader *r,
 					   "empty");
 }
 
-/* for those who have remarks of their own about the entries */
-static bool keep_pointer(struct msp_reader *r,
-			 const struct msp_json_value *rules)
+bool msp_reader_owner(struct msp_reader *r, const struct msp_json_value *object)
 {
 	char raw[512], pointer[256];
 
-	msp_json_pointer(rules, raw, sizeof(raw));
+	msp_json_pointer(object, raw, sizeof(raw));
 	msp_info_copy(pointer, sizeof(pointer), raw, strlen(raw));
 	r->profile->pointer = msp_mem_strndup(pointer, strlen(pointer));
 	if (!r->profile->pointer)
@@ -695,8 +693,6 @@ void msp_reader_rules(struct msp_reader *r, const struct msp_json_value *rules)
 	bool sound;
 
 	if (!rules)
-		return;
-	if (!keep_pointer(r, rules))
 		return;
 	msp_reader_fields(r, rules, fields, 4);
 	if (r->form == MSP_PROFILE_ARM)
