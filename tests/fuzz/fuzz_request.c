@@ -74,13 +74,14 @@ static void check_long_way(const struct msp_request *r, const char *method,
 {
 	static const char before[] = "http://h";
 	size_t n = strlen(before);
-	struct msp_request *other;
+	struct msp_request *other = NULL;
 	char *text;
 
 	if (msp_request_form(r) != MSP_FORM_ORIGIN || len + n > MSP_TARGET_MAX)
 		return;
 	text = malloc(len + n);
-	check(text && !msp_request_new(&other));
+	check(text != NULL);
+	check(msp_request_new(&other) == 0);
 	memcpy(text, before, n);
 	memcpy(text + n, target, len);
 	fill(other, method, text, len + n);
