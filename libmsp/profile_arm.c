@@ -37,12 +37,7 @@ struct search {
 static const struct msp_json_value *
 member_of(const struct msp_json_value *object, const char *name)
 {
-	const struct msp_json_value *found = NULL;
-
-	if (!object || msp_json_type(object) != MSP_JSON_OBJECT ||
-	    msp_json_member(&found, object, name, NULL) < 0)
-		return NULL;
-	return found;
+	return object ? msp_reader_member(object, name) : NULL;
 }
 
 static bool text_of(const char **text, size_t *len,
@@ -129,8 +124,6 @@ static void found_version(struct search *s,
 	if (!selected(s, resource))
 		return;
 	s->n_chosen++;
-	if (s->n_chosen > 1)
-		return;
 	s->chosen.resource = resource;
 	s->chosen.parent = parent;
 }

@@ -111,6 +111,24 @@ static bool is_named(const struct msp_json_value *member, const char *name)
 	return len == strlen(name) && memcmp(text, name, len) == 0;
 }
 
+const struct msp_json_value *
+msp_reader_member(const struct msp_json_value *object, const char *name)
+{
+	const struct msp_json_value *member, *found = NULL;
+
+	if (msp_json_type(object) != MSP_JSON_OBJECT)
+		return NULL;
+	for (member = msp_json_first(object); member;
+	     member = msp_json_next(member)) {
+		if (!is_named(member, name))
+			continue;
+		if (found)
+			return NULL;
+		found = member;
+	}
+	return found;
+}
+
 static void read_field(struct msp_reader *r,
 		       const struct msp_json_value *object,
 		       struct msp_field *field)

@@ -87,6 +87,9 @@ struct msp_field {
 void msp_reader_fields(struct msp_reader *r,
 		       const struct msp_json_value *object,
 		       struct msp_field *fields, size_t n);
+/* One member, NULL if there is none, or more than one; nothing is said. */
+const struct msp_json_value *
+msp_reader_member(const struct msp_json_value *object, const char *name);
 /* Is it an object? Else false, and said. */
 bool msp_reader_object(struct msp_reader *r,
 		       const struct msp_json_value *value);

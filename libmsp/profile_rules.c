@@ -74,7 +74,8 @@ static void refuse_repeated_name(struct msp_reader *r,
 	char name_quote[MSP_QUOTE_WHOLE];
 
 	quote(r, name_quote, name);
-	if (msp_json_member(&value, entry, "name", NULL) < 0 || !value)
+	value = msp_reader_member(entry, "name");
+	if (!value)
 		value = entry;
 	if (is_local(r))
 		msp_reader_error(r, MSP_FINDING_TWICE, value,

@@ -240,6 +240,10 @@ static const struct {
 	{ "{'type':'Microsoft.Compute/virtualMachines','properties':{}}",
 	  "error form  is of type 'Microsoft.Compute/virtualMachines', "
 	  "expected .../inVMAccessControlProfiles/versions" },
+	{ "{'type':'x/NotinVMAccessControlProfiles/versions',"
+	  "'properties':{}}",
+	  "error form  is of type 'x/NotinVMAccessControlProfiles/versions', "
+	  "expected .../inVMAccessControlProfiles/versions" },
 	{ "{'$schema':'s','resources':[]}",
 	  "error form  has no resource of type "
 	  ".../inVMAccessControlProfiles/versions" },
