@@ -85,12 +85,18 @@ static bool groups_known(const struct msp_caller *c)
 	       !(c->flags & MSP_CALLER_GROUPS_CUT);
 }
 
+/* An empty selector matches nobody, not even whose name came out empty. */
+static bool same_name(const char *wanted, const char *name)
+{
+	return *wanted && name && !strcmp(wanted, name);
+}
+
 static bool is_one_of(const char *const *names, size_t n, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (names[i] && !strcmp(names[i], name))
+		if (same_name(name, names[i]))
 			return true;
 	}
 	return false;
@@ -114,15 +120,14 @@ static bool identity_matches(const struct msp_who *who,
 		   !(c->flags & (MSP_CALLER_PATH_CUT | MSP_CALLER_NO_PATH)) &&
 		   c->exe_path[0];
 
-	if (who->user &&
-	    (!names || !c->user_name || strcmp(who->user, c->user_name) != 0))
+	if (who->user && !(names && same_name(who->user, c->user_name)))
 		return false;
 	if (who->group && !in_group(c, who->group))
 		return false;
 	if (who->exe && (!exe || !paths_equal(who->exe, c->exe_path)))
 		return false;
 	if (who->process &&
-	    (!exe || strcmp(who->process, msp_caller_process_name(c)) != 0))
+	    !(exe && same_name(who->process, msp_caller_process_name(c))))
 		return false;
 	return true;
 }

@@ -58,13 +58,19 @@ static bool same_file(const char *a, const char *b)
 	return !*skip_nothing(a) && !*skip_nothing(b);
 }
 
+/* An empty selector is nobody's. */
+static bool is_named(const char *name, const char *wanted)
+{
+	return name && *wanted && strcmp(name, wanted) == 0;
+}
+
 static bool listed(const char *const *names, size_t n, size_t most,
 		   const char *wanted)
 {
 	size_t i;
 
 	for (i = 0; names && i < n && i < most; i++)
-		if (names[i] && !strcmp(names[i], wanted))
+		if (is_named(names[i], wanted))
 			return true;
 	return false;
 }
@@ -93,8 +99,7 @@ static void try_names(struct msp_tried_identity *t, const struct msp_who *who,
 		return;
 	if (!(c->flags & MSP_CALLER_NAMES))
 		fail(t, MSP_TRY_NAMES_UNKNOWN, wanted, NULL);
-	else if (who->user &&
-		 (!c->user_name || strcmp(c->user_name, who->user) != 0))
+	else if (who->user && !is_named(c->user_name, who->user))
 		fail(t, MSP_TRY_USER, who->user, c->user_name);
 	else if (who->group && c->flags & MSP_CALLER_GROUPS_CUT)
 		fail(t, MSP_TRY_GROUPS_CUT, who->group, NULL);
@@ -117,7 +122,7 @@ static void try_program(struct msp_tried_identity *t, const struct msp_who *who,
 		fail(t, MSP_TRY_EXE_UNVERIFIED, wanted, path);
 	else if (who->exe && !same_file(who->exe, path))
 		fail(t, MSP_TRY_EXE, who->exe, path);
-	else if (who->process && strcmp(who->process, base) != 0)
+	else if (who->process && !is_named(base, who->process))
 		fail(t, MSP_TRY_PROCESS, who->process, base);
 }
 

@@ -346,6 +346,12 @@ static inline bool naive_exe(const struct msp_caller *c, const char *want)
 	return *c->exe_path == '/' && !strcmp(a, b);
 }
 
+/* An empty selector matches nobody. */
+static inline bool naive_called(const char *want, const char *name)
+{
+	return want[0] && name && !strcmp(want, name);
+}
+
 static inline bool naive_group(const struct msp_caller *c, const char *want)
 {
 	const char *const *list[] = { c->groups, c->process_groups };
@@ -355,8 +361,7 @@ static inline bool naive_group(const struct msp_caller *c, const char *want)
 
 	for (i = 0; i < 2; i++) {
 		for (k = 0; k < n[i]; k++)
-			found = found ||
-				(list[i][k] && !strcmp(list[i][k], want));
+			found = found || naive_called(want, list[i][k]);
 	}
 	/* has more groups than anybody counted: it could be in all of them */
 	return found && (c->flags & MSP_CALLER_GROUPS_CUT) == 0;
@@ -370,8 +375,7 @@ static inline bool naive_is(const struct msp_identity *who,
 	const char *base = strrchr(c->exe_path, '/');
 
 	if (who->user_name.text &&
-	    !(names && c->user_name &&
-	      !strcmp(c->user_name, who->user_name.text)))
+	    !(names && naive_called(who->user_name.text, c->user_name)))
 		return false;
 	if (who->group_name.text &&
 	    !(names && naive_group(c, who->group_name.text)))
@@ -379,7 +383,7 @@ static inline bool naive_is(const struct msp_identity *who,
 	if (who->exe_path.text && !(exe && naive_exe(c, who->exe_path.text)))
 		return false;
 	return !who->process_name.text ||
-	       (exe && base && !strcmp(base + 1, who->process_name.text));
+	       (exe && base && naive_called(who->process_name.text, base + 1));
 }
 
 static inline bool naive_holds(const struct msp_role *role, size_t privilege)

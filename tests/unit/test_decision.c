@@ -370,6 +370,34 @@ START_TEST(decision_takes_no_missing_fact_for_a_match)
 }
 END_TEST
 
+/* An empty selector is nobody's, an empty fact is nobody. */
+START_TEST(decision_takes_no_empty_name_for_an_empty_selector)
+{
+	static const char *const json[] = {
+		ONE(",\"userName\":\"\""),
+		ONE(",\"groupName\":\"\""),
+		ONE(",\"userName\":\"\",\"groupName\":\"\""),
+		ONE(",\"processName\":\"\""),
+		ONE(",\"exePath\":\"\""),
+	};
+	static const char *const empty[] = { "" };
+	size_t i;
+
+	for (i = 0; i < COUNT(json); i++) {
+		use(json[i]);
+		caller.flags |= MSP_CALLER_NAMES | MSP_CALLER_EXE_VERIFIED;
+		strcpy(caller.exe_path, "/");
+		caller.user_name = "";
+		caller.groups = caller.process_groups = empty;
+		caller.n_groups = caller.n_process_groups = 1;
+		decide(MSP_ENDPOINT_IMDS, "GET", "/a");
+		expect(MSP_DENY, MSP_REASON_NO_IDENTITY);
+		msp_rules_free(rules);
+		rules = NULL;
+	}
+}
+END_TEST
+
 /* One of the two lists of groups. */
 static void set_list(bool process, const char *const *names, size_t n)
 {
@@ -655,6 +683,7 @@ static Suite *decision_suite(void)
 			    COUNT(fact));
 	tcase_add_loop_test(t, decision_survives_names_that_are_not_there, 0,
 			    COUNT(by_group));
+	tcase_add_test(t, decision_takes_no_empty_name_for_an_empty_selector);
 	tcase_add_loop_test(t, decision_looks_at_no_more_groups_than_it_can, 0,
 			    COUNT(by_group));
 	tcase_add_test(t, decision_follows_every_group_of_both_lists);
