@@ -384,17 +384,15 @@ def fits(selector, wanted, caller):
             or not caller["exe"]:
         return False
     if selector == "exePath":
-        return components(caller["exe"]) == components(wanted)
+        return wanted.startswith(b"/") \
+            and components(caller["exe"]) == components(wanted)
     return caller["exe"].rpartition(b"/")[2] == wanted
 
 
 def components(path):
     """What tells two paths apart: not how many slashes, nor inner dots."""
-    first = [b"/"] if path.startswith(b"/") else []
-    pieces = [piece for piece in path.split(b"/") if piece]
-    if not first and pieces[:1] == [b"."]:
-        first = [b"."]
-    return first + [piece for piece in pieces if piece != b"."]
+    return [path[:1] == b"/"] + [piece for piece in path.split(b"/")
+                                 if piece not in (b"", b".")]
 
 
 class Rules:

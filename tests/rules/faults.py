@@ -66,13 +66,37 @@ REQUEST = (
     ("raw = check_raw(r);", "raw = MSP_CANON_OK;"),
     ("if (c <= ' ' || c == 0x7f)", "if (c < ' ' || c == 0x7f)"),
     ('if (!msp_ascii_equal(r->target, prefix, "http://", 7))', "if (0)"),
-    ("r->duplicates = true;", "r->duplicates = i < 2;"),
-    ("r->ambiguous = r->ambiguous || is_ambiguous(r, p);",
-     "r->ambiguous = is_ambiguous(r, p);"),
+    ("for (i = 1; i < r->n_pairs && !r->duplicates; i++) {",
+     "for (i = 2; i < r->n_pairs && !r->duplicates; i++) {"),
+    ("r->ambiguous = is_ambiguous(r, &r->pairs[i]);",
+     "r->ambiguous = is_ambiguous(r, &r->pairs[0]);"),
+    ("for (k = i; k && pair_less(r, &moved, &r->pairs[k - 1]); k--)",
+     "for (k = i; k > 1 && pair_less(r, &moved, &r->pairs[k - 1]); k--)"),
+    ("for (i = r->n_pairs; i-- > 1;) {", "for (i = r->n_pairs; i-- > 2;) {"),
+    ("for (i = r->n_pairs / 2; i-- > 0;)",
+     "for (i = r->n_pairs / 2; i-- > 1;)"),
     ("*count = high - low;", "*count = high > low;"),
     ("return cmp < 0 || (!cmp && a->name < b->name);", "return cmp < 0;"),
     ("if (code || !name_len)", "if (code)"),
     ("if (!strcmp(request->method, exempt[i].method) &&", "if ("),
+)
+PLAIN = (
+    ("O, 0, O, O,  0, B, Q, 0,  0, 0, 0, Q,  0, 0, M, M,",
+     "O, 0, O, O,  0, B, Q, 0,  0, 0, 0, Q,  0, 0, 0, M,"),
+    ("0, 0, 0, 0,  0, 0, 0, 0,  0, 0, 0, P,  O, Q, O, P,",
+     "0, 0, 0, 0,  0, 0, 0, 0,  0, 0, 0, 0,  O, Q, O, P,"),
+    ("r->text[i] = (char)msp_ascii_lower(path[i]);",
+     "r->text[i] = (char)path[i];"),
+    ("r->slash = len > 1 && path[len - 1] == '/';", "r->slash = false;"),
+    ("if (value == at->name)", "if (0)"),
+    ("if (c < ' ' || c >= 0x7f || c == '%' || c == '\\\\')",
+     "if (c < ' ' || c >= 0x7f || c == '%')"),
+    ("if (c < ' ' || c >= 0x7f || c == '%' || c == '\\\\')",
+     "if (c < ' ' || c >= 0x7f || c == '\\\\')"),
+    ("return msp_ascii_lower((unsigned char)c);",
+     "return (unsigned char)c;"),
+    ("} else if (c == '=' && !at.value) {", "} else if (c == '=') {"),
+    ("return end == r->target_len;", "return true;"),
 )
 RENDER = (
     ("if (!r->text_len || r->slash)", "if (!r->text_len)"),
@@ -151,9 +175,9 @@ CALLER = (
      "return slash ? slash : caller->exe_path;"),
 )
 FAULTS = [(f"libmsp/{name}.c", old, new) for name, table in (
-    ("canon", CANON), ("request", REQUEST), ("request_render", RENDER),
-    ("rules", RULES), ("decision", DECISION), ("explain_walk", EXPLAIN),
-    ("caller", CALLER)) for old, new in table]
+    ("canon", CANON), ("request", REQUEST), ("request_plain", PLAIN),
+    ("request_render", RENDER), ("rules", RULES), ("decision", DECISION),
+    ("explain_walk", EXPLAIN), ("caller", CALLER)) for old, new in table]
 
 
 def with_fault(source, old, new):

@@ -406,6 +406,10 @@ class Generator:
                 pairs.append((name, self.pick(VALUES)))
         for _ in range(self.pick((0, 0, 0, 1, 2))):
             pairs.append((self.pick(NAMES), self.pick(VALUES)))
+        if self.chance(0.02):
+            # more than a simple sort is good for
+            pairs += [(f"n{self.rng.randrange(90)}", self.pick(VALUES[:4]))
+                      for _ in range(self.rng.randrange(14, 60))]
         self.rng.shuffle(pairs)
         if not pairs:
             return self.pick((None, None, None, b"", b"&"))
