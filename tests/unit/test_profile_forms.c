@@ -91,6 +91,10 @@ static const struct {
 					       "}"),
 	  NULL, MSP_PROFILE_ARM, "[y]", MSP_MODE_ENFORCE,
 	  MSP_ENDPOINT_WIRESERVER },
+	/* of two that contradict each other neither counts */
+	{ TEMPLATE(V1 "," PARENT("g/p", "IMDS','applicableHostEndpoint':'"
+					"WireServer")),
+	  NULL, MSP_PROFILE_ARM, "g/p/1.0.0", MSP_MODE_ENFORCE, -1 },
 	/* nested below it */
 	{ TEMPLATE("{'type':'Microsoft.Compute/galleries','resources':[{"
 		   "'type':'inVMAccessControlProfiles','properties':{"
