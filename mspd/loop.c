@@ -20,6 +20,8 @@ struct mspd_loop {
 	struct mspd_timer **heap; /* earliest first */
 	size_t timers;
 	size_t room;
+	struct mspd_timer *early; /* oldest first */
+	size_t n_early;
 	struct epoll_event ready[TURN_EVENTS];
 	int n_ready;
 	void (*after)(void *arg);
@@ -161,16 +163,43 @@ static bool make_room(struct mspd_loop *loop)
 	return true;
 }
 
+static struct mspd_timer **find_early(struct mspd_loop *loop,
+				      const struct mspd_timer *timer)
+{
+	struct mspd_timer **link = &loop->early;
+
+	while (*link && *link != timer)
+		link = &(*link)->next;
+	return link;
+}
+
+static void add_early(struct mspd_loop *loop, struct mspd_timer *timer)
+{
+	timer->early = true;
+	timer->next = NULL;
+	*find_early(loop, NULL) = timer;
+	loop->n_early++;
+}
+
+static void take_early(struct mspd_loop *loop, struct mspd_timer *timer)
+{
+	*find_early(loop, timer) = timer->next;
+	timer->early = false;
+	loop->n_early--;
+}
+
 void mspd_loop_timer(struct mspd_loop *loop, struct mspd_timer *timer,
 		     uint64_t at)
 {
 	if (timer->slot)
 		take_out(loop, timer);
+	if (timer->early)
+		take_early(loop, timer);
 	if (at == MSP_NEVER)
 		return;
 	timer->at = at;
 	if (!make_room(loop)) {
-		timer->call(timer->arg);
+		add_early(loop, timer);
 		return;
 	}
 	place(loop, loop->timers++, timer);
@@ -179,6 +208,14 @@ void mspd_loop_timer(struct mspd_loop *loop, struct mspd_timer *timer,
 
 static void fire_timers(struct mspd_loop *loop)
 {
+	size_t n = loop->n_early; /* set again: not in this turn */
+
+	while (n-- > 0 && loop->early) {
+		struct mspd_timer *due = loop->early;
+
+		take_early(loop, due);
+		due->call(due->arg);
+	}
 	while (loop->timers && loop->heap[0]->at <= loop->now.boot_ms) {
 		struct mspd_timer *due = loop->heap[0];
 
@@ -191,6 +228,8 @@ static int wait_ms(const struct mspd_loop *loop)
 {
 	uint64_t left;
 
+	if (loop->early)
+		return 0;
 	if (!loop->timers)
 		return -1;
 	if (loop->heap[0]->at <= loop->now.boot_ms)

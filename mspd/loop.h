@@ -27,8 +27,15 @@ struct mspd_timer {
 	uint64_t at; /* CLOCK_BOOTTIME milliseconds */
 	void (*call)(void *arg);
 	void *arg;
-	size_t slot; /* place in the heap + 1, 0: not set */
+	size_t slot;		 /* place in the heap + 1, 0: not there */
+	struct mspd_timer *next; /* of those the heap has no room for */
+	bool early;		 /* is one of them */
 };
+
+static inline bool mspd_timer_set(const struct mspd_timer *timer)
+{
+	return timer->slot || timer->early;
+}
 
 /* 0 or -errno */
 int mspd_loop_new(struct mspd_loop **out);
@@ -42,7 +49,7 @@ int mspd_loop_watch(struct mspd_loop *loop, struct mspd_watch *watch,
 void mspd_loop_unwatch(struct mspd_loop *loop, struct mspd_watch *watch);
 
 /* MSP_NEVER stops it. A timer that cannot be stored for lack of memory fires
- * at once: its owner then fails closed. */
+ * when this turn ends, never in this call: its owner then fails closed. */
 void mspd_loop_timer(struct mspd_loop *loop, struct mspd_timer *timer,
 		     uint64_t at);
 
