@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: a listening socket. Out: connections, each with a place, and those that
- * lose theirs. Must never stop accepting because of what one user holds, nor
- * spin when there are no descriptors.
+ * In: a listening socket. Out: connections, each with a place or in line for
+ * one, and those that lose theirs. Must never stop accepting because of what
+ * one user holds, nor spin when there are no descriptors.
  */
 #include "mspd/door.h"
 
@@ -18,11 +18,15 @@
 
 /* Out of descriptors or memory: some may be free again after this. */
 #define PAUSE_MS 100
+/* How often those in line look for a place that was held long enough. */
+#define LINE_MS 100
 /* At most one line per so long, whatever happens at the door. */
 #define SAY_MS 1000
 /* Descriptors for what is not a connection: files, programs and maps, idle
  * connections to the host, and connections that are being closed. */
 #define KEPT_DESCRIPTORS 256
+/* A connection, one to the host, and those in line. */
+#define PER_PLACE (2 + MSPD_FAIR_LINE)
 
 struct counters {
 	atomic_uint_fast64_t admitted;
@@ -39,6 +43,8 @@ struct mspd_door {
 	void *arg;
 	struct mspd_watch listen;
 	struct mspd_timer pause; /* until accepting again */
+	struct mspd_timer line;	 /* until somebody in line may get a place */
+	bool shut;
 	/* Given up to see who comes when no descriptor is left; -1: it is
 	 * given up, and nobody else gets one. */
 	int spare;
@@ -55,9 +61,9 @@ size_t mspd_door_places(uint64_t descriptors, size_t wanted)
 
 	/* so few that even the files have to do with less */
 	if (descriptors < 2 * KEPT_DESCRIPTORS)
-		places = descriptors / 4;
+		places = descriptors / (2 * PER_PLACE);
 	else
-		places = (descriptors - KEPT_DESCRIPTORS) / 2;
+		places = (descriptors - KEPT_DESCRIPTORS) / PER_PLACE;
 	if (places == 0)
 		places = 1;
 	return places < wanted ? (size_t)places : wanted;
@@ -65,7 +71,7 @@ size_t mspd_door_places(uint64_t descriptors, size_t wanted)
 
 uint64_t mspd_door_descriptors(size_t places)
 {
-	return 2 * (uint64_t)places + KEPT_DESCRIPTORS;
+	return PER_PLACE * (uint64_t)places + KEPT_DESCRIPTORS;
 }
 
 static void take_spare(struct mspd_door *door)
@@ -142,48 +148,128 @@ static void say(struct mspd_door *door, const char *what, uint64_t key)
 
 /* ---- places ------------------------------------------------------------ */
 
+static uint64_t set_time(struct mspd_door *door)
+{
+	uint64_t now = mspd_loop_now(door->loop).boot_ms;
+
+	mspd_fair_time(door->fair, now);
+	return now;
+}
+
 static void evict(struct mspd_door *door, struct mspd_place *victim)
 {
 	uint64_t key = mspd_fair_owner(victim);
+	bool waited = victim->waiting;
 
 	mspd_fair_leave(door->fair, victim);
-	count(&door->counters.evicted);
+	count(waited ? &door->counters.refused_full : &door->counters.evicted);
 	say(door, "connection closed to make room", key);
 	door->ops->evict(door->arg, victim);
 }
 
-bool mspd_door_admit(struct mspd_door *door, struct mspd_place *place,
-		     uint64_t key)
+/* Had it time to be of use to whoever holds it? In a crowd all would be thrown
+ * out by the next otherwise, and nobody served. */
+static bool held_long(const struct mspd_place *place, uint64_t now)
 {
-	struct mspd_place *victim;
+	return now - place->since_ms >=
+	       (place->busy ? MSPD_DOOR_BUSY_MS : MSPD_DOOR_IDLE_MS);
+}
 
-	switch (mspd_fair_admit(door->fair, key, door->spare < 0, &victim)) {
-	case MSPD_ADMIT:
-		break;
-	case MSPD_REFUSE_SHARE:
-		count(&door->counters.refused_share);
-		say(door, "connection refused", key);
-		return false;
-	case MSPD_REFUSE_FULL:
-		count(&door->counters.refused_full);
-		say(door, "connection refused", key);
-		return false;
-	}
+static enum mspd_door_answer refuse(struct mspd_door *door,
+				    atomic_uint_fast64_t *counter, uint64_t key)
+{
+	count(counter);
+	say(door, "connection refused", key);
+	return MSPD_DOOR_CLOSED;
+}
+
+static enum mspd_door_answer let_in(struct mspd_door *door,
+				    struct mspd_place *place, uint64_t key,
+				    struct mspd_place *victim)
+{
 	if (mspd_fair_join(door->fair, place, key) < 0)
-		return false;
+		return MSPD_DOOR_CLOSED;
 	count(&door->counters.admitted);
 	if (victim)
 		evict(door, victim);
-	return true;
+	return MSPD_DOOR_IN;
+}
+
+static enum mspd_door_answer let_wait(struct mspd_door *door,
+				      struct mspd_place *place, uint64_t key,
+				      uint64_t now)
+{
+	struct mspd_place *victim;
+
+	if (mspd_fair_wait(door->fair, place, key, &victim) < 0)
+		return refuse(door, &door->counters.refused_full, key);
+	if (victim)
+		evict(door, victim);
+	if (!mspd_timer_set(&door->line))
+		mspd_loop_timer(door->loop, &door->line, now + LINE_MS);
+	return MSPD_DOOR_WAIT;
+}
+
+enum mspd_door_answer mspd_door_admit(struct mspd_door *door,
+				      struct mspd_place *place, uint64_t key)
+{
+	uint64_t now = set_time(door);
+	bool full = door->spare < 0;
+	struct mspd_place *victim;
+
+	switch (mspd_fair_admit(door->fair, key, full, &victim)) {
+	case MSPD_ADMIT:
+		break;
+	case MSPD_REFUSE_SHARE:
+		return refuse(door, &door->counters.refused_share, key);
+	case MSPD_REFUSE_FULL:
+		if (full)
+			return refuse(door, &door->counters.refused_full, key);
+		return let_wait(door, place, key, now);
+	}
+	/* without descriptors nobody can wait; with a line it is not his turn
+	 */
+	if (!full && (mspd_fair_waiting(door->fair) ||
+		      (victim && !held_long(victim, now))))
+		return let_wait(door, place, key, now);
+	return let_in(door, place, key, victim);
+}
+
+/* Not in leave(), which whoever gives up a place calls where no connection
+ * can be begun. */
+static void on_line(void *arg)
+{
+	struct mspd_door *door = arg;
+	uint64_t now = set_time(door);
+	struct mspd_place *next, *victim;
+
+	while ((next = mspd_fair_next(door->fair, &victim))) {
+		if (victim && !held_long(victim, now))
+			break;
+		mspd_fair_enter(door->fair, next);
+		count(&door->counters.admitted);
+		if (victim)
+			evict(door, victim);
+		door->ops->enter(door->arg, next);
+	}
+	if (mspd_fair_waiting(door->fair))
+		mspd_loop_timer(door->loop, &door->line, now + LINE_MS);
 }
 
 void mspd_door_leave(struct mspd_door *door, struct mspd_place *place)
 {
+	uint64_t now = set_time(door);
+
+	if (place->owner && place->waiting)
+		count(&door->counters.refused_full);
 	mspd_fair_leave(door->fair, place);
+	if (mspd_fair_waiting(door->fair) && !door->shut)
+		mspd_loop_timer(door->loop, &door->line, now);
 }
 
 void mspd_door_busy(struct mspd_door *door, struct mspd_place *place, bool busy)
 {
+	set_time(door);
 	mspd_fair_busy(door->fair, place, busy);
 }
 
@@ -305,6 +391,8 @@ int mspd_door_new(struct mspd_door **out, struct mspd_loop *loop, size_t places,
 	door->listen.arg = door;
 	door->pause.call = on_pause_over;
 	door->pause.arg = door;
+	door->line.call = on_line;
+	door->line.arg = door;
 	door->spare = -1;
 	take_spare(door);
 	*out = door;
@@ -323,12 +411,21 @@ void mspd_door_free(struct mspd_door *door)
 
 int mspd_door_open(struct mspd_door *door, int listen_fd)
 {
+	door->shut = false;
 	door->listen.fd = listen_fd;
 	return mspd_loop_watch(door->loop, &door->listen, EPOLLIN);
 }
 
 void mspd_door_shut(struct mspd_door *door)
 {
+	struct mspd_place *place;
+
+	door->shut = true;
 	mspd_loop_unwatch(door->loop, &door->listen);
 	mspd_loop_timer(door->loop, &door->pause, MSP_NEVER);
+	mspd_loop_timer(door->loop, &door->line, MSP_NEVER);
+	while (mspd_fair_waiting(door->fair)) {
+		place = mspd_fair_first_to_go(door->fair);
+		evict(door, place);
+	}
 }

@@ -18,17 +18,22 @@ struct mspd_owner {
 	struct mspd_owner *next, *prev;
 	uint64_t key;
 	size_t held;
+	size_t waiting;
 	struct line idle;
 	struct line busy;
+	struct line line;
 };
 
 struct mspd_fair {
-	struct mspd_owner *owners; /* each holds something */
+	struct mspd_owner *owners; /* each holds something, or is in line */
 	size_t total;
 	size_t share;
 	size_t taken;
 	size_t nested; /* of these, by owners of that kind */
+	size_t waiting;
+	size_t nested_waiting;
 	uint64_t clock;
+	uint64_t now_ms;
 };
 
 int mspd_fair_new(struct mspd_fair **out, size_t total, size_t per_owner)
@@ -48,6 +53,11 @@ int mspd_fair_new(struct mspd_fair **out, size_t total, size_t per_owner)
 void mspd_fair_free(struct mspd_fair *fair)
 {
 	free(fair);
+}
+
+void mspd_fair_time(struct mspd_fair *fair, uint64_t now_ms)
+{
+	fair->now_ms = now_ms;
 }
 
 /* ---- choosing ---------------------------------------------------------- */
@@ -79,13 +89,18 @@ static bool gives_before(const struct mspd_owner *a, const struct mspd_owner *b)
 	return of_a->since < of_b->since;
 }
 
+static bool is_nested(const struct mspd_owner *owner)
+{
+	return mspd_fair_kind(owner->key) == MSPD_FAIR_NESTED;
+}
+
 static const struct mspd_owner *largest(const struct mspd_fair *fair,
 					bool nested_only)
 {
 	const struct mspd_owner *most = NULL, *o;
 
 	for (o = fair->owners; o; o = o->next) {
-		if (nested_only && mspd_fair_kind(o->key) != MSPD_FAIR_NESTED)
+		if (!o->held || (nested_only && !is_nested(o)))
 			continue;
 		if (!most || gives_before(o, most))
 			most = o;
@@ -102,20 +117,34 @@ static struct mspd_place *make_room(const struct mspd_fair *fair, size_t held,
 	return most && most->held > held ? spare_of(most) : NULL;
 }
 
-struct mspd_place *mspd_fair_first_to_go(const struct mspd_fair *fair)
+/* Whoever has more in line than this many; NULL: nobody. */
+static const struct mspd_owner *longest_line(const struct mspd_fair *fair,
+					     size_t more_than)
 {
-	return make_room(fair, 0, false);
+	const struct mspd_owner *most = NULL, *o;
+
+	for (o = fair->owners; o; o = o->next) {
+		if (o->waiting <= more_than)
+			continue;
+		most = o;
+		more_than = o->waiting;
+	}
+	return most;
 }
 
-enum mspd_admission mspd_fair_admit(const struct mspd_fair *fair, uint64_t key,
-				    bool full, struct mspd_place **victim)
+struct mspd_place *mspd_fair_first_to_go(const struct mspd_fair *fair)
 {
-	const struct mspd_owner *owner = find(fair, key);
-	size_t held = owner ? owner->held : 0;
+	const struct mspd_owner *in_line = longest_line(fair, 0);
 
+	return in_line ? in_line->line.last : make_room(fair, 0, false);
+}
+
+/* Is there a place for one more of an owner that holds so many? */
+static enum mspd_admission find_room(const struct mspd_fair *fair, uint64_t key,
+				     size_t held, bool full,
+				     struct mspd_place **victim)
+{
 	*victim = NULL;
-	if (held >= fair->share && key != mspd_fair_key(MSPD_FAIR_USER, 0))
-		return MSPD_REFUSE_SHARE;
 	if (mspd_fair_kind(key) == MSPD_FAIR_NESTED &&
 	    fair->nested >= fair->share) {
 		*victim = make_room(fair, held, true);
@@ -125,6 +154,46 @@ enum mspd_admission mspd_fair_admit(const struct mspd_fair *fair, uint64_t key,
 		return MSPD_ADMIT;
 	*victim = make_room(fair, held, false);
 	return *victim ? MSPD_ADMIT : MSPD_REFUSE_FULL;
+}
+
+enum mspd_admission mspd_fair_admit(const struct mspd_fair *fair, uint64_t key,
+				    bool full, struct mspd_place **victim)
+{
+	const struct mspd_owner *owner = find(fair, key);
+
+	*victim = NULL;
+	if (owner && owner->held + owner->waiting >= fair->share &&
+	    key != mspd_fair_key(MSPD_FAIR_USER, 0))
+		return MSPD_REFUSE_SHARE;
+	return find_room(fair, key, owner ? owner->held : 0, full, victim);
+}
+
+static bool goes_before(const struct mspd_owner *a, const struct mspd_owner *b)
+{
+	if (a->held != b->held)
+		return a->held < b->held;
+	return a->line.first->since < b->line.first->since;
+}
+
+struct mspd_place *mspd_fair_next(const struct mspd_fair *fair,
+				  struct mspd_place **victim)
+{
+	const struct mspd_owner *next = NULL, *o;
+
+	*victim = NULL;
+	for (o = fair->owners; o; o = o->next) {
+		/* they have no place to hope for but one of their own kind */
+		if (!o->waiting ||
+		    (is_nested(o) && fair->nested >= fair->share &&
+		     !make_room(fair, o->held, true)))
+			continue;
+		if (!next || goes_before(o, next))
+			next = o;
+	}
+	if (!next ||
+	    find_room(fair, next->key, next->held, false, victim) != MSPD_ADMIT)
+		return NULL;
+	return next->line.first;
 }
 
 /* ---- keeping count ----------------------------------------------------- */
@@ -156,6 +225,8 @@ static void owner_free(struct mspd_fair *fair, struct mspd_owner *owner)
 
 static struct line *line_of(const struct mspd_place *place)
 {
+	if (place->waiting)
+		return &place->owner->line;
 	return place->busy ? &place->owner->busy : &place->owner->idle;
 }
 
@@ -164,6 +235,7 @@ static void stand_in_line(struct mspd_fair *fair, struct mspd_place *place)
 	struct line *line = line_of(place);
 
 	place->since = fair->clock++;
+	place->since_ms = fair->now_ms;
 	place->next = NULL;
 	place->prev = line->last;
 	if (line->last)
@@ -187,23 +259,82 @@ static void leave_line(struct mspd_place *place)
 		line->last = place->prev;
 }
 
-int mspd_fair_join(struct mspd_fair *fair, struct mspd_place *place,
-		   uint64_t key)
+static struct mspd_owner *find_or_make(struct mspd_fair *fair, uint64_t key)
 {
 	struct mspd_owner *owner = find(fair, key);
 
+	return owner ? owner : owner_new(fair, key);
+}
+
+/* Counts of its owner and of all, up or down. */
+static void count(struct mspd_fair *fair, const struct mspd_place *place, int n)
+{
+	struct mspd_owner *owner = place->owner;
+	size_t by = (size_t)n;
+
+	if (place->waiting) {
+		owner->waiting += by;
+		fair->waiting += by;
+		fair->nested_waiting += is_nested(owner) ? by : 0;
+	} else {
+		owner->held += by;
+		fair->taken += by;
+		fair->nested += is_nested(owner) ? by : 0;
+	}
+}
+
+static void stand(struct mspd_fair *fair, struct mspd_place *place,
+		  struct mspd_owner *owner, bool waiting)
+{
+	place->owner = owner;
+	place->waiting = waiting;
+	place->busy = false;
+	count(fair, place, 1);
+	stand_in_line(fair, place);
+}
+
+int mspd_fair_join(struct mspd_fair *fair, struct mspd_place *place,
+		   uint64_t key)
+{
+	struct mspd_owner *owner = find_or_make(fair, key);
+
+	if (!owner)
+		return -ENOMEM;
+	stand(fair, place, owner, false);
+	return 0;
+}
+
+int mspd_fair_wait(struct mspd_fair *fair, struct mspd_place *place,
+		   uint64_t key, struct mspd_place **victim)
+{
+	const struct mspd_owner *most = NULL;
+	struct mspd_owner *owner = find(fair, key);
+
+	*victim = NULL;
+	/* those in namespaces made by root have one user's part together */
+	if (mspd_fair_kind(key) == MSPD_FAIR_NESTED &&
+	    fair->nested_waiting >= fair->share)
+		return -ENOBUFS;
+	if (fair->waiting >= MSPD_FAIR_LINE * fair->total) {
+		most = longest_line(fair, owner ? owner->waiting + 1 : 1);
+		if (!most)
+			return -ENOBUFS;
+	}
 	if (!owner)
 		owner = owner_new(fair, key);
 	if (!owner)
 		return -ENOMEM;
-	owner->held++;
-	fair->taken++;
-	if (mspd_fair_kind(key) == MSPD_FAIR_NESTED)
-		fair->nested++;
-	place->owner = owner;
-	place->busy = false;
-	stand_in_line(fair, place);
+	if (most)
+		*victim = most->line.last;
+	stand(fair, place, owner, true);
 	return 0;
+}
+
+void mspd_fair_enter(struct mspd_fair *fair, struct mspd_place *place)
+{
+	leave_line(place);
+	count(fair, place, -1);
+	stand(fair, place, place->owner, false);
 }
 
 void mspd_fair_leave(struct mspd_fair *fair, struct mspd_place *place)
@@ -213,17 +344,15 @@ void mspd_fair_leave(struct mspd_fair *fair, struct mspd_place *place)
 	if (!owner)
 		return;
 	leave_line(place);
+	count(fair, place, -1);
 	place->owner = NULL;
-	fair->taken--;
-	if (mspd_fair_kind(owner->key) == MSPD_FAIR_NESTED)
-		fair->nested--;
-	if (--owner->held == 0)
+	if (owner->held + owner->waiting == 0)
 		owner_free(fair, owner);
 }
 
 void mspd_fair_busy(struct mspd_fair *fair, struct mspd_place *place, bool busy)
 {
-	if (!place->owner || place->busy == busy)
+	if (!place->owner || place->waiting || place->busy == busy)
 		return;
 	leave_line(place);
 	place->busy = busy;
@@ -233,6 +362,11 @@ void mspd_fair_busy(struct mspd_fair *fair, struct mspd_place *place, bool busy)
 size_t mspd_fair_taken(const struct mspd_fair *fair)
 {
 	return fair->taken;
+}
+
+size_t mspd_fair_waiting(const struct mspd_fair *fair)
+{
+	return fair->waiting;
 }
 
 size_t mspd_fair_share(const struct mspd_fair *fair)

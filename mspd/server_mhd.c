@@ -9,11 +9,9 @@
  * not notice a resume by itself: hence the watch on suspended clients, and
  * the run at the end of each turn.
  */
-#include "mspd/server.h"
+#include "mspd/server_priv.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <microhttpd.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,66 +20,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "mspd/door.h"
 #include "mspd/http_check.h"
 
 #define POOL_BYTES    (128 * 1024)
-#define READ_BLOCK    (16 * 1024)
 #define RUNS_PER_TURN 32
 /* Body thrown away after an early reply before we lose patience. */
 #define DISCARD_MAX (1024 * 1024)
 /* A client that has said its last byte is waited for no longer than this. */
 #define GRACE_MS 250
-
-enum stage {
-	STAGE_IDLE, /* between requests */
-	STAGE_HEAD, /* a request line has come */
-	STAGE_WAIT, /* the application has the head */
-	STAGE_BODY, /* it wants the body */
-	STAGE_END,  /* it has the whole request */
-	STAGE_REPLY /* the reply is being sent */
-};
-
-/* A connection and its one exchange. */
-struct mspd_exchange {
-	struct mspd_server *server;
-	struct mspd_exchange *next, *prev;
-	struct MHD_Connection *mhd;
-	void *app;
-	struct mspd_place place;
-	int fd;
-	enum stage stage;
-	bool taken;	/* the application has seen the head */
-	bool accepted;	/* the application wants the body */
-	bool suspended; /* libmicrohttpd does not look at it */
-	bool ended;	/* the client will send no more */
-	bool aborted;
-	struct MHD_Response *reply; /* given by the application, not sent yet */
-	unsigned int status;
-	uint64_t discarded;
-	char *target;
-	size_t target_len, target_room;
-	struct msp_header *headers;
-	struct mspd_watch watch;
-	struct mspd_timer timer;
-};
-
-struct mspd_server {
-	struct mspd_loop *loop;
-	struct MHD_Daemon *mhd;
-	const struct mspd_server_ops *ops;
-	void *arg;
-	struct mspd_server_opts opts;
-	struct mspd_exchange *connections;
-	unsigned int n_connections;
-	struct mspd_exchange *arriving; /* inside MHD_add_connection() */
-	bool draining;
-	bool dirty; /* libmicrohttpd must run before the turn ends */
-	struct mspd_door *door;	 /* owned */
-	struct mspd_watch inner; /* libmicrohttpd's own epoll */
-	struct mspd_timer timer; /* libmicrohttpd's next timeout */
-	char scratch[MSP_CLIENT_HEAD_MAX + 4];
-};
 
 /* ---- suspend and resume ------------------------------------------------ */
 
@@ -95,7 +41,7 @@ static void watch_for_end(struct mspd_exchange *x)
 		mspd_loop_unwatch(x->server->loop, &x->watch);
 }
 
-static void suspend(struct mspd_exchange *x)
+void mspd_exchange_suspend(struct mspd_exchange *x)
 {
 	x->suspended = true;
 	MHD_suspend_connection(x->mhd);
@@ -164,11 +110,23 @@ static void on_client_event(void *arg, uint32_t events)
 		arm_ms(x, GRACE_MS);
 }
 
+static void exchange_free(struct mspd_exchange *x);
+
+static void end_waiting(struct mspd_exchange *x)
+{
+	close(x->fd);
+	exchange_free(x);
+}
+
 static void on_client_late(void *arg)
 {
 	struct mspd_exchange *x = arg;
 	int unread = 0;
 
+	if (x->waiting) {
+		end_waiting(x);
+		return;
+	}
 	/* what it sent before its end may still be on the way through us */
 	if (x->ended && x->stage == STAGE_BODY &&
 	    (x->suspended ||
@@ -180,102 +138,7 @@ static void on_client_late(void *arg)
 	x->server->dirty = true;
 }
 
-/* ---- replies ----------------------------------------------------------- */
-
-static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
-{
-	struct mspd_exchange *x = arg;
-	ssize_t n;
-
-	(void)position;
-	if (x->aborted)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
-	n = x->server->ops->read(x->app, out, size);
-	if (n == MSPD_READ_END)
-		return MHD_CONTENT_READER_END_OF_STREAM;
-	if (n < 0)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
-	if (n == 0)
-		suspend(x);
-	return n;
-}
-
-static struct MHD_Response *make_response(struct mspd_exchange *x,
-					  const struct mspd_reply *r)
-{
-	uint64_t length =
-		r->length == MSPD_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : r->length;
-
-	if (r->body || r->length == 0)
-		/* libmicrohttpd copies it; it does not write to it */
-		return MHD_create_response_from_buffer(
-			(size_t)r->length, (void *)(uintptr_t)r->body,
-			MHD_RESPMEM_MUST_COPY);
-	return MHD_create_response_from_callback(length, READ_BLOCK, read_reply,
-						 x, NULL);
-}
-
-/* libmicrohttpd refuses empty values; such a line is left out. */
-static int add_header(struct mspd_server *s, struct MHD_Response *response,
-		      const struct msp_header *h)
-{
-	char *name = s->scratch;
-	char *value = name + h->name_len + 1;
-	size_t i;
-
-	if (h->value_len == 0)
-		return 0;
-	if (h->name_len > sizeof(s->scratch) - 2 ||
-	    h->value_len > sizeof(s->scratch) - 2 - h->name_len)
-		return -E2BIG;
-	for (i = 0; i < h->name_len; i++)
-		name[i] = (char)tolower((unsigned char)h->name[i]);
-	name[h->name_len] = '\0';
-	memcpy(value, h->value, h->value_len);
-	value[h->value_len] = '\0';
-	if (MHD_add_response_header(response, name, value) != MHD_YES)
-		return -EINVAL;
-	return 0;
-}
-
-static int fill_response(struct mspd_exchange *x, struct MHD_Response *response,
-			 const struct mspd_reply *r)
-{
-	size_t i;
-	int err;
-
-	/* first: adding it after Date makes libmicrohttpd send Date twice */
-	if ((r->close || x->server->draining) &&
-	    MHD_add_response_header(response, "connection", "close") != MHD_YES)
-		return -ENOMEM;
-	for (i = 0; i < r->n_headers; i++) {
-		err = add_header(x->server, response, &r->headers[i]);
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
-int mspd_exchange_reply(struct mspd_exchange *x, const struct mspd_reply *r)
-{
-	struct MHD_Response *response;
-	int err = -EALREADY;
-
-	if (x->reply || x->stage == STAGE_REPLY)
-		return err;
-	response = make_response(x, r);
-	err = response ? fill_response(x, response, r) : -ENOMEM;
-	if (err < 0) {
-		if (response)
-			MHD_destroy_response(response);
-		mspd_exchange_abort(x);
-		return err;
-	}
-	x->reply = response;
-	x->status = r->status;
-	mspd_exchange_resume(x);
-	return 0;
-}
+/* ---- requests ---------------------------------------------------------- */
 
 static enum MHD_Result send_reply(struct mspd_exchange *x)
 {
@@ -295,8 +158,6 @@ static enum MHD_Result refuse(struct mspd_exchange *x, unsigned int status)
 		return MHD_NO;
 	return send_reply(x);
 }
-
-/* ---- requests ---------------------------------------------------------- */
 
 struct collector {
 	struct msp_header *out;
@@ -360,7 +221,7 @@ static enum MHD_Result settle(struct mspd_exchange *x)
 			arm_ms(x, GRACE_MS);
 		return MHD_YES;
 	}
-	suspend(x);
+	mspd_exchange_suspend(x);
 	return MHD_YES;
 }
 
@@ -400,7 +261,7 @@ static enum MHD_Result on_body(struct mspd_exchange *x, const char *data,
 	if (x->aborted)
 		return MHD_NO;
 	if (taken == 0 && !x->reply)
-		suspend(x);
+		mspd_exchange_suspend(x);
 	*size -= taken;
 	return MHD_YES;
 }
@@ -567,11 +428,12 @@ static void exchange_init(struct mspd_exchange *x, struct mspd_server *s,
 	s->n_connections++;
 }
 
-/* NULL: nobody wants it, or it has no place. */
+/* NULL: nobody wants it, or there is no room for it. */
 static struct mspd_exchange *exchange_new(struct mspd_server *s, int fd,
 					  const struct sockaddr_in *from)
 {
 	struct mspd_exchange *x = calloc(1, sizeof(*x));
+	enum mspd_door_answer answer;
 	uint64_t owner = 0;
 
 	if (!x)
@@ -581,27 +443,25 @@ static struct mspd_exchange *exchange_new(struct mspd_server *s, int fd,
 		free(x);
 		return NULL;
 	}
-	if (!mspd_door_admit(s->door, &x->place, owner)) {
+	answer = mspd_door_admit(s->door, &x->place, owner);
+	if (answer == MSPD_DOOR_CLOSED) {
 		s->ops->close(x->app);
 		free(x);
 		return NULL;
 	}
 	exchange_init(x, s, fd);
+	x->from = *from;
+	x->waiting = answer == MSPD_DOOR_WAIT;
 	return x;
 }
 
-static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
+static void begin_connection(struct mspd_exchange *x)
 {
-	struct mspd_server *s = arg;
-	struct mspd_exchange *x = exchange_new(s, fd, from);
+	struct mspd_server *s = x->server;
 
-	if (!x) {
-		close(fd);
-		return;
-	}
 	s->arriving = x;
-	if (MHD_add_connection(s->mhd, fd, (const struct sockaddr *)from,
-			       sizeof(*from)) != MHD_YES) {
+	if (MHD_add_connection(s->mhd, x->fd, (const struct sockaddr *)&x->from,
+			       sizeof(x->from)) != MHD_YES) {
 		/* it closed the descriptor; on_connection() has freed the
 		 * exchange if it got to know it */
 		if (s->arriving)
@@ -615,14 +475,43 @@ static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
 		arm(x, s->opts.idle_timeout_s);
 }
 
+static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
+{
+	struct mspd_exchange *x = exchange_new(arg, fd, from);
+
+	if (!x)
+		close(fd);
+	else if (x->waiting)
+		arm(x, x->server->opts.idle_timeout_s);
+	else
+		begin_connection(x);
+}
+
+static struct mspd_exchange *exchange_at(struct mspd_place *place)
+{
+	return (void *)((char *)place - offsetof(struct mspd_exchange, place));
+}
+
+static void enter(void *arg, struct mspd_place *place)
+{
+	struct mspd_exchange *x = exchange_at(place);
+
+	(void)arg;
+	x->waiting = false;
+	begin_connection(x);
+}
+
 /* Gone when the turn ends. Its request, if there is one, is recorded like
  * that of a client who left. */
 static void evict(void *arg, struct mspd_place *place)
 {
-	struct mspd_exchange *x =
-		(void *)((char *)place - offsetof(struct mspd_exchange, place));
+	struct mspd_exchange *x = exchange_at(place);
 
 	(void)arg;
+	if (x->waiting) {
+		end_waiting(x);
+		return;
+	}
 	mspd_exchange_abort(x);
 	shutdown(x->fd, SHUT_RDWR);
 	x->server->dirty = true;
@@ -630,6 +519,7 @@ static void evict(void *arg, struct mspd_place *place)
 
 static const struct mspd_door_ops door_ops = {
 	.take = take_connection,
+	.enter = enter,
 	.evict = evict,
 };
 
@@ -762,7 +652,7 @@ void mspd_server_drain(struct mspd_server *server)
 	struct mspd_exchange *x;
 
 	server->draining = true;
-	mspd_door_shut(server->door);
+	mspd_door_shut(server->door); /* ends those that wait */
 	for (x = server->connections; x; x = x->next)
 		if (x->stage == STAGE_IDLE)
 			shutdown(x->fd, SHUT_RDWR);

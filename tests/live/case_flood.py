@@ -453,15 +453,15 @@ class StarvedWorld(world.World):
 
 
 class Starved(Flooded):
-    """Descriptors for 192 of the 4,096 connections that are wished for."""
+    """Descriptors for 96 of the 4,096 connections that are wished for."""
 
     places = 4096
     world_class = StarvedWorld
 
     def test_there_are_only_places_that_have_descriptors(self):
-        self.assertIn(b"640 descriptors are enough for 192 connections",
+        self.assertIn(b"640 descriptors are enough for 96 connections",
                       self.world.read("log", "ProxyAgent.log"))
         self.flood(OTHERS, hold, 300, again=True)
         self.honest(50)
-        self.assertLess(self.descriptors(), self.world.descriptors - 192)
+        self.assertLess(self.descriptors(), self.world.descriptors - 96)
         self.all_is_back()

@@ -22,12 +22,13 @@ static struct mspd_loop *loop;
 static struct mspd_door *door;
 static struct sockaddr_in at;
 static int listener;
+static size_t n_places = FILES;
 static uint64_t comes; /* whose the next connections are */
 static struct {
 	struct mspd_place place;
 	int fd;
 } taken[FILES];
-static size_t n_taken, n_evicted;
+static size_t n_taken, n_entered, n_evicted;
 
 static void take(void *arg, int fd, const struct sockaddr_in *from)
 {
@@ -38,6 +39,13 @@ static void take(void *arg, int fd, const struct sockaddr_in *from)
 		n_taken++;
 	else
 		close(fd);
+}
+
+static void enter(void *arg, struct mspd_place *place)
+{
+	(void)arg;
+	ck_assert(!place->waiting);
+	n_entered++;
 }
 
 static void evict(void *arg, struct mspd_place *place)
@@ -51,7 +59,11 @@ static void evict(void *arg, struct mspd_place *place)
 	n_evicted++;
 }
 
-static const struct mspd_door_ops ops = { .take = take, .evict = evict };
+static const struct mspd_door_ops ops = {
+	.take = take,
+	.enter = enter,
+	.evict = evict,
+};
 
 static void setup(void)
 {
@@ -68,8 +80,8 @@ static void setup(void)
 	ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&at, &len),
 			 0);
 	ck_assert_int_eq(mspd_loop_new(&loop), 0);
-	ck_assert_int_eq(mspd_door_new(&door, loop, FILES, FILES, &ops, NULL),
-			 0);
+	ck_assert_int_eq(
+		mspd_door_new(&door, loop, n_places, FILES, &ops, NULL), 0);
 	ck_assert_int_eq(mspd_door_open(door, listener), 0);
 }
 
@@ -90,12 +102,17 @@ static void stop(void *arg)
 	mspd_loop_stop(loop);
 }
 
-static void turn(void)
+static void run_ms(unsigned int ms)
 {
 	struct mspd_timer timer = { .call = stop };
 
-	mspd_loop_timer(loop, &timer, mspd_loop_now(loop).boot_ms + 20);
+	mspd_loop_timer(loop, &timer, mspd_loop_now(loop).boot_ms + ms);
 	ck_assert_int_eq(mspd_loop_run(loop), 0);
+}
+
+static void turn(void)
+{
+	run_ms(20);
 }
 
 static int reach(void)
@@ -162,6 +179,82 @@ START_TEST(who_left_without_a_word_is_not_taken_in)
 }
 END_TEST
 
+static void setup_few(void)
+{
+	n_places = HELD;
+	setup();
+}
+
+/* All places are held by one, and somebody else comes. */
+static void come_to_few(void)
+{
+	int i;
+
+	comes = MOST;
+	for (i = 0; i < HELD; i++)
+		reach();
+	turn();
+	comes = SOMEBODY;
+	reach();
+	turn();
+	ck_assert_uint_eq(n_taken, HELD + 1);
+	ck_assert(taken[HELD].place.waiting);
+}
+
+START_TEST(a_place_just_taken_is_not_given_away)
+{
+	come_to_few();
+	ck_assert_uint_eq(n_evicted, 0);
+	ck_assert_uint_eq(n_entered, 0);
+	mspd_door_leave(door, &taken[1].place);
+	turn();
+	ck_assert_uint_eq(n_entered, 1);
+	ck_assert_uint_eq(n_evicted, 0);
+	ck_assert(!taken[HELD].place.waiting);
+}
+END_TEST
+
+START_TEST(a_place_held_long_is_given_to_who_waits)
+{
+	come_to_few();
+	mspd_door_busy(door, &taken[0].place, true);
+	run_ms(MSPD_DOOR_IDLE_MS + 300);
+	ck_assert_uint_eq(n_evicted, 1);
+	ck_assert_ptr_null(taken[1].place.owner); /* the idle one */
+	ck_assert_uint_eq(n_entered, 1);
+	ck_assert(!taken[HELD].place.waiting);
+}
+END_TEST
+
+START_TEST(who_waits_is_sent_away_when_the_door_shuts)
+{
+	struct mspd_door_counts n;
+
+	come_to_few();
+	mspd_door_shut(door);
+	mspd_door_count(door, &n);
+	ck_assert_uint_eq(n.refused_full, 1);
+	ck_assert_uint_eq(n.evicted, 0);
+	ck_assert_uint_eq(n_evicted, 1);
+	ck_assert_ptr_null(taken[HELD].place.owner);
+	ck_assert_ptr_nonnull(taken[0].place.owner);
+}
+END_TEST
+
+START_TEST(who_gives_up_waiting_is_counted)
+{
+	struct mspd_door_counts n;
+
+	come_to_few();
+	mspd_door_leave(door, &taken[HELD].place);
+	mspd_door_count(door, &n);
+	ck_assert_uint_eq(n.refused_full, 1);
+	run_ms(MSPD_DOOR_IDLE_MS + 300);
+	ck_assert_uint_eq(n_evicted, 0);
+	ck_assert_uint_eq(n_entered, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mspd_door");
@@ -174,6 +267,13 @@ int main(void)
 		       descriptors_gone_somebody_gets_in_for_who_holds_most);
 	tcase_add_test(tc, descriptors_gone_who_holds_most_gets_no_more);
 	tcase_add_test(tc, who_left_without_a_word_is_not_taken_in);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("line");
+	tcase_add_checked_fixture(tc, setup_few, teardown);
+	tcase_add_test(tc, a_place_just_taken_is_not_given_away);
+	tcase_add_test(tc, a_place_held_long_is_given_to_who_waits);
+	tcase_add_test(tc, who_waits_is_sent_away_when_the_door_shuts);
+	tcase_add_test(tc, who_gives_up_waiting_is_counted);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -341,6 +341,117 @@ START_TEST(random_steps_keep_what_is_promised)
 }
 END_TEST
 
+/* In line: the new place, NULL if the line is full. */
+static struct mspd_place *stand(uint64_t key)
+{
+	struct mspd_place *place = &places[used];
+
+	ck_assert_uint_lt(used, sizeof(places) / sizeof(places[0]));
+	if (mspd_fair_wait(fair, place, key, &victim) < 0)
+		return NULL;
+	used++;
+	if (victim)
+		mspd_fair_leave(fair, victim);
+	return place;
+}
+
+START_TEST(in_line_those_who_hold_least_are_first)
+{
+	struct mspd_place *first, *second, *third;
+
+	come_often(ROOT, TOTAL - 2);
+	come_often(ALICE, 2);
+	first = stand(ALICE);
+	third = stand(ALICE);
+	second = stand(BOB);
+	ck_assert_uint_eq(mspd_fair_waiting(fair), 3);
+	mspd_fair_leave(fair, &places[0]);
+	ck_assert_ptr_eq(mspd_fair_next(fair, &victim), second);
+	ck_assert_ptr_null(victim);
+	mspd_fair_enter(fair, second);
+	ck_assert_uint_eq(held(BOB), 1);
+	ck_assert_uint_eq(mspd_fair_taken(fair), TOTAL);
+	/* no place is free, but root holds more */
+	ck_assert_ptr_eq(mspd_fair_next(fair, &victim), first);
+	ck_assert_ptr_eq(victim, &places[1]);
+	mspd_fair_enter(fair, first);
+	mspd_fair_leave(fair, victim);
+	ck_assert_ptr_eq(mspd_fair_next(fair, &victim), third);
+}
+END_TEST
+
+START_TEST(in_line_nobody_takes_from_one_that_holds_as_much)
+{
+	struct mspd_place *waits;
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		come_often(user(i), TOTAL / 8);
+	waits = stand(user(0));
+	ck_assert_ptr_null(mspd_fair_next(fair, &victim));
+	mspd_fair_leave(fair, &places[0]); /* one of its own */
+	ck_assert_ptr_eq(mspd_fair_next(fair, &victim), waits);
+	ck_assert_ptr_null(victim);
+}
+END_TEST
+
+START_TEST(what_waits_counts_to_the_share)
+{
+	come_often(ALICE, SHARE - 2);
+	ck_assert_ptr_nonnull(stand(ALICE));
+	ck_assert_int_eq(ask(ALICE), MSPD_ADMIT);
+	ck_assert_ptr_nonnull(stand(ALICE));
+	ck_assert_int_eq(ask(ALICE), MSPD_REFUSE_SHARE);
+	ck_assert_int_eq(ask(BOB), MSPD_ADMIT);
+}
+END_TEST
+
+START_TEST(a_full_line_is_shortened_where_it_is_longest)
+{
+	struct mspd_place *last;
+	unsigned int i;
+
+	for (i = 0; i < MSPD_FAIR_LINE * TOTAL - 3; i++)
+		last = stand(ALICE);
+	for (i = 0; i < 3; i++)
+		ck_assert_ptr_nonnull(stand(BOB));
+	ck_assert_ptr_null(stand(ALICE));
+	ck_assert_ptr_nonnull(stand(BOB));
+	ck_assert_ptr_eq(victim, last);
+	ck_assert_ptr_null(last->owner);
+	ck_assert_uint_eq(mspd_fair_waiting(fair), MSPD_FAIR_LINE * TOTAL);
+	ck_assert_ptr_eq(mspd_fair_first_to_go(fair), last - 1);
+}
+END_TEST
+
+START_TEST(in_line_too_namespaces_share_what_is_one_users)
+{
+	unsigned int i;
+
+	for (i = 0; i < SHARE; i++)
+		ck_assert_ptr_nonnull(stand(nested(i)));
+	ck_assert_ptr_null(stand(nested(i)));
+	ck_assert_ptr_nonnull(stand(BOB));
+}
+END_TEST
+
+START_TEST(since_when_is_told)
+{
+	struct mspd_place *place;
+
+	mspd_fair_time(fair, 5000);
+	place = stand(ALICE);
+	mspd_fair_time(fair, 6000);
+	mspd_fair_busy(fair, place, true); /* it has no place to be busy in */
+	ck_assert_uint_eq(place->since_ms, 5000);
+	mspd_fair_enter(fair, place);
+	ck_assert_uint_eq(place->since_ms, 6000);
+	mspd_fair_time(fair, 7000);
+	mspd_fair_busy(fair, place, true);
+	ck_assert_uint_eq(place->since_ms, 7000);
+}
+END_TEST
+
 START_TEST(places_leave_descriptors_for_the_rest)
 {
 	uint64_t n;
@@ -351,7 +462,7 @@ START_TEST(places_leave_descriptors_for_the_rest)
 		ck_assert_uint_ge(p, 1);
 		ck_assert_uint_le(p, 4096);
 		if (n >= 512 && p < 4096)
-			ck_assert_uint_ge(n, 2 * p + 256);
+			ck_assert_uint_ge(n, 4 * p + 256);
 		if (n >= 16)
 			ck_assert_uint_le(2 * p, n / 2 + n / 2);
 	}
@@ -386,6 +497,12 @@ int main(void)
 	tcase_add_test(tc, unknown_callers_are_one_owner);
 	tcase_add_test(tc, a_share_is_never_nothing);
 	tcase_add_test(tc, random_steps_keep_what_is_promised);
+	tcase_add_test(tc, in_line_those_who_hold_least_are_first);
+	tcase_add_test(tc, in_line_nobody_takes_from_one_that_holds_as_much);
+	tcase_add_test(tc, what_waits_counts_to_the_share);
+	tcase_add_test(tc, a_full_line_is_shortened_where_it_is_longest);
+	tcase_add_test(tc, in_line_too_namespaces_share_what_is_one_users);
+	tcase_add_test(tc, since_when_is_told);
 	tcase_add_test(tc, places_leave_descriptors_for_the_rest);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

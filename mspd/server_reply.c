@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: the application's reply to an exchange. Out: libmicrohttpd's, with the
+ * body read as the client takes it. Must never send a header that the
+ * application did not name, but for Date and framing.
+ */
+#include "mspd/server_priv.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#define READ_BLOCK (16 * 1024)
+
+static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
+{
+	struct mspd_exchange *x = arg;
+	ssize_t n;
+
+	(void)position;
+	if (x->aborted)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	n = x->server->ops->read(x->app, out, size);
+	if (n == MSPD_READ_END)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (n < 0)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (n == 0)
+		mspd_exchange_suspend(x);
+	return n;
+}
+
+static struct MHD_Response *make_response(struct mspd_exchange *x,
+					  const struct mspd_reply *r)
+{
+	uint64_t length =
+		r->length == MSPD_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : r->length;
+
+	if (r->body || r->length == 0)
+		/* libmicrohttpd copies it; it does not write to it */
+		return MHD_create_response_from_buffer(
+			(size_t)r->length, (void *)(uintptr_t)r->body,
+			MHD_RESPMEM_MUST_COPY);
+	return MHD_create_response_from_callback(length, READ_BLOCK, read_reply,
+						 x, NULL);
+}
+
+/* libmicrohttpd refuses empty values; such a line is left out. */
+static int add_header(struct mspd_server *s, struct MHD_Response *response,
+		      const struct msp_header *h)
+{
+	char *name = s->scratch;
+	char *value = name + h->name_len + 1;
+	size_t i;
+
+	if (h->value_len == 0)
+		return 0;
+	if (h->name_len > sizeof(s->scratch) - 2 ||
+	    h->value_len > sizeof(s->scratch) - 2 - h->name_len)
+		return -E2BIG;
+	for (i = 0; i < h->name_len; i++)
+		name[i] = (char)tolower((unsigned char)h->name[i]);
+	name[h->name_len] = '\0';
+	memcpy(value, h->value, h->value_len);
+	value[h->value_len] = '\0';
+	if (MHD_add_response_header(response, name, value) != MHD_YES)
+		return -EINVAL;
+	return 0;
+}
+
+static int fill_response(struct mspd_exchange *x, struct MHD_Response *response,
+			 const struct mspd_reply *r)
+{
+	size_t i;
+	int err;
+
+	/* first: adding it after Date makes libmicrohttpd send Date twice */
+	if ((r->close || x->server->draining) &&
+	    MHD_add_response_header(response, "connection", "close") != MHD_YES)
+		return -ENOMEM;
+	for (i = 0; i < r->n_headers; i++) {
+		err = add_header(x->server, response, &r->headers[i]);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+int mspd_exchange_reply(struct mspd_exchange *x, const struct mspd_reply *r)
+{
+	struct MHD_Response *response;
+	int err = -EALREADY;
+
+	if (x->reply || x->stage == STAGE_REPLY)
+		return err;
+	response = make_response(x, r);
+	err = response ? fill_response(x, response, r) : -ENOMEM;
+	if (err < 0) {
+		if (response)
+			MHD_destroy_response(response);
+		mspd_exchange_abort(x);
+		return err;
+	}
+	x->reply = response;
+	x->status = r->status;
+	mspd_exchange_resume(x);
+	return 0;
+}
