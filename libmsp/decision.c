@@ -205,6 +205,8 @@ static void find_ranges(struct ranges *out, const struct msp_rules *r,
 
 /* ---- one walk over the privileges that cover the path ------------------ */
 
+#define BARREN_ROLES 32768
+
 struct walk {
 	const struct msp_rules *rules;
 	const struct msp_request *request;
@@ -215,6 +217,11 @@ struct walk {
 	const struct msp_who *by;	/* first identity of granted */
 	bool ambiguous;
 	bool duplicate;
+	/* A bit for each role nobody of which is the caller. Many privileges
+	 * share few roles: each is gone through once and not once for each of
+	 * them, which a large profile would make very long. Roles past the end
+	 * are, and no document that is accepted has room for many of them. */
+	uint64_t barren[BARREN_ROLES / 64];
 };
 
 static void match_set(const struct walk *w, const struct msp_who_set *set,
@@ -239,17 +246,34 @@ static void match_set(const struct walk *w, const struct msp_who_set *set,
 	}
 }
 
-/* The first identity in the profile that holds one of the rule's roles. */
-static const struct msp_who *find_identity(const struct walk *w,
-					   const struct msp_rule *rule)
+/* The first identity in the profile that holds this role. */
+static const struct msp_who *find_member(struct walk *w,
+					 const struct msp_who_set *set)
 {
+	const size_t role = (size_t)(set - w->rules->roles);
 	const struct msp_who *best = NULL;
-	uint32_t i;
 	size_t k;
 
+	if (role < BARREN_ROLES && w->barren[role / 64] >> role % 64 & 1)
+		return NULL;
+	for (k = 0; k < w->ranges.n; k++)
+		match_set(w, set, w->ranges.at[k], &best);
+	if (!best && role < BARREN_ROLES)
+		w->barren[role / 64] |= (uint64_t)1 << role % 64;
+	return best;
+}
+
+/* The first identity in the profile that holds one of the rule's roles. */
+static const struct msp_who *find_identity(struct walk *w,
+					   const struct msp_rule *rule)
+{
+	const struct msp_who *who, *best = NULL;
+	uint32_t i;
+
 	for (i = 0; i < rule->n_roles; i++) {
-		for (k = 0; k < w->ranges.n; k++)
-			match_set(w, rule->roles[i], w->ranges.at[k], &best);
+		who = find_member(w, rule->roles[i]);
+		if (who && (!best || who->index < best->index))
+			best = who;
 	}
 	return best;
 }
@@ -452,6 +476,25 @@ static void settle(struct msp_decision *out, enum msp_verdict verdict,
 	out->reason = reason;
 }
 
+/* Only as much as these rules need: the whole is some kilobytes. */
+static void begin_walk(struct walk *w, const struct msp_rules *rules,
+		       const struct msp_request *request,
+		       const struct msp_caller *caller)
+{
+	size_t roles = rules->n_roles;
+
+	if (roles > BARREN_ROLES)
+		roles = BARREN_ROLES;
+	w->rules = rules;
+	w->request = request;
+	w->caller = caller;
+	w->ranges.n = 0;
+	w->matched = w->granted = NULL;
+	w->by = NULL;
+	w->ambiguous = w->duplicate = false;
+	memset(w->barren, 0, (roles + 63) / 64 * sizeof(w->barren[0]));
+}
+
 /* Spec 8.3 steps 4 to 6 with the canonical match of 8.6. */
 static void decide_by_rules(struct msp_decision *out,
 			    const struct msp_rules *rules,
@@ -460,10 +503,7 @@ static void decide_by_rules(struct msp_decision *out,
 {
 	struct walk w;
 
-	memset(&w, 0, sizeof(w));
-	w.rules = rules;
-	w.request = request;
-	w.caller = caller;
+	begin_walk(&w, rules, request, caller);
 	if (request->duplicates || request->ambiguous)
 		walk_path(&w, check_node);
 	if (w.ambiguous || w.duplicate) {

@@ -655,6 +655,49 @@ START_TEST(decision_finds_one_among_thousands)
 }
 END_TEST
 
+/* Privileges of one path times identities of one role are millions, and a
+ * client may ask as often as it likes: with all of them gone through, this
+ * takes minutes, and Check ends it. */
+START_TEST(decision_does_not_multiply_privileges_by_identities)
+{
+	enum { MANY = 6000 };
+	static struct msp_privilege privilege[MANY];
+	static struct msp_identity identity[MANY];
+	static uint32_t index[MANY];
+	struct msp_role role = { .privileges = index, .n_privileges = MANY };
+	struct msp_assignment assignment = { .identities = index,
+					     .n_identities = MANY };
+	struct msp_profile p = { .privileges = privilege,
+				 .n_privileges = MANY,
+				 .identities = identity,
+				 .n_identities = MANY,
+				 .roles = &role,
+				 .n_roles = 1,
+				 .assignments = &assignment,
+				 .n_assignments = 1 };
+	uint32_t i;
+
+	for (i = 0; i < MANY; i++) {
+		index[i] = i;
+		privilege[i].name = differ_text("p");
+		privilege[i].path = differ_text("/a");
+		identity[i].name = differ_text("i");
+		identity[i].exe_path = differ_text("/opt/x");
+	}
+	identity[MANY - 1].exe_path = differ_text("/opt/y");
+	ck_assert_int_eq(msp_rules_compile(&rules, &p, 1), 0);
+	caller.flags |= MSP_CALLER_EXE_VERIFIED;
+	for (i = 0; i < 200; i++) {
+		strcpy(caller.exe_path, "/opt/z");
+		decide(MSP_ENDPOINT_IMDS, "GET", "/a/b");
+		expect(MSP_DENY, MSP_REASON_NO_IDENTITY);
+		strcpy(caller.exe_path, "/opt/y");
+		decide(MSP_ENDPOINT_IMDS, "GET", "/a/b");
+		expect(MSP_ALLOW, MSP_REASON_GRANTED);
+	}
+}
+END_TEST
+
 static Suite *decision_suite(void)
 {
 	Suite *s = suite_create("decision");
@@ -688,6 +731,7 @@ static Suite *decision_suite(void)
 			    COUNT(by_group));
 	tcase_add_test(t, decision_follows_every_group_of_both_lists);
 	tcase_add_test(t, decision_finds_one_among_thousands);
+	tcase_add_test(t, decision_does_not_multiply_privileges_by_identities);
 	suite_add_tcase(s, t);
 
 	t = tcase_create("contract");
