@@ -273,7 +273,7 @@ check-host: all
 	$(SUITE) host env LD_LIBRARY_PATH=$(O) python3 \
 		tests/live/host_selftest.py $(O)/examples/msp-host/msp-host
 
-check-man: all
+check-man: all $(DECIDE)
 	$(SUITE) man python3 tests/man.py $(O)
 
 check-install: all

@@ -11,6 +11,9 @@ import re
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "profiles"))
+import check as profiles  # noqa: E402
+
 # Escapes of roff that occur in the pages, and what they stand for.
 ESCAPES = ((r"\e", "\\"), (r"\&", ""), (r"\ ", " "))
 # What mandoc says of pages that this machine does not have.
@@ -18,6 +21,8 @@ ELSEWHERE = re.compile(r"referenced manual not found")
 # One row of mspd/config.c's table; it ends where the next one, or nothing, is.
 FIELD = re.compile(r'^\t(TEXT|NUMBER|IGNORED|WORD|SWITCH)\("(\w+)",(.*?)\),$(?=\n\t?[A-Z}])',
                    re.M | re.S)
+# Names of codes; not those of requests that have a canonical form.
+CANON = "CANON_(?!OK|UNKNOWN)[A-Z0-9_]+"
 
 
 class Suite:
@@ -203,6 +208,69 @@ def errors():
     return compare(items(page("libmsp.3"), "Dv"), enum, 10)
 
 
+def displays():
+    """Everything that could be tried is taken from a file."""
+    text = page("msp_profile.5")
+    plain_ones = re.findall(r"^(?!\.\\\" verbatim: ).*\n\.Bd -literal.*\n(.*)",
+                            text, re.M)
+    if text.count("\n.Bd ") < 10:
+        yield "has too few displays"
+    for line in plain_ones:
+        yield f"a display is from no file: {line}"
+
+
+def profile_words(pattern, source, least):
+    """Codes: those of one kind have a beginning that others do not."""
+    documented = items(page("msp_profile.5"), "Cm")
+    return compare([word for word in documented
+                    if re.fullmatch(pattern, word)],
+                   re.findall(rf'"({pattern})"', source), least)
+
+
+def finding_codes():
+    code = read("libmsp/finding.c").split("msp_finding_code_name", 1)[1]
+    return profile_words("(?!unknown\")[a-z-]+", code, 20)
+
+
+def canon_codes():
+    code = read("libmsp/request.c")
+    return profile_words(CANON, code, 15)
+
+
+def canon_requests():
+    """Each code has a request, but those that none can have."""
+    table = read("tests/profiles/codes.cases")
+    return compare(re.findall(rf"^me +deny +({CANON}) ", table, re.M)
+                   + ["CANON_OVERLONG", "CANON_UNDERFLOW"],
+                   re.findall(f'"({CANON})"', read("libmsp/request.c")), 15)
+
+
+def profile_fields():
+    code = "".join(read(f"libmsp/profile_{part}.c")
+                   for part in ("read", "rules"))
+    text = section(page("msp_profile.5"), "Fields")
+    return compare(items(text, "Ic"),
+                   re.findall(r'\.name = "(\w+)"', code), 14)
+
+
+def profile_limits():
+    """The numbers that headers and the reader have, in words of the page."""
+    numbers = {"include/msp/profile.h": ("MSP_PROFILE_MAX_BYTES",
+                                         "MSP_PROFILE_MAX_ITEMS"),
+               "include/msp/finding.h": ("MSP_FINDINGS_MAX",),
+               "include/msp/caller.h": ("MSP_CALLER_GROUPS_MAX",),
+               "libmsp/profile_read.c": ("PROFILE_DEPTH",)}
+    text = page("msp_profile.5")
+    for path, names in numbers.items():
+        for name in names:
+            product = 1
+            for factor in re.search(rf"#define {name}\s+\(?([\d *]+)",
+                                    read(path)).group(1).split("*"):
+                product *= int(factor)
+            if not re.search(rf"\b{product}\b", text):
+                yield f"{name} is {product}, which the page does not say"
+
+
 def main(build):
     suite = Suite()
     for path in sorted(glob.glob("man/*.[1-9]")):
@@ -224,6 +292,14 @@ def main(build):
     suite.claim("libmsp_calls_are_exported", calls())
     suite.claim("libmsp_headers", headers())
     suite.claim("libmsp_errors", errors())
+    suite.claim("msp_profile_displays", displays())
+    suite.claim("msp_profile_finding_codes", finding_codes())
+    suite.claim("msp_profile_canon_codes", canon_codes())
+    suite.claim("msp_profile_canon_requests", canon_requests())
+    suite.claim("msp_profile_fields", profile_fields())
+    suite.claim("msp_profile_limits", profile_limits())
+    for name, faults in profiles.claims(build):
+        suite.claim(name, faults)
     return suite.finish()
 
 
