@@ -2,8 +2,8 @@
 /*
  * msp.h - everything: the in-guest half of the Metadata Security Protocol.
  *
- * core   - error, text, key, signer, profile, finding, rules, request, caller,
- *          decision, keystatus: pure computation
+ * core   - error, text, key, signer, profile, finding, lint, rules, request,
+ *          caller, decision, keystatus: pure computation
  * host   - client, channel, keystore, latch: talk to the endpoints
  * kernel - redirect, peer: eBPF
  */
@@ -22,6 +22,7 @@
 #include <msp/keystatus.h>
 #include <msp/keystore.h>
 #include <msp/latch.h>
+#include <msp/lint.h>
 #include <msp/peer.h>
 #include <msp/profile.h>
 #include <msp/redirect.h>
