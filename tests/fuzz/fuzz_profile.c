@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <msp/lint.h>
+
 #include "libmsp/profile_priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -131,6 +133,43 @@ static void check_findings(const struct msp_findings *list, int rc)
 	must(errors == msp_findings_errors(list) || msp_findings_cut(list));
 }
 
+static int lint_arg;
+
+/* A file that is not what its path seems, told by the path alone. */
+static int any_file(void *arg, const char *path, struct msp_lint_file *out)
+{
+	size_t len = strlen(path);
+
+	must(arg == &lint_arg && out->size == sizeof(*out));
+	must(path[0] == '/');
+	if (len % 5 == 0)
+		return -1;
+	out->exists = len % 4 != 0;
+	out->mode = (uint32_t)len * 0x1249;
+	out->uid = len % 3;
+	out->others_can_write = len % 2;
+	memset(out->real, '/', sizeof(out->real)); /* not even terminated */
+	return 0;
+}
+
+static void check_lint(const struct msp_profile *p)
+{
+	struct msp_lint_opts opts = MSP_LINT_OPTS_INIT;
+	const struct msp_finding *f;
+	struct msp_findings *list;
+	size_t i;
+
+	opts.file = any_file;
+	opts.arg = &lint_arg;
+	must(msp_profile_lint(&list, p, &opts) == 0);
+	must(msp_findings_errors(list) == 0);
+	must(msp_findings_count(list) >= msp_profile_findings(p) ||
+	     msp_findings_cut(list));
+	for (i = 0; (f = msp_findings_get(list, i)); i++)
+		must(f->text[0] && (!f->pointer[0] || f->pointer[0] == '/'));
+	msp_findings_free(list);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
@@ -147,6 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	check_profile(profile);
+	check_lint(profile);
 	check_form(profile, MSP_PROFILE_WIRE, 0);
 	check_form(profile, MSP_PROFILE_ARM, MSP_PROFILE_COMPACT);
 	check_form(profile, MSP_PROFILE_ARM,
