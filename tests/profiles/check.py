@@ -13,6 +13,10 @@ a profile that nobody has a table for.
            [groups-cut] [unknown]
     CALLER VERDICT REASON[:PRIVILEGE] [METHOD] TARGET
 
+In *.session a line "$ COMMAND", that ends with "\\" if it goes on with the next,
+is followed by its standard output, and by its exit status in brackets if that
+is not 0. Profiles that the commands write must be those that are here.
+
 REASON is a code if the request has no canonical form. A line that begins with
 a blank goes on with the request before it. "#" begins a comment line.
 """
@@ -20,8 +24,10 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VERDICTS = ("allow", "deny", "allow-audited")
@@ -177,6 +183,57 @@ def same(arm, wire):
         yield "the rules differ"
 
 
+# ---- sessions --------------------------------------------------------------
+
+def commands(path):
+    """(line, command, what it says)"""
+    parts = re.split(r"^\$ ", read(path), flags=re.M)
+    number = 1 + parts[0].count("\n")
+    for part in parts[1:]:
+        command, said = re.fullmatch(r"((?:.*\\\n)*.*\n)((?:.*\n)*)",
+                                     part).groups()
+        yield number, command, said
+        number += part.count("\n")
+
+
+def value_of(path):
+    """None: it is no JSON, which no profile is"""
+    with open(path, encoding="utf-8") as file:
+        try:
+            return json.load(file)
+        except ValueError:
+            return None
+
+
+def run(build, command, where):
+    env = {**os.environ, "LC_ALL": "C", "LD_LIBRARY_PATH": build,
+           "PATH": f"{build}/mspd/ctl:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], env=env,
+                          cwd=where, text=True, stdin=subprocess.DEVNULL,
+                          capture_output=True, check=False, timeout=60)
+    status = f"[{done.returncode}]\n" if done.returncode else ""
+    return done.stdout + status, done.stderr
+
+
+def session(build, path):
+    """Faults of one; it runs beside copies of all that is here."""
+    with tempfile.TemporaryDirectory() as where:
+        for name in os.listdir(HERE):
+            shutil.copy(f"{HERE}/{name}", where)
+        steps = list(commands(path))
+        if not steps:
+            yield "has no command"
+        for number, command, said in steps:
+            out, err = run(build, command, where)
+            if out != said:
+                yield f"{path}:{number}: {command.strip()}: {out}{err}"
+        for made in glob.glob(f"{where}/*.json"):
+            name = os.path.basename(made)
+            if not (os.path.exists(f"{HERE}/{name}") and
+                    value_of(made) == value_of(f"{HERE}/{name}")):
+                yield f"{path}: makes another {name}"
+
+
 def strangers(tables):
     """Profiles that no table is about."""
     told = {file for table in tables for file, _ in table.profiles}
@@ -189,6 +246,9 @@ def claims(build):
     """(name, faults) of all that is here"""
     tables = [Table(path) for path in sorted(glob.glob(f"{HERE}/*.cases"))]
     yield "profiles_have_tables", strangers(tables)
+    for path in sorted(glob.glob(f"{HERE}/*.session")):
+        name = os.path.basename(path)
+        yield f"{name}_goes_as_told", session(build, name)
     for table in tables:
         for file, remark in table.profiles:
             yield f"{file}_is_well_formed", remarks(build, file, remark)
