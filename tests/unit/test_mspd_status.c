@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
@@ -391,9 +392,12 @@ END_TEST
 START_TEST(status_write_replaces_the_file)
 {
 	struct mspd_summary_event event = { .status = 421 };
+	struct timespec now;
 	char *text;
 
-	mspd_summary_add(summary, MSPD_SUMMARY_FAILED, &event, 1);
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	mspd_summary_add(summary, MSPD_SUMMARY_FAILED, &event,
+			 (uint64_t)now.tv_sec);
 	ck_assert_int_eq(mspd_status_write(status, summary, dir), 0);
 	ck_assert_int_eq(mspd_status_write(status, summary, dir), 0);
 	text = scratch_read("status.json", NULL);
