@@ -110,11 +110,13 @@ void host_clear(struct host *host)
 int host_set_item(struct host *host, enum item item, const char *json,
 		  size_t len, struct msp_error_info *info)
 {
+	struct msp_profile_opts opts = MSP_PROFILE_OPTS_INIT;
 	struct msp_profile *profile = NULL;
 	struct buf wire = { 0 };
 	int rc;
 
-	rc = msp_profile_parse(&profile, json, len, info);
+	opts.form = MSP_PROFILE_WIRE; /* it is handed out as it is */
+	rc = msp_profile_read(&profile, NULL, json, len, &opts, info);
 	if (rc < 0)
 		return rc;
 	if (!json_item(&wire, json, len, NULL)) {
