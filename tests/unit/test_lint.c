@@ -315,7 +315,15 @@ static const struct lint_case cases[] = {
 	{ IMDS, MSP_FINDING_SECRET_OPEN,
 	  TWO("deny", TOKEN, "'path':'/b'", "'i'", "'all'"), "" },
 
+	{ IMDS, MSP_FINDING_SECRET_OPEN, IDENTITY("'exePath':'/good/app'"),
+	  "" },
+	{ IMDS, MSP_FINDING_SECRET_OPEN, IDENTITY("'processName':'app'"), "" },
+
 	/* ---- secret-open: WireServer and HostGAPlugin ---- */
+	{ WIRE, MSP_FINDING_SECRET_OPEN,
+	  TWO("deny", "'path':'/machine/abc'", "'path':'/machine/" GUID "0'",
+	      "'all'", "'all'"),
+	  "" },
 	{ WIRE, MSP_FINDING_SECRET_OPEN,
 	  TWO("allow",
 	      "'path':'/machine','queryParameters':{'comp':'Certificates'}",

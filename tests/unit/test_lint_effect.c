@@ -21,9 +21,17 @@
 #define NOT_LEFT_OUT  N_PRIVILEGES
 #define AT_LEAST_SEEN 100 /* of each, or the profiles show nothing */
 
-static const char *const paths[] = { "/", "/a", "/a/b", "/a/b/", "/A/c" };
+static const char *const paths[] = { "/",     "/a",   "/a/b",
+				     "/a/b/", "/A/c", "/a/b/c/d" };
 static const char *const params[] = {
-	"", "", "'k':'v'", "'k':'w'", "'k':'v','l':'x'", "'l':'X'",
+	"",
+	"",
+	"'k':'v'",
+	"'k':'w'",
+	"'k':'v','l':'x'",
+	"'l':'X'",
+	"'k':'v','m':'y'",
+	"'k':'w','l':'x'",
 };
 static const char *const selectors[] = {
 	"",
@@ -36,10 +44,26 @@ static const char *const selectors[] = {
 	",'groupName':'g','exePath':'/y'",
 };
 static const char *const targets[] = {
-	"/",	      "/a",	  "/a/b",	  "/a/b/c",	  "/a/c",
-	"/b",	      "/a?k=v",	  "/a/b?k=w",	  "/a/b?k=v",	  "/?l=x",
-	"/a?l=x",     "/a/c?k=v", "/a/c?k=v&l=x", "/a/b?l=x&k=v", "/?k=v",
+	"/",
+	"/a",
+	"/a/b",
+	"/a/b/c",
+	"/a/b/c/d",
+	"/a/c",
+	"/b",
+	"/a?k=v",
+	"/a/b?k=w",
+	"/a/b?k=v",
+	"/?l=x",
+	"/a?l=x",
+	"/a/c?k=v",
+	"/a/c?k=v&l=x",
+	"/a/b?l=x&k=v",
+	"/?k=v",
 	"/b?k=w&l=x",
+	"/a/b/c/d?k=v&m=y",
+	"/a/b/c/d?m=y",
+	"/a/b?k=v&l=x&m=y",
 };
 
 /* What was drawn: each privilege can then be left out. */
@@ -238,8 +262,9 @@ static void lint(unsigned int *notes, unsigned int *warnings,
 /* Is one wider than the other, going by what was drawn alone? */
 static bool wider(const struct drawn *d, unsigned int wide, unsigned int narrow)
 {
-	static const unsigned int below[] = { 31, 30, 12, 12, 16 };
-	static const unsigned int fewer[] = { 63, 63, 20, 8, 16, 48 };
+	static const unsigned int below[] = { 63, 62, 44, 44, 16, 32 };
+	static const unsigned int fewer[] = { 255, 255, 84, 136,
+					      16,  176, 64, 128 };
 
 	return below[d->path[wide]] & 1U << d->path[narrow] &&
 	       fewer[d->params[wide]] & 1U << d->params[narrow];
