@@ -10,6 +10,7 @@
 #   make check-live      root: real eBPF, real clients, msp-host
 #   make check-layers    include graph, names, exported symbols
 #   make check-examples  examples/ do what they say
+#   make check-ctl       mspctl: its answers, and what it makes of bad input
 #   make check-host      msp-host alone, on loopback, unprivileged
 #   make check-rules     a second engine, faults and spellings against the first
 #   make check-rules-long [COUNT=1000000 SEED=1]  the same with more cases
@@ -79,6 +80,9 @@ LIB_SRC	:= $(wildcard libmsp/*.c)
 LIB_OBJ	:= $(LIB_SRC:%.c=$(O)/%.o)
 MSPD_SRC := $(wildcard mspd/*.c)
 MSPD_OBJ := $(MSPD_SRC:%.c=$(O)/%.o)
+CTL_SRC	:= $(wildcard mspd/ctl/*.c)
+CTL_OBJ	:= $(CTL_SRC:%.c=$(O)/%.o)
+MSPCTL	:= $(O)/mspd/ctl/mspctl
 HOST_SRC := $(wildcard examples/msp-host/*.c)
 HOST_OBJ := $(HOST_SRC:%.c=$(O)/%.o)
 EXAMPLES := $(patsubst %.c,$(O)/%,$(wildcard examples/*.c))
@@ -106,7 +110,7 @@ ATTACKS	:= $(patsubst %.c,$(O)/%,$(filter-out $(ATTACK_LIB) %/weak.c \
 WEAK	:= $(O)/$(ATTACK_DIR)/weak
 
 .PHONY: all lib install uninstall clean FORCE
-all: lib $(if $(MSPD_SRC),$(O)/mspd/mspd) \
+all: lib $(if $(MSPD_SRC),$(O)/mspd/mspd) $(MSPCTL) \
 	$(if $(HOST_SRC),$(O)/examples/msp-host/msp-host) $(EXAMPLES)
 lib: $(O)/$(SHLIB) $(O)/libmsp.so $(O)/$(SONAME) $(O)/libmsp.a $(O)/libmsp.pc
 
@@ -157,6 +161,10 @@ $(O)/mspd/mspd: $(MSPD_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(MSPD_OBJ) -L$(O) -lmsp \
 		$(call DEP_MHD,--libs) $(call DEP_YAJL,--libs) -lpthread
+$(MSPCTL): $(CTL_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(CTL_OBJ) -L$(O) -lmsp \
+		$(call DEP_YAJL,--libs)
 $(O)/examples/msp-host/msp-host: $(HOST_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(HOST_OBJ) -L$(O) -lmsp \
@@ -210,7 +218,7 @@ $(WEAK): $(WEAK).o
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
 
 # ---- suites and the demo ---------------------------------------------------
-SUITES	?= layers unit examples host man install san rules live
+SUITES	?= layers unit examples ctl host man install san rules live
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
 TALLY	?= $(O)/tally
@@ -219,9 +227,9 @@ PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
-	check-examples check-man check-install check-host check-valgrind fuzz \
-	check-kernels check-rules check-rules-long bench unit-programs \
-	attack-programs
+	check-examples check-ctl check-man check-install check-host \
+	check-valgrind check-kernels check-rules check-rules-long fuzz bench \
+	unit-programs attack-programs
 
 deps:
 	$(Q).ci/deps
@@ -268,6 +276,9 @@ check-layers: all
 
 check-examples: all
 	$(SUITE) examples tests/examples.sh $(O)
+
+check-ctl: all
+	$(SUITE) ctl python3 tests/ctl/run.py $(O)
 
 check-host: all
 	$(SUITE) host env LD_LIBRARY_PATH=$(O) python3 \
@@ -335,6 +346,7 @@ install: all
 	$(INSTALL) -m 644 $(O)/libmsp.a '$(D)$(LIBDIR)'
 	$(INSTALL) -m 644 $(O)/libmsp.pc '$(D)$(LIBDIR)/pkgconfig'
 	$(INSTALL) -m 755 $(O)/mspd/mspd '$(D)$(SBINDIR)'
+	$(INSTALL) -m 755 $(MSPCTL) '$(D)$(BINDIR)'
 	$(INSTALL) -m 755 $(O)/examples/msp-host/msp-host '$(D)$(BINDIR)'
 	for page in $(MAN); do \
 		to='$(D)$(MANDIR)'/man$${page##*.}; \
@@ -345,7 +357,7 @@ uninstall:
 	rm -f '$(D)$(LIBDIR)/$(SHLIB)' '$(D)$(LIBDIR)/$(SONAME)' \
 		'$(D)$(LIBDIR)/libmsp.so' '$(D)$(LIBDIR)/libmsp.a' \
 		'$(D)$(LIBDIR)/pkgconfig/libmsp.pc' '$(D)$(SBINDIR)/mspd' \
-		'$(D)$(BINDIR)/msp-host'
+		'$(D)$(BINDIR)/mspctl' '$(D)$(BINDIR)/msp-host'
 	for page in $(MAN); do \
 		rm -f '$(D)$(MANDIR)'/man$${page##*.}/$${page##*/}; \
 	done

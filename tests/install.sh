@@ -50,7 +50,7 @@ installed() {
 
 everything_is_there() {
 	local at=$root$prefix file missing=0
-	for file in sbin/mspd bin/msp-host share/man/man3/libmsp.3 \
+	for file in sbin/mspd bin/mspctl bin/msp-host share/man/man3/libmsp.3 \
 		share/man/man5/mspd.conf.5 share/man/man8/mspd.8 \
 		share/man/man8/msp-host.8 "${libdir#"$prefix"/}/libmsp.a" \
 		"${libdir#"$prefix"/}/pkgconfig/libmsp.pc"; do
@@ -101,6 +101,8 @@ versions_agree() {
 		pkg-config --modversion libmsp) || return 1
 	export LD_LIBRARY_PATH=$root$libdir
 	[ "$("$root$prefix/sbin/mspd" --version)" = "$version" ] &&
+		[ "$("$root$prefix/bin/mspctl" --version)" = \
+			"mspctl $version" ] &&
 		[ "$("$root$prefix/bin/msp-host" --version)" = \
 			"msp-host $version" ]
 }

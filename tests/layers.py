@@ -215,8 +215,12 @@ def check_includes(suite):
     suite.claim("mspd_sees_only_the_public_library",
                 (f for p in files("mspd", (".c", ".h"))
                  for f in outsider_faults(p, "mspd/")))
+    suite.claim("mspctl_sees_only_the_public_library_and_itself",
+                (f for p in files("mspd/ctl", (".c", ".h"))
+                 for f in outsider_faults(p, "mspd/ctl/")))
     suite.claim("mspd_includes_the_library_as_msp_h",
-                (f"{p} includes {n}" for p in files("mspd", (".c", ".h"))
+                (f"{p} includes {n}"
+                 for p in files("mspd", (".c", ".h"), deep=True)
                  for _, n in includes(p)
                  if n.startswith("msp/") and n != "msp/msp.h"))
     suite.claim("examples_see_only_the_public_library",
@@ -234,6 +238,9 @@ def check_text(suite):
     suite.claim("no_source_is_over_800_lines",
                 (f"{p}: {text_of(p).count(chr(10))} lines" for p in sources
                  if text_of(p).count("\n") > 800))
+    suite.claim("no_source_of_mspctl_is_over_400_lines",
+                (p for p in files("mspd/ctl", (".c", ".h"))
+                 if text_of(p).count("\n") > 400))
     suite.claim("examples_are_under_80_lines",
                 (p for p in files("examples", (".c",))
                  if text_of(p).count("\n") >= 80))
@@ -270,6 +277,9 @@ def check_symbols(suite, build):
     suite.claim("daemon_names_start_with_mspd",
                 misnamed((o for o in built(build, "mspd")
                           if noun(o) != "main"), ("mspd_", "__odr_asan")))
+    suite.claim("mspctl_names_start_with_ctl",
+                misnamed((o for o in built(build, "mspd/ctl")
+                          if noun(o) != "main"), ("ctl_", "__odr_asan")))
     suite.claim("headers_declare_what_the_map_exports",
                 difference(declared(), mapped(), "a header", "libmsp.map"))
     suite.claim("shared_library_exports_what_the_map_says",
