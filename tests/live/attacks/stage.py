@@ -33,7 +33,7 @@ from collections import namedtuple
 
 import world
 
-TRIES, SECONDS = 1000, 30
+TRIES, SECONDS = 1000, 90
 WEAK_TRIES, WEAK_SECONDS = 300, 10
 LEEWAY = 20
 LIBC = ctypes.CDLL(None, use_errno=True)
