@@ -115,11 +115,12 @@ def copies(path):
             yield f"{path}: is not what {source} has"
 
 
-def program(build, name):
-    path = {"mspd": "mspd/mspd", "msp-host": "examples/msp-host/msp-host"}
+def program(build, name, *command):
+    path = {"mspd": "mspd/mspd", "mspctl": "mspd/ctl/mspctl",
+            "msp-host": "examples/msp-host/msp-host"}
     env = {**os.environ, "LD_LIBRARY_PATH": build}
-    return subprocess.run([f"{build}/{path[name]}", "--help"], env=env,
-                          text=True, stdout=subprocess.PIPE,
+    return subprocess.run([f"{build}/{path[name]}", *command, "--help"],
+                          env=env, text=True, stdout=subprocess.PIPE,
                           check=True).stdout
 
 
@@ -131,6 +132,22 @@ def options(build, name, least):
     return compare(re.findall(r"Fl Fl ([a-z-]+)", "\n".join(documented))
                    + re.findall(r"^\.Fl Fl ([a-z-]+)", text, re.M),
                    told, least)
+
+
+def ctl_options(build):
+    """Each command's own, in the section that is called like it."""
+    commands = re.findall(r"^  ([a-z]+)  ", program(build, "mspctl"), re.M)
+    if len(commands) < 5:
+        yield f"only {commands} found"
+    for name in commands:
+        told = program(build, "mspctl", name)
+        told = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", told))
+        said = page("mspctl.8").split(f"\n.Ss {name}\n", 1)[-1]
+        said = re.split(r"^\.S[hs] ", said, maxsplit=1, flags=re.M)[0]
+        said = set(re.findall(r"Fl Fl ([a-z-]+)", "\n".join(
+            re.findall(r"^\.It .*", said, re.M))))
+        for option in sorted((told - {"select"}) ^ (said - {"select"})):
+            yield f"{name}: --{option}"
 
 
 def config_fields():
@@ -280,6 +297,7 @@ def main(build):
         suite.claim(f"{name}_refers_to_pages_that_exist", references(path))
         suite.claim(f"{name}_has_examples_as_they_are", copies(path))
     suite.claim("mspd_options", options(build, "mspd", 4))
+    suite.claim("mspctl_options", ctl_options(build))
     suite.claim("msp_host_options", options(build, "msp-host", 10))
     suite.claim("mspd_conf_keys",
                 compare(items(page("mspd.conf.5"), "Ic"),
