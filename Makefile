@@ -18,6 +18,7 @@
 #   make check-install   what is installed can be built against, and removed
 #   make check-valgrind  unit tests under valgrind
 #   make check-kernels [KERNELS=trixie]  Debian's kernels in QEMU, from 6.1 on
+#   make coverage        lines of the core that unit tests and corpora reach
 #   make bench [QUICK=1] root: what it costs, as a table and bench.json
 #   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
 #   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR= MANDIR=
@@ -228,8 +229,8 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-ctl check-man check-install check-host \
-	check-valgrind check-kernels check-rules check-rules-long fuzz bench \
-	unit-programs attack-programs
+	check-valgrind check-kernels check-rules check-rules-long coverage \
+	coverage-run fuzz bench unit-programs attack-programs
 
 deps:
 	$(Q).ci/deps
@@ -294,6 +295,13 @@ attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS)
 
 check-live: all attack-programs
 	$(SUITE) live python3 tests/live/run.py $(O)
+
+# Neither optimised nor hardened: a line of source is a line of code then.
+coverage:
+	+$(Q)$(MAKE) --no-print-directory $(PARALLEL) O=$(O)-coverage HARDEN= \
+		CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage coverage-run
+coverage-run: unit-programs
+	$(Q)tests/coverage.sh $(O) $(UNIT) $(FUZZ)
 
 bench: all $(BENCH)
 	$(Q)QUICK=$(QUICK) python3 tests/bench/run.py $(O)
