@@ -44,6 +44,8 @@ def usage(ctl):
          ["a number"]),
         ("uid_of_nobody_at_all",
          ("explain", *of, *at, *url, "--uid", "4294967295"), ["a number"]),
+        ("uid_that_wraps", ("explain", *of, *at, *url, "--uid",
+                            "18446744073709551617"), ["a number"]),
         ("user_and_uid",
          ("explain", *of, *at, *url, "--uid", "1", "--user", "root"),
          ["only one"]),
@@ -290,10 +292,15 @@ def lint(ctl):
 def lint_files(ctl):
     """Programs are looked at where they are, unless that is not wanted."""
     program = os.path.join(os.path.realpath(ctl.dir), "program")
-    shutil.copy("/bin/sh", program)
-    os.chmod(program, 0o777)
+    open_dir = os.path.join(os.path.realpath(ctl.dir), "open")
+    os.mkdir(open_dir)
+    os.chmod(open_dir, 0o777)
+    for path, mode in ((program, 0o777), (f"{open_dir}/program", 0o755)):
+        shutil.copy("/bin/sh", path)
+        os.chmod(path, mode)
     for name, path, code in (
             ("writable", program, "writable"),
+            ("replaceable", f"{open_dir}/program", "writable"),
             ("absent", os.path.join(ctl.dir, "absent"), "no-file")):
         ctl.file("exe", kit.profile(
             [("p", "/x", None)], [("r", ["p"])],
@@ -303,6 +310,11 @@ def lint_files(ctl):
         got = ctl.run("lint", "--no-files", "exe")
         ctl.claim(f"lint_program_{name}_not_looked_at",
                   f"[{code}]" not in got[1], got)
+    ctl.file("exe", kit.profile(
+        [("p", "/x", None)], [("r", ["p"])],
+        [("i", {"userName": "a", "exePath": os.path.realpath("/bin/true")})],
+        [("r", ["i"])]))
+    ctl.expect("lint_program_of_root", ("lint", "exe"), 0)
     ctl.file("secret", kit.simple("/machine", defaultAccess="allow"))
     for endpoint, there in (("imds", True), ("wireserver", False)):
         got = ctl.run("lint", "--endpoint", endpoint, "secret")

@@ -113,6 +113,7 @@ def generated(ctl):
         (set_process, "identity \"i\" of NEW"),
         (set_group, "identity \"i\" of NEW"),
         (set_everyone, "as nobody in particular (privilege \"p\" in NEW)"),
+        (set_default, "deny -> allow  imds GET /metadata as root (default-"),
         (set_default, "deny -> allow  imds GET / as root (default-allow"),
         (set_mode, "deny -> allow-audited  imds GET / as nobody"),
         (set_unassigned, "allow -> deny  imds GET /metadata/instance/below "
@@ -193,7 +194,8 @@ def trails(ctl):
             ("other_fact", "GET imds /x colour=red\n"),
             ("user_twice", "GET imds /x user=a user=b\n"),
             ("open_quote", 'GET imds /x "user=a\n'),
-            ("relative_exe", "GET imds /x exe=y\n"), ("nul", "GET\0 imds /\n"),
+            ("relative_exe", "GET imds /x exe=y\n"),
+            ("nul", "GET imds /x user=a\0b\n"),
             ("json", "{}\n"), ("half_a_line", '{"uid":1\n')):
         ctl.file("corpus", "GET imds /other user=alice "
                  f"exe=/opt/app/bin/app\n{text}")
@@ -202,9 +204,11 @@ def trails(ctl):
         ctl.claim(f"diff_is_not_sure_after_{name}",
                   status == 2 and answer.get("unreadable") == 1 and
                   answer["changed"] == 1, answer)
-    got = ctl.run("diff", "--requests", "-", "old", "old",
-                  stdin="GET imds http://168.63.129.16/other user=alice\n")
-    ctl.claim("diff_of_what_names_another_endpoint", got[0] == 0, got)
+    for host, status in (("169.254.169.254", 1), ("168.63.129.16", 0)):
+        got = ctl.run("diff", "--requests", "-", "old", "new",
+                      stdin=f"GET imds http://{host}/other user=alice "
+                            "exe=/opt/app/bin/app\n")
+        ctl.claim(f"diff_of_what_names_{host}", got[0] == status, got)
 
 
 def run(ctl):

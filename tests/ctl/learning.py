@@ -94,6 +94,11 @@ def properties(ctl, seed):
     ctl.claim(f"learn_{seed}_is_the_smallest",
               {k: len(v) for k, v in rules.items()} == sizes(pairs),
               f"{status} {err}\n{sizes(pairs)}\n{out}")
+    ctl.claim(f"learn_{seed}_is_in_order",
+              all(names == sorted(names) for names in (
+                  [x["path"] for x in rules.get("privileges", ())],
+                  [(x["userName"], x.get("exePath", ""))
+                   for x in rules.get("identities", ())])), out)
     paths = {canonical(c["path"]) for c in changes}
     paths |= {p + "-beside" for p in paths} | {p + "/below" for p in paths}
     paths |= {p.rsplit("/", 1)[0] or "/" for p in paths}
@@ -163,6 +168,10 @@ def forms(ctl):
               [x["name"] for x in wire["rules"]["privileges"]] +
               [x["name"] for x in wire["rules"]["identities"]] ==
               ["metadata-instance", "alice-app"], wire)
+    ctl.file("trail", kit.lines({"user": "b"}, {"user": "a"}))
+    _, out, _ = ctl.run("learn", "--form", "wire", "trail")
+    ctl.claim("learn_names_a_role_after_the_first_who_has_it",
+              json.loads(out)["rules"]["roles"][0]["name"] == "a-app", out)
     clashes = kit.lines({"path": "/a/b"}, {"path": "/a-b"}, {"path": "/a_/b"},
                         {"path": "/a-b-2"}, {"path": "/%7e"})
     ctl.file("trail", clashes)
@@ -223,6 +232,43 @@ def skipped(ctl):
               "/metadata/instance" not in got[1], got[1])
 
 
+def malformed(ctl):
+    """What is not quite a line of a trail is not learnt from."""
+    good = kit.lines({"path": "/other"}).rstrip("\n")
+    short = {k: v for k, v in kit.LINE.items() if k != "exe_state"}
+    table = (
+        ("member_twice", good[:-1] + ', "user": "bob"}'),
+        ("member_missing", json.dumps(short)),
+        ("half_a_pair", good.replace("/other", "/other\\ud800")),
+        ("nul", good.replace("/other", "/other\\u0000x")),
+        ("long_text", good.replace("/other", "/" + "x" * 512)),
+        ("number_for_text", good.replace('"/other"', "5")),
+        ("text_for_number", good.replace('"uid": 1000', '"uid": "1000"')),
+        ("negative", good.replace('"uid": 1000', '"uid": -1')),
+        ("fraction", good.replace('"uid": 1000', '"uid": 1.5')),
+        ("large", good.replace('"uid": 1000', '"uid": 4294967296')),
+        ("object_for_text", good.replace('"/other"', '{"a": 1}')),
+        ("list_for_text", good.replace('"/other"', '["/other"]')),
+        ("groups_of_text", good.replace("[1000]", '["a"]')),
+        ("groups_of_lists", good.replace("[1000]", "[[1]]")),
+        ("many_groups", good.replace("[1000]", str(list(range(65))))),
+        ("no_verdict", good.replace('"allow"', "null")),
+        ("more_behind", good + " {}"), ("cut", good[:-1]),
+        ("list", f"[{good}]"), ("null", "null"), ("true", "true"),
+        ("number", "1"), ("text", '"x"'),
+        ("deep", good[:-1] + ', "new": ' + "[" * 20 + "]" * 20 + "}"))
+    for name, line in table:
+        ctl.file("trail", kit.lines({}) + line + "\n")
+        status, out, err = ctl.run("learn", "trail")
+        ctl.claim(f"malformed_{name}",
+                  status == 0 and "1 skipped: not readable" in err and
+                  "other" not in out and "bob" not in out, err + out)
+    ctl.file("trail", good[:-1] + ', "new": [{"user": "bob"}, 1, true]}\n')
+    got = ctl.run("learn", "trail")
+    ctl.claim("new_members_are_passed_over", got[0] == 0 and
+              "/other" in got[1] and "bob" not in got[1], got)
+
+
 def wireserver(ctl):
     root = {"user": "root", "uid": 0, "euid": 0}
     ctl.file("trail", kit.lines(
@@ -256,5 +302,6 @@ def groups_of_members(ctl):
 def run(ctl):
     for seed in range(1, 13):
         properties(ctl, seed)
-    for part in (explained, forms, skipped, wireserver, groups_of_members):
+    for part in (explained, forms, skipped, malformed, wireserver,
+                 groups_of_members):
         part(ctl)
