@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: explanations that few requests lead to. Out: what people are told.
+ * Must never leave it to the reader what was left out.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <msp/msp.h>
+
+static struct msp_request *request;
+static struct msp_rules *rules;
+static struct msp_caller caller;
+static struct msp_explanation *e;
+
+static void setup(void)
+{
+	static const struct msp_caller alice = {
+		.size = sizeof(alice),
+		.flags = MSP_CALLER_KNOWN | MSP_CALLER_NAMES,
+		.uid = 1000,
+		.euid = 1000,
+		.user_name = "alice",
+	};
+
+	ck_assert_int_eq(msp_request_new(&request), 0);
+	caller = alice;
+}
+
+static void teardown(void)
+{
+	msp_explanation_free(e);
+	msp_request_free(request);
+	msp_rules_free(rules);
+}
+
+static void use(const char *json)
+{
+	struct msp_profile *p;
+
+	ck_assert_int_eq(msp_profile_parse(&p, json, strlen(json), NULL), 0);
+	ck_assert_int_eq(msp_rules_compile(&rules, p, 3), 0);
+	msp_profile_free(p);
+}
+
+static void explain(const char *method, const char *target)
+{
+	msp_explanation_free(e);
+	ck_assert_int_eq(msp_request_set(request, method, strlen(method),
+					 target, strlen(target)),
+			 0);
+	ck_assert_int_eq(msp_decision_explain(&e, rules, MSP_ENDPOINT_IMDS,
+					      request, &caller),
+			 0);
+}
+
+static void expect_in_text(const char *want)
+{
+	char *said;
+	size_t len;
+
+	ck_assert_int_eq(msp_explanation_text(e, &said, &len), 0);
+	ck_assert_msg(strstr(said, want) != NULL, "%s", said);
+	msp_text_free(said);
+}
+
+START_TEST(explain_text_says_what_goes_before_rules)
+{
+	explain("GET", "/idle");
+	expect_in_text("reason     no-rules: there are no rules\n");
+	use("{\"id\":\"\",\"mode\":\"enforce\","
+	    "\"defaultAccess\":\"deny\"}");
+	caller.uid = 0;
+	caller.euid = 0;
+	explain("PUT", "/vmAgentLog");
+	expect_in_text("reason     exempt: uploads of the platform's own agent "
+		       "by root\n");
+}
+END_TEST
+
+START_TEST(explain_text_shows_fifty_identities_and_counts_the_rest)
+{
+	static char json[8192];
+	size_t n, i;
+
+	n = (size_t)snprintf(
+		json, sizeof(json),
+		"{\"id\":\"\",\"mode\":\"enforce\",\"defaultAccess\":\"deny\","
+		"\"rules\":{\"privileges\":[{\"name\":\"p\",\"path\":\"/p\"}],"
+		"\"roles\":[{\"name\":\"r\",\"privileges\":[\"p\"]}],"
+		"\"identities\":[");
+	for (i = 0; i < 60; i++)
+		n += (size_t)snprintf(json + n, sizeof(json) - n,
+				      "%s{\"name\":\"i%02zu\",\"userName\":"
+				      "\"%s\"}",
+				      i ? "," : "", i,
+				      i == 57 ? "alice" : "bob");
+	n += (size_t)snprintf(json + n, sizeof(json) - n,
+			      "],\"roleAssignments\":[{\"role\":\"r\","
+			      "\"identities\":[");
+	for (i = 0; i < 60; i++)
+		n += (size_t)snprintf(json + n, sizeof(json) - n,
+				      "%s\"i%02zu\"", i ? "," : "", i);
+	snprintf(json + n, sizeof(json) - n, "]}]}}");
+	use(json);
+	explain("GET", "/p");
+	expect_in_text("identity \"i49\"");
+	expect_in_text("identity \"i57\" (role \"r\") is the caller\n"
+		       "  10 more identities\n");
+}
+END_TEST
+
+/* A list without entries, whatever its length says, and one that is longer
+ * than is looked at. */
+START_TEST(explain_takes_odd_lists_of_groups)
+{
+	static const char *many[MSP_CALLER_GROUPS_MAX + 3];
+	size_t i;
+
+	use("{\"id\":\"\",\"mode\":\"enforce\","
+	    "\"defaultAccess\":\"deny\"}");
+	caller.groups = NULL;
+	explain("GET", "/idle");
+	for (i = 0; i < MSP_CALLER_GROUPS_MAX + 3; i++)
+		many[i] = "g";
+	caller.groups = many;
+	caller.n_groups = MSP_CALLER_GROUPS_MAX + 3;
+	explain("GET", "/idle");
+	ck_assert_int_eq(msp_explanation_decision(e)->verdict, MSP_DENY);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("explain_text");
+	TCase *t = tcase_create("explain_text");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, explain_text_says_what_goes_before_rules);
+	tcase_add_test(t,
+		       explain_text_shows_fifty_identities_and_counts_the_rest);
+	tcase_add_test(t, explain_takes_odd_lists_of_groups);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
