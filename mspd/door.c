@@ -45,6 +45,8 @@ struct mspd_door {
 	struct mspd_timer pause; /* until accepting again */
 	struct mspd_timer line;	 /* until somebody in line may get a place */
 	bool shut;
+	uint64_t turn;	/* its time */
+	size_t evicted; /* in it */
 	/* Given up to see who comes when no descriptor is left; -1: it is
 	 * given up, and nobody else gets one. */
 	int spare;
@@ -153,6 +155,9 @@ static uint64_t set_time(struct mspd_door *door)
 	uint64_t now = mspd_loop_now(door->loop).boot_ms;
 
 	mspd_fair_time(door->fair, now);
+	if (door->turn != now)
+		door->evicted = 0;
+	door->turn = now;
 	return now;
 }
 
@@ -161,8 +166,10 @@ static void evict(struct mspd_door *door, struct mspd_place *victim)
 	uint64_t key = mspd_fair_owner(victim);
 	bool waited = victim->waiting;
 
+	set_time(door);
 	mspd_fair_leave(door->fair, victim);
 	count(waited ? &door->counters.refused_full : &door->counters.evicted);
+	door->evicted += !waited;
 	say(door, "connection closed to make room", key);
 	door->ops->evict(door->arg, victim);
 }
@@ -173,6 +180,13 @@ static bool held_long(const struct mspd_place *place, uint64_t now)
 {
 	return now - place->since_ms >=
 	       (place->busy ? MSPD_DOOR_BUSY_MS : MSPD_DOOR_IDLE_MS);
+}
+
+/* What is evicted is closed when the turn ends, which is all of one time: only
+ * so many can be there besides those that got their places. */
+static bool enough(const struct mspd_door *door)
+{
+	return door->evicted >= MSPD_DOOR_TURN;
 }
 
 static enum mspd_door_answer refuse(struct mspd_door *door,
@@ -230,7 +244,7 @@ enum mspd_door_answer mspd_door_admit(struct mspd_door *door,
 	/* without descriptors nobody can wait; with a line it is not his turn
 	 */
 	if (!full && (mspd_fair_waiting(door->fair) ||
-		      (victim && !held_long(victim, now))))
+		      (victim && (!held_long(victim, now) || enough(door)))))
 		return let_wait(door, place, key, now);
 	return let_in(door, place, key, victim);
 }
@@ -242,10 +256,15 @@ static void on_line(void *arg)
 	struct mspd_door *door = arg;
 	uint64_t now = set_time(door);
 	struct mspd_place *next, *victim;
+	uint64_t again = now + LINE_MS;
 
 	while ((next = mspd_fair_next(door->fair, &victim))) {
 		if (victim && !held_long(victim, now))
 			break;
+		if (victim && enough(door)) {
+			again = now + 1;
+			break;
+		}
 		mspd_fair_enter(door->fair, next);
 		count(&door->counters.admitted);
 		if (victim)
@@ -253,7 +272,7 @@ static void on_line(void *arg)
 		door->ops->enter(door->arg, next);
 	}
 	if (mspd_fair_waiting(door->fair))
-		mspd_loop_timer(door->loop, &door->line, now + LINE_MS);
+		mspd_loop_timer(door->loop, &door->line, again);
 }
 
 void mspd_door_leave(struct mspd_door *door, struct mspd_place *place)

@@ -43,7 +43,8 @@ struct mspd_door_counts {
 	uint64_t vanished;	/* gone before it was taken in, no byte sent */
 };
 
-/* Connections that can come in during one turn of the loop. */
+/* Connections that can come in, or be closed for others who wait, during one
+ * turn of the loop. */
 #define MSPD_DOOR_TURN 64
 
 /* A place is its holder's for so long, whoever comes; with a request in hand

@@ -255,6 +255,51 @@ START_TEST(who_gives_up_waiting_is_counted)
 }
 END_TEST
 
+#define MANY (4 * MSPD_DOOR_TURN)
+
+static struct mspd_place crowd[2 * MANY];
+static size_t most_in_a_turn;
+
+static void after_turn(void *arg)
+{
+	static size_t before;
+
+	(void)arg;
+	if (n_evicted - before > most_in_a_turn)
+		most_in_a_turn = n_evicted - before;
+	before = n_evicted;
+}
+
+static void setup_many(void)
+{
+	n_places = MANY;
+	setup();
+}
+
+/* What is closed counts until the turn ends; whoever enters when there is no
+ * room for both would be closed too. */
+START_TEST(few_are_closed_at_a_time)
+{
+	const uint64_t root = mspd_fair_key(MSPD_FAIR_USER, 0);
+	size_t i;
+
+	mspd_loop_after(loop, after_turn, NULL);
+	for (i = 0; i < MANY; i++)
+		ck_assert_int_eq(mspd_door_admit(door, &crowd[i], root),
+				 MSPD_DOOR_IN);
+	for (; i < 2 * MANY; i++)
+		mspd_door_admit(door, &crowd[i],
+				mspd_fair_key(MSPD_FAIR_USER,
+					      SOMEBODY + (uint32_t)i / FILES));
+	run_ms(MSPD_DOOR_IDLE_MS + 300);
+	ck_assert_uint_gt(n_evicted, 2 * MSPD_DOOR_TURN);
+	ck_assert_uint_eq(n_entered, n_evicted);
+	ck_assert_uint_le(most_in_a_turn, MSPD_DOOR_TURN);
+	for (i = 0; i < 2 * MANY; i++)
+		mspd_door_leave(door, &crowd[i]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mspd_door");
@@ -274,6 +319,10 @@ int main(void)
 	tcase_add_test(tc, a_place_held_long_is_given_to_who_waits);
 	tcase_add_test(tc, who_waits_is_sent_away_when_the_door_shuts);
 	tcase_add_test(tc, who_gives_up_waiting_is_counted);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("crowd");
+	tcase_add_checked_fixture(tc, setup_many, teardown);
+	tcase_add_test(tc, few_are_closed_at_a_time);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
