@@ -98,7 +98,7 @@ static int write_as(const struct convert *c, const struct msp_profile *profile,
 	if (rc < 0)
 		return ctl_fail("%s: %s", ctl_file_name(path),
 				*info.text ? info.text : msp_error_text(rc));
-	ctl_put_bytes(&text, words, len);
+	ctl_put_json_text(&text, words);
 	if (!len || words[len - 1] != '\n')
 		ctl_put(&text, "\n");
 	msp_text_free(words);

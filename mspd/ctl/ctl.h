@@ -66,6 +66,9 @@ void ctl_put_number(struct ctl_text *text, uint64_t number);
 void ctl_put_shown(struct ctl_text *text, const char *words);
 /* A JSON string in ASCII; what is not UTF-8 as U+FFFD; NULL is null. */
 void ctl_put_json(struct ctl_text *text, const char *words);
+/* JSON that says the same, fit for a terminal; not as ASCII, for people read
+ * profiles. */
+void ctl_put_json_text(struct ctl_text *text, const char *json);
 /* ,"name": or, right behind '{', "name": */
 void ctl_put_member(struct ctl_text *text, const char *name);
 void ctl_text_free(struct ctl_text *text);

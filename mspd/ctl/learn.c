@@ -272,7 +272,7 @@ static bool put_form(struct ctl_text *out, const struct learn *l,
 			 *info.text ? info.text : msp_error_text(rc));
 		return false;
 	}
-	ctl_put_bytes(out, text, len);
+	ctl_put_json_text(out, text);
 	if (!len || text[len - 1] != '\n')
 		ctl_put(out, "\n");
 	msp_text_free(text);

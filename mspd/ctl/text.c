@@ -174,6 +174,23 @@ void ctl_put_json(struct ctl_text *text, const char *words)
 	ctl_put(text, "\"");
 }
 
+void ctl_put_json_text(struct ctl_text *text, const char *json)
+{
+	const unsigned char *p = (const unsigned char *)json;
+	uint32_t c = 0;
+	size_t n;
+
+	while (*p) {
+		n = take_char(p, &c);
+		/* strings have no raw C0 characters: these are between them */
+		if (n && (c < 0x20 || harmless(c)))
+			ctl_put_bytes(text, (const char *)p, n);
+		else
+			put_json_char(text, n ? c : 0xfffd);
+		p += n ? n : 1;
+	}
+}
+
 void ctl_put_member(struct ctl_text *text, const char *name)
 {
 	if (text->len && text->at[text->len - 1] != '{')

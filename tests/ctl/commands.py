@@ -347,6 +347,20 @@ def output(ctl):
         got = ctl.run(*args)
         ctl.claim(f"nothing_moves_a_cursor_{args[0]}",
                   not any(c in got[1] + got[2] for c in "\x1b\u202e"), got)
+    nasty = "\x1b[31m\x7f\x9b31m\u202eb\u00e9"
+    ctl.file("nasty", kit.profile([(nasty, "/x", None)], [("r", [nasty])],
+                                  [(nasty, {"userName": nasty})],
+                                  [("r", [nasty])]))
+    ctl.file("nasties", kit.lines({"user": nasty, "exe": "/opt/" + nasty}))
+    for args in (("convert", "--to", "wire", "nasty"),
+                 ("learn", "--form", "wire", "nasties")):
+        got = ctl.run(*args)
+        ctl.claim(f"nothing_moves_a_cursor_{args[0]}",
+                  not any(c in got[1] + got[2] for c in "\x1b\x7f\x9b\u202e"),
+                  got)
+        ctl.claim(f"nothing_is_lost_{args[0]}",
+                  got[0] == 0 and json.loads(got[1])["rules"]["identities"][0]
+                  ["userName"] == nasty and "\u00e9" in got[1], got)
 
 
 def run(ctl):
