@@ -343,7 +343,7 @@ static void put_identities(struct msp_text_buffer *b,
 			   const struct msp_explanation *e, size_t privilege,
 			   size_t *at)
 {
-	size_t lines = 0;
+	size_t lines = 0, hidden = 0;
 
 	for (;
 	     *at < e->n_identities && e->identities[*at].privilege == privilege;
@@ -352,10 +352,12 @@ static void put_identities(struct msp_text_buffer *b,
 		if (lines++ < SHOWN_LINES ||
 		    e->identities[*at].result == MSP_TRY_MATCHED)
 			put_identity(b, e, &e->identities[*at]);
+		else
+			hidden++;
 	}
-	if (lines > SHOWN_LINES) {
+	if (hidden) {
 		msp_text_add(b, "  ");
-		msp_text_number(b, lines - SHOWN_LINES);
+		msp_text_number(b, hidden);
 		msp_text_add(b, " more identities\n");
 	}
 }
@@ -377,11 +379,26 @@ static void put_param(struct msp_text_buffer *b,
 		msp_text_add(b, ", a backslash or escape is left");
 }
 
+/* Said of those that are not shown: what decides may be among them. */
+static void put_decider(struct msp_text_buffer *b, const struct msp_decision *d)
+{
+	if (!d->privilege)
+		return;
+	msp_text_add(b, "decided by privilege ");
+	put_quoted(b, d->privilege);
+	if (d->identity) {
+		msp_text_add(b, ", identity ");
+		put_quoted(b, d->identity);
+	}
+	msp_text_add(b, "\n");
+}
+
 static void put_privileges(struct msp_text_buffer *b,
 			   const struct msp_explanation *e)
 {
 	const struct msp_tried_privilege *t;
 	size_t i, lines = 0, hidden = 0, at = 0;
+	bool more;
 
 	for (i = 0; i < e->n_privileges; i++) {
 		t = &e->privileges[i];
@@ -404,12 +421,15 @@ static void put_privileges(struct msp_text_buffer *b,
 		msp_text_add(b, "\n");
 		put_identities(b, e, i, &at);
 	}
-	if (hidden || e->cut) {
+	more = e->cut && e->n_privileges == MSP_EXPLAIN_MAX;
+	if (hidden || more) {
 		msp_text_add(b, "and        ");
 		msp_text_number(b, hidden);
-		msp_text_add(b, e->cut ? " or more that cover the path\n"
-				       : " more that cover the path\n");
+		msp_text_add(b, more ? " or more that cover the path\n"
+				     : " more that cover the path\n");
 	}
+	if (hidden || e->cut)
+		put_decider(b, &e->decision);
 	if (!e->n_others)
 		return;
 	msp_text_add(b, "others     ");

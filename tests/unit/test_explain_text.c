@@ -108,7 +108,74 @@ START_TEST(explain_text_shows_fifty_identities_and_counts_the_rest)
 	explain("GET", "/p");
 	expect_in_text("identity \"i49\"");
 	expect_in_text("identity \"i57\" (role \"r\") is the caller\n"
-		       "  10 more identities\n");
+		       "  9 more identities\n");
+}
+END_TEST
+
+/* The last of 60 that cover the path, behind all that are shown. */
+START_TEST(explain_text_names_what_decides_behind_what_is_shown)
+{
+	static char json[8192];
+	size_t n, i;
+
+	n = (size_t)snprintf(
+		json, sizeof(json),
+		"{\"id\":\"\",\"mode\":\"enforce\",\"defaultAccess\":\"deny\","
+		"\"rules\":{\"privileges\":[");
+	for (i = 0; i < 60; i++)
+		n += (size_t)snprintf(json + n, sizeof(json) - n,
+				      "%s{\"name\":\"p%02zu\",\"path\":\"/p\","
+				      "\"queryParameters\":{\"k\":\"%zu\"}}",
+				      i ? "," : "", i, i);
+	snprintf(json + n, sizeof(json) - n,
+		 "],\"roles\":[{\"name\":\"r\",\"privileges\":[\"p59\"]}],"
+		 "\"identities\":[{\"name\":\"i\",\"userName\":\"alice\"}],"
+		 "\"roleAssignments\":[{\"role\":\"r\","
+		 "\"identities\":[\"i\"]}]}}");
+	use(json);
+	explain("GET", "/p?k=59");
+	expect_in_text("and        10 more that cover the path\n"
+		       "decided by privilege \"p59\", identity \"i\"\n");
+	explain("GET", "/p?k=58");
+	expect_in_text("decided by privilege \"p58\"\n");
+}
+END_TEST
+
+/* More identities than are kept, and one that is not is the caller. */
+START_TEST(explain_text_names_an_identity_that_was_not_kept)
+{
+	static char json[512 * 1024];
+	size_t n, i;
+	char *said;
+
+	n = (size_t)snprintf(
+		json, sizeof(json),
+		"{\"id\":\"\",\"mode\":\"enforce\",\"defaultAccess\":\"deny\","
+		"\"rules\":{\"privileges\":[{\"name\":\"p\",\"path\":\"/p\"}],"
+		"\"roles\":[{\"name\":\"r\",\"privileges\":[\"p\"]}],"
+		"\"identities\":[");
+	for (i = 0; i <= MSP_EXPLAIN_MAX; i++)
+		n += (size_t)snprintf(json + n, sizeof(json) - n,
+				      "%s{\"name\":\"i%zu\",\"userName\":"
+				      "\"%s\"}",
+				      i ? "," : "", i,
+				      i == MSP_EXPLAIN_MAX ? "alice" : "abe");
+	n += (size_t)snprintf(json + n, sizeof(json) - n,
+			      "],\"roleAssignments\":[{\"role\":\"r\","
+			      "\"identities\":[");
+	for (i = 0; i <= MSP_EXPLAIN_MAX; i++)
+		n += (size_t)snprintf(json + n, sizeof(json) - n, "%s\"i%zu\"",
+				      i ? "," : "", i);
+	snprintf(json + n, sizeof(json) - n, "]}]}}");
+	use(json);
+	explain("GET", "/p");
+	ck_assert(msp_explanation_cut(e));
+	expect_in_text("decided by privilege \"p\", identity \"i4096\"\n");
+	ck_assert_int_eq(msp_explanation_text(e, &said, NULL), 0);
+	/* there is one privilege, and it is shown */
+	ck_assert_ptr_null(strstr(said, "cover the path"));
+	ck_assert_ptr_null(strstr(said, "is the caller"));
+	msp_text_free(said);
 }
 END_TEST
 
@@ -143,6 +210,8 @@ int main(void)
 	tcase_add_test(t, explain_text_says_what_goes_before_rules);
 	tcase_add_test(t,
 		       explain_text_shows_fifty_identities_and_counts_the_rest);
+	tcase_add_test(t, explain_text_names_what_decides_behind_what_is_shown);
+	tcase_add_test(t, explain_text_names_an_identity_that_was_not_kept);
 	tcase_add_test(t, explain_takes_odd_lists_of_groups);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
