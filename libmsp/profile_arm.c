@@ -26,6 +26,9 @@ struct search {
 	const char *select;
 	struct version chosen;
 	const struct msp_json_value *profile; /* the first one */
+	/* the first thing that other readers may take for another, and why */
+	const struct msp_json_value *doubt;
+	const char *doubted;
 	size_t n_versions;
 	size_t n_chosen;
 	size_t n_profiles;
@@ -128,6 +131,28 @@ static void found_version(struct search *s,
 	s->chosen.parent = parent;
 }
 
+/* Azure takes names in any letter case: unless there is one member of this, and
+ * so written, another reader may find another thing. */
+static void note_doubt(struct search *s, const struct msp_json_value *object,
+		       const char *name)
+{
+	const struct msp_json_value *member;
+	const char *text;
+	size_t len, n = 0;
+
+	if (s->doubt || msp_json_type(object) != MSP_JSON_OBJECT)
+		return;
+	for (member = msp_json_first(object); member;
+	     member = msp_json_next(member)) {
+		text = msp_json_name(member, &len);
+		n += msp_ascii_equal(text, len, name, strlen(name));
+	}
+	if (n == 0 || (n == 1 && member_of(object, name)))
+		return;
+	s->doubt = object;
+	s->doubted = name;
+}
+
 static void search_all(struct search *s, const struct msp_json_value *resources,
 		       const struct msp_json_value *parent);
 
@@ -138,6 +163,8 @@ static void search_one(struct search *s, const struct msp_json_value *resource,
 	const char *type;
 	size_t len;
 
+	note_doubt(s, resource, "type");
+	note_doubt(s, resource, "resources");
 	if (!text_of(&type, &len, resource, "type"))
 		return;
 	if (ends_with(type, len, PROFILES "/versions") ||
@@ -174,6 +201,8 @@ static void search_lone(struct search *s, const struct msp_json_value *root)
 {
 	const struct msp_json_value *properties = member_of(root, "properties");
 
+	note_doubt(s, root, "type");
+	note_doubt(s, root, "resources");
 	if (member_of(root, "type")) {
 		search_one(s, root, NULL);
 	} else if (!member_of(properties, "mode") &&
@@ -226,10 +255,19 @@ static void refuse_none(struct msp_reader *r, const struct search *s,
 static bool find_version(struct msp_reader *r, struct search *s,
 			 const struct msp_json_value *root)
 {
-	if (is_template(root))
+	if (is_template(root)) {
+		note_doubt(s, root, "resources");
 		search_all(s, member_of(root, "resources"), NULL);
-	else
+	} else {
 		search_lone(s, root);
+	}
+	if (s->doubt) {
+		msp_reader_error(r, MSP_FINDING_FORM, s->doubt,
+				 "has '%s' twice or in another letter case: "
+				 "what it is cannot be told",
+				 s->doubted);
+		return false;
+	}
 	if (s->n_chosen == 1)
 		return true;
 	if (s->n_chosen == 0)

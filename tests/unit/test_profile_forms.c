@@ -19,7 +19,8 @@
 	"'queryParameters':{'A':'B'}}],'roles':[{'name':'r','privileges':"     \
 	"['p']}],'identities':[{'name':'i','userName':'u'}],"                  \
 	"'roleAssignments':[{'role':'r','identities':['i']}]}"
-#define TYPE "'type':'Microsoft.Compute/galleries/inVMAccessControlProfiles"
+#define TYPE_NAME "Microsoft.Compute/galleries/inVMAccessControlProfiles"
+#define TYPE	  "'type':'" TYPE_NAME
 #define PROPS                                                                  \
 	"'properties':{'mode':'Enforce','defaultAccess':'Allow'," RULES "}"
 #define V1 "{" TYPE "/versions','name':'g/p/1.0.0'," PROPS "}"
@@ -32,6 +33,10 @@
 	"'applicableHostEndpoint':'" endpoint "'}}"
 #define OTHER		    "{'type':'Microsoft.Compute/galleries','name':'g'}"
 #define TEMPLATE(resources) "{'$schema':'x','resources':[" resources "]}"
+
+#define DOUBT(name)                                                            \
+	"has '" name "' twice or in another letter case: what it is cannot "   \
+	"be told"
 
 static char *document(const char *text)
 {
@@ -159,6 +164,16 @@ static const struct {
 	  "'g/p/1.0.0'" },
 	{ V1, MSP_PROFILE_ARM, "2.0.0",
 	  "has no version '2.0.0': it has 'g/p/1.0.0'" },
+	{ TEMPLATE(V1 ",{" TYPE "/versions'," TYPE "/versions'," PROPS "}"),
+	  MSP_PROFILE_ARM, NULL, DOUBT("type") },
+	{ TEMPLATE(V1 ",{'Type':'" TYPE_NAME "/versions'," PROPS "}"),
+	  MSP_PROFILE_ARM, NULL, DOUBT("type") },
+	{ TEMPLATE(V1 ",{" TYPE "','resources':[],'resources':[" V2 "]}"),
+	  MSP_PROFILE_ARM, NULL, DOUBT("resources") },
+	{ "{'resources':[" V1 "],'Resources':[" V2 "]}", MSP_PROFILE_ARM, NULL,
+	  DOUBT("resources") },
+	{ "{" TYPE "/versions','Type':'x'," PROPS "}", MSP_PROFILE_ARM, NULL,
+	  DOUBT("type") },
 };
 
 START_TEST(the_form_asked_for_is_the_one_read)
