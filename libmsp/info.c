@@ -20,17 +20,34 @@ static size_t utf8_boundary(const char *text, size_t len, size_t room)
 	return n;
 }
 
+/* Bytes of the character at the front that moves a cursor or ends a line: C0
+ * and DEL, C1 (0x9b is CSI), the separators of lines and of paragraphs. */
+static size_t control_at(const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	if (p[0] < 0x20 || p[0] == 0x7f)
+		return 1;
+	if (len >= 2 && p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+		return 2;
+	if (len >= 3 && p[0] == 0xe2 && p[1] == 0x80 &&
+	    (p[2] == 0xa8 || p[2] == 0xa9))
+		return 3;
+	return 0;
+}
+
 void msp_info_copy(char *out, size_t size, const char *text, size_t len)
 {
-	size_t n, i;
+	size_t n, i, bad = 0;
 
 	if (size == 0)
 		return;
 	n = utf8_boundary(text, len, size - 1);
 	for (i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		out[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+		if (!bad)
+			bad = control_at(text + i, n - i);
+		out[i] = bad ? '?' : text[i];
+		bad -= bad > 0;
 	}
 	out[n] = '\0';
 }

@@ -19,8 +19,9 @@ int msp_fail_at(struct msp_error_info *info, int rc, const char *pointer,
 /* offset in an input -> offset, line and column of info */
 void msp_info_place(struct msp_error_info *info, const char *input, size_t len,
 		    size_t offset);
-/* copy, cut at a UTF-8 character boundary, replace bytes below 0x20 and 0x7f
- * by '?', always NUL-terminate */
+/* copy, cut at a UTF-8 character boundary, replace each byte of a control
+ * character (C0, DEL, C1) and of U+2028 and U+2029 by '?', always
+ * NUL-terminate */
 void msp_info_copy(char *out, size_t size, const char *text, size_t len);
 
 #endif

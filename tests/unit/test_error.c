@@ -196,6 +196,14 @@ static const struct {
 	{ "x", 1, "" },
 	{ "a\nb\rc\td", 16, "a?b?c?d" },
 	{ "\x1b[31m\x7f\x01", 16, "?[31m??" },
+	/* C1, and what is next to it; two separators, and theirs */
+	{ "a\xc2\x9b"
+	  "31m",
+	  16, "a??31m" },
+	{ "\xc2\x80\xc2\x9f\xc2\xa0", 16, "????\xc2\xa0" },
+	{ "a\xc2\x9b", 3, "a" },
+	{ "\xe2\x80\xa8\xe2\x80\xa9", 16, "??????" },
+	{ "\xe2\x80\xa7\xe2\x80\xaa", 16, "\xe2\x80\xa7\xe2\x80\xaa" },
 	/* U+00E9, U+20AC, U+1F600 */
 	{ "abc\xc3\xa9", 6, "abc\xc3\xa9" },
 	{ "abc\xc3\xa9", 5, "abc" },
