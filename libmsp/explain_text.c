@@ -379,13 +379,33 @@ static void put_param(struct msp_text_buffer *b,
 		msp_text_add(b, ", a backslash or escape is left");
 }
 
-/* Said of those that are not shown: what decides may be among them. */
-static void put_decider(struct msp_text_buffer *b, const struct msp_decision *d)
+/* The first that the query is refused for, or NULL. */
+static const char *find_refuser(const struct msp_explanation *e)
 {
-	if (!d->privilege)
+	enum msp_try why = e->decision.canon == MSP_CANON_DUPLICATE_PARAM
+				   ? MSP_TRY_PARAM_TWICE
+				   : MSP_TRY_PARAM_AMBIGUOUS;
+	size_t i;
+
+	if (e->decision.reason != MSP_REASON_CANON)
+		return NULL;
+	for (i = 0; i < e->n_privileges; i++)
+		if (e->privileges[i].result == why)
+			return e->privileges[i].name;
+	return NULL;
+}
+
+/* Said of those that are not shown: what decides may be among them. */
+static void put_decider(struct msp_text_buffer *b,
+			const struct msp_explanation *e)
+{
+	const struct msp_decision *d = &e->decision;
+	const char *name = d->privilege ? d->privilege : find_refuser(e);
+
+	if (!name)
 		return;
 	msp_text_add(b, "decided by privilege ");
-	put_quoted(b, d->privilege);
+	put_quoted(b, name);
 	if (d->identity) {
 		msp_text_add(b, ", identity ");
 		put_quoted(b, d->identity);
@@ -429,7 +449,7 @@ static void put_privileges(struct msp_text_buffer *b,
 				     : " more that cover the path\n");
 	}
 	if (hidden || e->cut)
-		put_decider(b, &e->decision);
+		put_decider(b, e);
 	if (!e->n_others)
 		return;
 	msp_text_add(b, "others     ");

@@ -141,6 +141,31 @@ START_TEST(explain_text_names_what_decides_behind_what_is_shown)
 }
 END_TEST
 
+START_TEST(explain_text_names_what_refuses_behind_what_is_shown)
+{
+	static char json[8192];
+	size_t n, i;
+
+	n = (size_t)snprintf(
+		json, sizeof(json),
+		"{\"id\":\"\",\"mode\":\"enforce\",\"defaultAccess\":\"deny\","
+		"\"rules\":{\"privileges\":[");
+	for (i = 0; i < 60; i++)
+		n += (size_t)snprintf(json + n, sizeof(json) - n,
+				      "{\"name\":\"p%02zu\",\"path\":\"/p\"},",
+				      i);
+	snprintf(json + n, sizeof(json) - n,
+		 "{\"name\":\"q\",\"path\":\"/p\",\"queryParameters\":"
+		 "{\"k\":\"v\"}},{\"name\":\"r\",\"path\":\"/p\","
+		 "\"queryParameters\":{\"l\":\"v\"}}]}}");
+	use(json);
+	explain("GET", "/p?l=v&l=v");
+	expect_in_text("decided by privilege \"r\"\n");
+	explain("GET", "/p?k=%2541");
+	expect_in_text("decided by privilege \"q\"\n");
+}
+END_TEST
+
 /* More identities than are kept, and one that is not is the caller. */
 START_TEST(explain_text_names_an_identity_that_was_not_kept)
 {
@@ -211,6 +236,7 @@ int main(void)
 	tcase_add_test(t,
 		       explain_text_shows_fifty_identities_and_counts_the_rest);
 	tcase_add_test(t, explain_text_names_what_decides_behind_what_is_shown);
+	tcase_add_test(t, explain_text_names_what_refuses_behind_what_is_shown);
 	tcase_add_test(t, explain_text_names_an_identity_that_was_not_kept);
 	tcase_add_test(t, explain_takes_odd_lists_of_groups);
 	suite_add_tcase(s, t);
