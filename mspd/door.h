@@ -47,8 +47,9 @@ struct mspd_door_counts {
  * turn of the loop. */
 #define MSPD_DOOR_TURN 64
 
-/* A place is its holder's for so long, whoever comes; with a request in hand
- * longer. */
+/* A place is its holder's for so long from when it was taken, whoever comes;
+ * with a request in hand longer. Not from the last request: who asks often
+ * would keep it forever. */
 #define MSPD_DOOR_IDLE_MS 1000
 #define MSPD_DOOR_BUSY_MS 5000
 

@@ -235,7 +235,6 @@ static void stand_in_line(struct mspd_fair *fair, struct mspd_place *place)
 	struct line *line = line_of(place);
 
 	place->since = fair->clock++;
-	place->since_ms = fair->now_ms;
 	place->next = NULL;
 	place->prev = line->last;
 	if (line->last)
@@ -289,6 +288,7 @@ static void stand(struct mspd_fair *fair, struct mspd_place *place,
 	place->owner = owner;
 	place->waiting = waiting;
 	place->busy = false;
+	place->since_ms = fair->now_ms;
 	count(fair, place, 1);
 	stand_in_line(fair, place);
 }

@@ -41,8 +41,8 @@ struct mspd_owner;
 struct mspd_place {
 	struct mspd_owner *owner; /* NULL: not in the table */
 	struct mspd_place *next, *prev;
-	uint64_t since;	   /* order of becoming what it is: */
-	uint64_t since_ms; /* mspd_fair_time() then */
+	uint64_t since;	   /* order of becoming what it is, idle or busy */
+	uint64_t since_ms; /* mspd_fair_time() when it was taken */
 	bool waiting;	   /* in line for a place */
 	bool busy;	   /* a request is in hand */
 };

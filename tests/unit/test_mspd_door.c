@@ -226,6 +226,33 @@ START_TEST(a_place_held_long_is_given_to_who_waits)
 }
 END_TEST
 
+static struct mspd_timer asks;
+
+/* A request on every connection, over at once, again and again. */
+static void ask_often(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < HELD; i++) {
+		mspd_door_busy(door, &taken[i].place, true);
+		mspd_door_busy(door, &taken[i].place, false);
+	}
+	mspd_loop_timer(loop, &asks, mspd_loop_now(loop).boot_ms + 100);
+}
+
+START_TEST(who_asks_often_keeps_no_place_for_it)
+{
+	come_to_few();
+	asks.call = ask_often;
+	ask_often(NULL);
+	run_ms(MSPD_DOOR_IDLE_MS + 300);
+	ck_assert_uint_eq(n_evicted, 1);
+	ck_assert_uint_eq(n_entered, 1);
+	ck_assert(!taken[HELD].place.waiting);
+}
+END_TEST
+
 START_TEST(who_waits_is_sent_away_when_the_door_shuts)
 {
 	struct mspd_door_counts n;
@@ -317,6 +344,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup_few, teardown);
 	tcase_add_test(tc, a_place_just_taken_is_not_given_away);
 	tcase_add_test(tc, a_place_held_long_is_given_to_who_waits);
+	tcase_add_test(tc, who_asks_often_keeps_no_place_for_it);
 	tcase_add_test(tc, who_waits_is_sent_away_when_the_door_shuts);
 	tcase_add_test(tc, who_gives_up_waiting_is_counted);
 	suite_add_tcase(s, tc);

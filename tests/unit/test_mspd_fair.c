@@ -448,7 +448,8 @@ START_TEST(since_when_is_told)
 	ck_assert_uint_eq(place->since_ms, 6000);
 	mspd_fair_time(fair, 7000);
 	mspd_fair_busy(fair, place, true);
-	ck_assert_uint_eq(place->since_ms, 7000);
+	mspd_fair_busy(fair, place, false);
+	ck_assert_uint_eq(place->since_ms, 6000);
 }
 END_TEST
 
