@@ -175,6 +175,15 @@ static void note_unknown(struct msp_reader *r,
 				   "is not known: ignored");
 		return;
 	}
+	/* Azure takes it: without a parameter a privilege would be wider here
+	 * and in what is written */
+	if (r->form == MSP_PROFILE_ARM) {
+		msp_reader_error(r, MSP_FINDING_UNKNOWN_FIELD, member,
+				 "is '%s' in another letter case: Azure takes "
+				 "it, the agent does not",
+				 fields[i].name);
+		return;
+	}
 	msp_reader_warning(r, MSP_FINDING_UNKNOWN_FIELD, member,
 			   fields[i].given
 				   ? "differs from '%s' in letter case only: "

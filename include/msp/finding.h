@@ -41,7 +41,9 @@ enum msp_finding_code {
 	MSP_FINDING_DANGLING = 20, /* dangling: a reference to nothing */
 	MSP_FINDING_EVERYONE = 21, /* everyone: identity without selector */
 	MSP_FINDING_NOBODY = 22,   /* nobody: an empty selector */
-	MSP_FINDING_UNKNOWN_FIELD = 23,	   /* unknown-field: ignored */
+	MSP_FINDING_UNKNOWN_FIELD = 23,	   /* unknown-field: ignored;
+					    * in another letter case
+					    * an error in ARM */
 	MSP_FINDING_UNUSED_PRIVILEGE = 24, /* unused-privilege: in no role */
 	MSP_FINDING_UNUSED_ROLE = 25,	   /* unused-role: never assigned */
 	MSP_FINDING_UNUSED_IDENTITY = 26,  /* unused-identity: has no role */

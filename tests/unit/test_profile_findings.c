@@ -216,9 +216,16 @@ static const struct {
 	{ "{'properties':{'mode':'Enforce','defaultAccess':'Deny',"
 	  "'targetLocations':[],'excludeFromLatest':false,'Rules':{}},"
 	  "'location':'westus','tags':{},'kind':1}",
-	  "warning unknown-field /properties/Rules is not known, but 'rules' "
-	  "is: letter case counts, ignored\n"
+	  "error unknown-field /properties/Rules is 'rules' in another letter "
+	  "case: Azure takes it, the agent does not\n"
 	  "warning unknown-field /kind is not known: ignored" },
+	/* without its parameter the privilege would be wider */
+	{ ARM("'privileges':[{'name':'p','path':'/','QueryParameters':"
+	      "{'a':'1'}}]" REST),
+	  "error unknown-field "
+	  "/properties/rules/privileges/0/QueryParameters is "
+	  "'queryParameters' in another letter case: Azure takes it, the "
+	  "agent does not" },
 	{ "{'properties':{}}",
 	  "error missing /properties/mode is missing\n"
 	  "error missing /properties/defaultAccess is missing" },
