@@ -73,7 +73,7 @@ FIELDS = {
     "inode___named": "i_ctime", "inode___hidden": "__i_ctime",
     "inode___split": "i_ctime_sec i_ctime_nsec", "qstr": "name",
     "dentry": "d_parent d_name", "vfsmount": "mnt_root",
-    "mount": "mnt_parent mnt_mountpoint mnt", "path": "mnt dentry",
+    "mount": "mnt_parent mnt_mountpoint mnt mnt_ns", "path": "mnt dentry",
     "file": "f_path f_inode", "fdtable": "max_fds fd", "files_struct": "fdt",
     "mm_struct": "exe_file",
     "task_struct": "mm tgid real_parent group_leader thread_pid "
