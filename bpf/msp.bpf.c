@@ -569,10 +569,11 @@ static __always_inline __u32 first_received(struct bpf_tcp_sock *tp)
 }
 
 /* The starting numbers do not change while a connection lives. The kernel
- * takes them from a clock of 64 ns per number, so those of one connection and
- * of the next one with the same addresses are always some numbers apart, but
- * may be near: they have to be the same. Only whether the SYN is counted as a
- * byte differs between the ends. */
+ * takes that of an accepting socket from a clock of 64 ns per number, so it is
+ * another for the next connection with the same addresses, but may be near:
+ * both have to be the same. The client's alone would not do, since a socket
+ * that disconnects and connects again goes on from its last number. Only
+ * whether the SYN is counted as a byte differs between the ends. */
 static __always_inline bool one_connection(struct bpf_tcp_sock *a,
 					   struct bpf_tcp_sock *b)
 {
