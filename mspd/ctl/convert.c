@@ -81,11 +81,8 @@ static int write_as(const struct convert *c, const struct msp_profile *profile,
 		    const char *path)
 {
 	struct msp_profile_write_opts opts = MSP_PROFILE_WRITE_OPTS_INIT;
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct ctl_text text = { 0 };
-	char *words = NULL;
-	size_t len = 0;
-	int status, rc;
+	int status = CTL_ERROR;
 
 	opts.form = (enum msp_profile_form)c->to.value;
 	opts.flags = (c->compact ? MSP_PROFILE_COMPACT : 0) |
@@ -94,15 +91,8 @@ static int write_as(const struct convert *c, const struct msp_profile *profile,
 	opts.name = c->name;
 	opts.location = c->location;
 	opts.endpoint = (enum msp_endpoint)c->endpoint.value;
-	rc = msp_profile_write(&words, &len, profile, &opts, &info);
-	if (rc < 0)
-		return ctl_fail("%s: %s", ctl_file_name(path),
-				*info.text ? info.text : msp_error_text(rc));
-	ctl_put_json_text(&text, words);
-	if (!len || words[len - 1] != '\n')
-		ctl_put(&text, "\n");
-	msp_text_free(words);
-	status = ctl_answer(&text, CTL_OK);
+	if (ctl_put_profile(&text, profile, &opts, path))
+		status = ctl_answer(&text, CTL_OK);
 	ctl_text_free(&text);
 	return status;
 }

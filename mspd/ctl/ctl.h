@@ -177,6 +177,11 @@ struct msp_rules *ctl_compile(const struct msp_profile *profile,
 /* The same profile in another mode; NULL, and has said why. */
 struct msp_profile *ctl_with_mode(const struct msp_profile *profile,
 				  enum msp_mode mode, const char *path);
+/* Put in one of its forms, with a newline; on one line if only that is small
+ * enough to be read back. False, and has said why. */
+bool ctl_put_profile(struct ctl_text *out, const struct msp_profile *profile,
+		     const struct msp_profile_write_opts *opts,
+		     const char *path);
 /* file:line:column: severity: pointer: text [code], without a newline */
 void ctl_put_finding(struct ctl_text *text, const char *path,
 		     const struct msp_finding *finding);

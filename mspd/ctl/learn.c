@@ -257,26 +257,12 @@ static bool put_form(struct ctl_text *out, const struct learn *l,
 		     enum msp_profile_form form)
 {
 	struct msp_profile_write_opts opts = MSP_PROFILE_WRITE_OPTS_INIT;
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	char *text = NULL;
-	size_t len = 0;
-	int rc;
 
 	opts.form = form;
 	if (form == MSP_PROFILE_ARM)
 		opts.flags = MSP_PROFILE_TEMPLATE | MSP_PROFILE_ENDPOINT;
 	opts.endpoint = (enum msp_endpoint)l->endpoint.value;
-	rc = msp_profile_write(&text, &len, profile, &opts, &info);
-	if (rc < 0) {
-		ctl_fail("what was learnt: %s",
-			 *info.text ? info.text : msp_error_text(rc));
-		return false;
-	}
-	ctl_put_json_text(out, text);
-	if (!len || text[len - 1] != '\n')
-		ctl_put(out, "\n");
-	msp_text_free(text);
-	return true;
+	return ctl_put_profile(out, profile, &opts, "what was learnt");
 }
 
 static int write_profile(const struct learn *l,
@@ -330,6 +316,8 @@ static bool complete(const struct learn *l, const struct ctl_list *files)
 	else if (strcmp(l->form, "arm") != 0 && strcmp(l->form, "wire") != 0 &&
 		 strcmp(l->form, "both") != 0)
 		ctl_fail("--form '%s': want arm, wire or both", l->form);
+	else if (l->json && strcmp(l->form, "both") == 0)
+		ctl_fail("--form both: not with --json, which is one object");
 	else
 		return true;
 	return false;

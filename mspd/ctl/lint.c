@@ -151,6 +151,21 @@ static int finish(struct lint *l)
 	return ctl_answer(&l->out, status);
 }
 
+static bool complete(const struct ctl_list *files)
+{
+	size_t i, standard = 0;
+
+	for (i = 0; i < files->n; i++)
+		standard += strcmp(files->at[i], "-") == 0;
+	if (!files->n)
+		ctl_fail("no file; see mspctl lint --help");
+	else if (standard > 1)
+		ctl_fail("-: standard input can be read once");
+	else
+		return true;
+	return false;
+}
+
 static int run(int argc, char **argv)
 {
 	struct lint l = { .select = NULL };
@@ -165,12 +180,8 @@ static int run(int argc, char **argv)
 	int status = CTL_ERROR;
 	size_t i;
 
-	if (!ctl_parse(options, argc, argv, &files))
+	if (!ctl_parse(options, argc, argv, &files) || !complete(&files))
 		goto out;
-	if (!files.n) {
-		ctl_fail("no file; see mspctl lint --help");
-		goto out;
-	}
 	if (l.json)
 		ctl_put(&l.out, "{\"files\":[");
 	for (i = 0; i < files.n; i++)

@@ -128,3 +128,47 @@ struct msp_profile *ctl_with_mode(const struct msp_profile *profile,
 	ctl_text_free(&text);
 	return changed;
 }
+
+/* Appends it; false: what is wrong was said. */
+static bool put_profile(struct ctl_text *out, const struct msp_profile *profile,
+			const struct msp_profile_write_opts *opts,
+			const char *path)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	char *words = NULL;
+	size_t len = 0;
+	int rc = msp_profile_write(&words, &len, profile, opts, &info);
+
+	if (rc < 0) {
+		ctl_fail("%s: %s", ctl_file_name(path),
+			 *info.text ? info.text : msp_error_text(rc));
+		return false;
+	}
+	ctl_put_json_text(out, words);
+	if (!len || words[len - 1] != '\n')
+		ctl_put(out, "\n");
+	msp_text_free(words);
+	return true;
+}
+
+bool ctl_put_profile(struct ctl_text *out, const struct msp_profile *profile,
+		     const struct msp_profile_write_opts *opts,
+		     const char *path)
+{
+	struct msp_profile_write_opts compact = *opts;
+	const size_t before = out->len;
+
+	if (!put_profile(out, profile, opts, path))
+		return false;
+	if (out->len - before <= MSP_PROFILE_MAX_BYTES)
+		return true;
+	out->len = before;
+	compact.flags |= MSP_PROFILE_COMPACT;
+	if (!put_profile(out, profile, &compact, path))
+		return false;
+	if (out->len - before <= MSP_PROFILE_MAX_BYTES)
+		return true;
+	ctl_fail("%s: has %zu bytes in that form, at most %d are read back",
+		 ctl_file_name(path), out->len - before, MSP_PROFILE_MAX_BYTES);
+	return false;
+}

@@ -177,6 +177,24 @@ def many(ctl):
                    2, err=["too many; give --requests"])
 
 
+def read_back(ctl):
+    """What is written can be read, or is not written."""
+    for paths in (1400, 1950):
+        trail = "".join(kit.lines({"path": f"/{'x' * 480}{i:04}"})
+                        for i in range(paths))
+        for form in ("arm", "wire"):
+            status, out, err = ctl.run("learn", "--form", form, "-",
+                                       stdin=trail)
+            name = f"learnt_{paths}_long_paths_{form}"
+            if status:
+                ctl.claim(name, status == 2 and not out and "bytes" in err,
+                          err)
+                continue
+            got = ctl.run("convert", "--to", "wire", "-", stdin=out)
+            ctl.claim(name, got[0] == 0, got[2])
+
+
 def run(ctl):
-    for part in (documents, mutated, long_line, endless, line_lengths, many):
+    for part in (documents, mutated, long_line, endless, line_lengths, many,
+                 read_back):
         part(ctl)
