@@ -34,6 +34,8 @@ from collections import namedtuple
 import world
 
 TRIES, SECONDS = 1000, 90
+# A SYN that found no room is sent again after 1, 3, 7 and 15 seconds.
+PATIENCE_MS = 20000
 WEAK_TRIES, WEAK_SECONDS = 300, 10
 LEEWAY = 20
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -226,7 +228,7 @@ class Strong:
         try:
             said = self.stage.attack(
                 attack, self.world.mspd.pid, self.drive, self.world.cgroup,
-                options_of(attack.tries, SECONDS, 10000))
+                options_of(attack.tries, SECONDS, PATIENCE_MS))
         finally:
             self.restore()
         path = f"/metadata/attack/{attack.name}".encode()
