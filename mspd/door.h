@@ -24,7 +24,7 @@ struct mspd_door_ops {
 	/* One that waited has a place now. */
 	void (*enter)(void *arg, struct mspd_place *place);
 	/* Close this one before the turn ends: its place is given away. One
-	 * that waits (place->waiting has been cleared) is closed at once. */
+	 * that waits is closed at once. */
 	void (*evict)(void *arg, struct mspd_place *place);
 };
 
