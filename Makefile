@@ -84,7 +84,7 @@ MSPD_OBJ := $(MSPD_SRC:%.c=$(O)/%.o)
 CTL_SRC	:= $(wildcard mspd/ctl/*.c)
 CTL_OBJ	:= $(CTL_SRC:%.c=$(O)/%.o)
 MSPCTL	:= $(O)/mspd/ctl/mspctl
-HOST_SRC := $(wildcard examples/msp-host/*.c)
+HOST_SRC := $(wildcard examples/msp-host/*.c examples/msp-host/*/*.c)
 HOST_OBJ := $(HOST_SRC:%.c=$(O)/%.o)
 EXAMPLES := $(patsubst %.c,$(O)/%,$(wildcard examples/*.c))
 SKEL	:= $(O)/bpf/msp.skel.h
@@ -166,6 +166,7 @@ $(MSPCTL): $(CTL_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(CTL_OBJ) -L$(O) -lmsp \
 		$(call DEP_YAJL,--libs)
+$(HOST_OBJ): CPPOURS += -Iexamples/msp-host
 $(O)/examples/msp-host/msp-host: $(HOST_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(HOST_OBJ) -L$(O) -lmsp \
@@ -283,7 +284,7 @@ check-ctl: all
 
 check-host: all
 	$(SUITE) host env LD_LIBRARY_PATH=$(O) python3 \
-		tests/live/host_selftest.py $(O)/examples/msp-host/msp-host
+		tests/host/run.py $(O)/examples/msp-host/msp-host
 
 check-man: all $(DECIDE)
 	$(SUITE) man python3 tests/man.py $(O)

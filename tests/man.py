@@ -201,8 +201,8 @@ def audit_reasons():
 
 
 def host_reasons():
-    code = read("examples/msp-host/verify.c")
-    names = re.findall(r'(?:bad\(|return )"([a-z-]+)"', code)
+    code = read("examples/msp-host/net/call.c").split("reason_name", 1)[1]
+    names = re.findall(r'return "([a-z-]+)"', code.split("\n}\n", 1)[0])
     return compare(items(section(page("msp-host.8"), "Log and record"), "Cm"),
                    names, 8)
 

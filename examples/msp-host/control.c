@@ -5,7 +5,8 @@
  * Never: tells the key.
  */
 #include "emulator.h"
-#include "route.h"
+#include "net/route.h"
+#include "vm/vms.h"
 
 #include <string.h>
 
@@ -17,12 +18,12 @@ static void state(struct call *call)
 {
 	call->reply.status = 200;
 	call->reply.type = JSON_TYPE;
-	host_state(&call->emu->host, &call->reply.body);
+	vm_state(call->vm, &call->reply.body);
 }
 
 static void reset(struct call *call)
 {
-	if (host_reset(&call->emu->host))
+	if (vm_reset(call->emu, call->vm, call->vm->incarnation + 1))
 		state(call);
 	else
 		call_error(call, 500, "state", "the reset cannot be stored");
@@ -42,7 +43,7 @@ static void channel(struct call *call)
 			   "enabled=true or enabled=false is required");
 		return;
 	}
-	call->emu->host.enabled = on;
+	call->vm->enabled = on;
 	state(call);
 }
 
@@ -55,8 +56,8 @@ static void set_item(struct call *call, enum item item)
 		call_error(call, 400, "body", "a rule item is required");
 		return;
 	}
-	if (host_set_item(&call->emu->host, item, call->body.data,
-			  call->body.len, &info) == 0) {
+	if (vm_set_item(call->vm, item, call->body.data, call->body.len, NULL,
+			&info) == 0) {
 		state(call);
 		return;
 	}
@@ -73,12 +74,12 @@ static void set_mode(struct call *call, enum item item)
 	bool ok;
 
 	ok = text_query(call->query, "mode", &value) &&
-	     host_mode_named(value.data, value.len, &mode);
+	     vm_mode_named(value.data, value.len, &mode);
 	buf_clear(&value);
 	if (!ok)
 		call_error(call, 400, "mode",
 			   "mode=Enforce, Audit or Disabled is required");
-	else if (!host_set_mode(&call->emu->host, item, mode))
+	else if (!vm_set_mode(call->vm, item, mode))
 		call_error(call, 500, "memory", "out of memory");
 	else
 		state(call);
@@ -92,7 +93,7 @@ static void endpoint(struct call *call)
 	bool is_mode = !strcmp(name + len, MODE_SUFFIX);
 	enum item item;
 
-	if (!host_item_named(name, len, &item) || (name[len] && !is_mode))
+	if (!vm_item_named(name, len, &item) || (name[len] && !is_mode))
 		call_error(call, 404, "not-found", "no such endpoint");
 	else if (is_mode != call_method(call, "POST"))
 		call_error(call, 405, "method", "method not allowed");
@@ -104,20 +105,20 @@ static void endpoint(struct call *call)
 
 static void raw_status(struct call *call)
 {
-	struct host *host = &call->emu->host;
+	struct vm *vm = call->vm;
 
 	/* the body moves: it may be megabytes of nonsense */
-	buf_clear(&host->raw_status);
-	host->raw_status = call->body;
+	buf_clear(&vm->raw_status);
+	vm->raw_status = call->body;
 	memset(&call->body, 0, sizeof(call->body));
-	host->raw = true;
+	vm->raw = true;
 	state(call);
 }
 
 static void own_status(struct call *call)
 {
-	buf_clear(&call->emu->host.raw_status);
-	call->emu->host.raw = false;
+	buf_clear(&call->vm->raw_status);
+	call->vm->raw = false;
 	state(call);
 }
 
@@ -133,5 +134,6 @@ void control_call(struct call *call)
 		{ "DELETE", "/status/raw", NULL, own_status },
 	};
 
+	call->vm = call->emu->vms->first;
 	route_table(call, rows, sizeof(rows) / sizeof(rows[0]));
 }

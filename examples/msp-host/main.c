@@ -5,7 +5,13 @@
  * Never: starts a thread: everything below happens in this loop.
  */
 #include "emulator.h"
+#include "fault/fault.h"
+#include "net/http.h"
+#include "net/wire.h"
 #include "options.h"
+#include "vm/journal.h"
+#include "vm/state.h"
+#include "vm/vms.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -169,7 +175,8 @@ static bool serve(struct emulator *emu, struct options *options)
 		fputs("msp-host: the HTTP server cannot start\n", stderr);
 		goto out;
 	}
-	if (!open_files(emu, options) || !state_load(&emu->host) ||
+	emu->state_file = options->state;
+	if (!open_files(emu, options) || !state_load(emu) ||
 	    !listen_all(emu, options))
 		goto out;
 	say_ready(options);
@@ -183,17 +190,36 @@ out:
 	return ok;
 }
 
+static bool emulator_init(struct emulator *emu)
+{
+	emu->vms = vms_new(&emu->random);
+	emu->faults = faults_new();
+	emu->journal = journal_new(NULL);
+	return emu->vms && emu->faults && emu->journal;
+}
+
+static void emulator_clear(struct emulator *emu)
+{
+	journal_free(emu->journal);
+	faults_free(emu->faults);
+	vms_free(emu->vms);
+	if (emu->record)
+		fclose(emu->record);
+	if (emu->log && emu->log != stdout)
+		fclose(emu->log);
+}
+
 int main(int argc, char **argv)
 {
 	struct emulator emu = { .loop = { .epoll = -1 } };
 	struct options options;
 	int status = EXIT_FAILURE;
 
-	if (!host_init(&emu.host)) {
+	if (!emulator_init(&emu)) {
 		fputs("msp-host: out of memory\n", stderr);
 		return status;
 	}
-	switch (options_parse(&options, &emu.host, argc, argv)) {
+	switch (options_parse(&options, emu.vms->first, argc, argv)) {
 	case OPTIONS_RUN:
 		if (serve(&emu, &options))
 			status = EXIT_SUCCESS;
@@ -205,10 +231,6 @@ int main(int argc, char **argv)
 		fputs("msp-host: see --help\n", stderr);
 		break;
 	}
-	host_clear(&emu.host);
-	if (emu.record)
-		fclose(emu.record);
-	if (emu.log && emu.log != stdout)
-		fclose(emu.log);
+	emulator_clear(&emu);
 	return status;
 }

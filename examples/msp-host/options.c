@@ -123,13 +123,13 @@ static const char *parse_item(enum item *out, const char *option,
 {
 	const char *eq = strchr(text, '=');
 
-	if (eq && host_item_named(text, (size_t)(eq - text), out))
+	if (eq && vm_item_named(text, (size_t)(eq - text), out))
 		return eq + 1;
 	complain(option, text, "want imds=... or wireserver=...");
 	return NULL;
 }
 
-static bool load_profile(struct host *host, const char *text)
+static bool load_profile(struct vm *vm, const char *text)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct buf file = { 0 };
@@ -144,7 +144,7 @@ static bool load_profile(struct host *host, const char *text)
 		complain("profile", path, strerror(errno));
 	else if (!file.len)
 		complain("profile", path, "empty file");
-	else if (host_set_item(host, item, file.data, file.len, &info) < 0)
+	else if (vm_set_item(vm, item, file.data, file.len, NULL, &info) < 0)
 		fprintf(stderr, "msp-host: %s:%u:%u: %s: %s\n", path, info.line,
 			info.column, info.pointer, info.text);
 	else
@@ -153,7 +153,7 @@ static bool load_profile(struct host *host, const char *text)
 	return ok;
 }
 
-static bool set_mode(struct host *host, const char *text)
+static bool set_mode(struct vm *vm, const char *text)
 {
 	enum msp_mode mode;
 	const char *word;
@@ -162,16 +162,16 @@ static bool set_mode(struct host *host, const char *text)
 	word = parse_item(&item, "mode", text);
 	if (!word)
 		return false;
-	if (!host_mode_named(word, strlen(word), &mode))
+	if (!vm_mode_named(word, strlen(word), &mode))
 		return complain("mode", text,
 				"want Enforce, Audit or Disabled");
-	return host_set_mode(host, item, mode);
+	return vm_set_mode(vm, item, mode);
 }
 
-static bool set_version(struct host *host, const char *text)
+static bool set_version(struct vm *vm, const char *text)
 {
-	host->status_v1 = !strcmp(text, "1.0");
-	if (host->status_v1 || !strcmp(text, "2.0"))
+	vm->status_v1 = !strcmp(text, "1.0");
+	if (vm->status_v1 || !strcmp(text, "2.0"))
 		return true;
 	return complain("status-version", text, "want 1.0 or 2.0");
 }
@@ -186,33 +186,29 @@ static bool set_ready_fd(struct options *options, const char *text)
 	return true;
 }
 
-static bool apply_to_host(struct host *host, int opt, const char *arg)
+static bool apply_to_host(struct vm *vm, int opt, const char *arg)
 {
 	switch (opt) {
 	case OPT_PROFILE:
-		return load_profile(host, arg);
+		return load_profile(vm, arg);
 	case OPT_MODE:
-		return set_mode(host, arg);
+		return set_mode(vm, arg);
 	case OPT_DISABLED:
-		host->enabled = false;
+		vm->enabled = false;
 		return true;
 	case OPT_NO_KEY:
-		host->offers_key = false;
+		vm->offers_key = false;
 		return true;
 	case OPT_STATUS_VERSION:
-		return set_version(host, arg);
+		return set_version(vm, arg);
 	case OPT_SKEW:
-		return parse_u32(&host->skew, "skew", arg);
-	case OPT_STATE:
-		host->state_file = arg;
-		return true;
+		return parse_u32(&vm->skew, "skew", arg);
 	default: /* getopt_long() has said what is wrong */
 		return false;
 	}
 }
 
-static bool apply(struct options *o, struct host *host, int opt,
-		  const char *arg)
+static bool apply(struct options *o, struct vm *vm, int opt, const char *arg)
 {
 	switch (opt) {
 	case OPT_WIRESERVER:
@@ -231,10 +227,13 @@ static bool apply(struct options *o, struct host *host, int opt,
 	case OPT_RECORD:
 		o->record = arg;
 		return true;
+	case OPT_STATE:
+		o->state = arg;
+		return true;
 	case OPT_READY_FD:
 		return set_ready_fd(o, arg);
 	default:
-		return apply_to_host(host, opt, arg);
+		return apply_to_host(vm, opt, arg);
 	}
 }
 
@@ -255,7 +254,7 @@ static bool set_defaults(struct options *options)
 	return true;
 }
 
-enum options_result options_parse(struct options *options, struct host *host,
+enum options_result options_parse(struct options *options, struct vm *vm,
 				  int argc, char **argv)
 {
 	int opt;
@@ -271,7 +270,7 @@ enum options_result options_parse(struct options *options, struct host *host,
 			printf("msp-host %s\n", msp_version());
 			return OPTIONS_DONE;
 		}
-		if (!apply(options, host, opt, optarg))
+		if (!apply(options, vm, opt, optarg))
 			return OPTIONS_BAD;
 	}
 	if (optind < argc) {

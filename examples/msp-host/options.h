@@ -5,7 +5,7 @@
 #ifndef HOST_OPTIONS_H
 #define HOST_OPTIONS_H
 
-#include "host.h"
+#include "vm/vm.h"
 
 #include <netinet/in.h>
 
@@ -15,6 +15,7 @@
  * @control:  the control port was asked for
  * @log:      file for request lines, NULL: stdout; borrowed from argv
  * @record:   file for raw bytes, or NULL; borrowed from argv
+ * @state:    file for what must survive, or NULL; borrowed from argv
  * @ready_fd: gets "ready" and is closed once listening; -1: none
  */
 struct options {
@@ -22,6 +23,7 @@ struct options {
 	bool control;
 	const char *log;
 	const char *record;
+	const char *state;
 	int ready_fd;
 };
 
@@ -31,8 +33,8 @@ enum options_result {
 	OPTIONS_BAD   /* said on stderr */
 };
 
-/* What concerns the VM goes straight into host, in the order given. */
-enum options_result options_parse(struct options *options, struct host *host,
+/* What concerns the VM goes straight into vm, in the order given. */
+enum options_result options_parse(struct options *options, struct vm *vm,
 				  int argc, char **argv);
 
 #endif

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In:  connected sockets.
+ * Out: calls, routed when they are complete, and their answers on the socket.
+ * Never: trusts the library's decoded view; only the raw target, the header
+ *        lines in order and the body are used.
+ */
+#include "net/http.h"
+
+#include "emulator.h"
+#include "net/route.h"
+#include "net/script.h"
+#include "net/wire.h"
+#include "vm/journal.h"
+#include "vm/record.h"
+#include "vm/vms.h"
+
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* Room for a request line and head of the largest allowed size. */
+#define POOL_BYTES (256 * 1024)
+/* A client that is silent for so long is cut off. */
+#define SILENCE_SECONDS 60
+#define STREAM_PIECE	16384
+
+/**
+ * struct newborn - a connection the library has not announced yet
+ * @fd:   its socket, the library's from now on
+ * @peer: becomes the connection's
+ * @next: in the list
+ */
+struct newborn {
+	int fd;
+	struct peer *peer;
+	struct newborn *next;
+};
+
+/**
+ * struct http
+ * @emu:      borrowed
+ * @daemon:   owned
+ * @watch:    of the library's own epoll set
+ * @newborns: not announced yet; owned
+ */
+struct http {
+	struct emulator *emu;
+	struct MHD_Daemon *daemon;
+	struct loop_watch watch;
+	struct newborn *newborns;
+};
+
+/* The library's set is ready: http_run() follows in the same turn. */
+static void ready(struct loop_watch *watch, uint32_t events)
+{
+	(void)watch;
+	(void)events;
+}
+
+static struct peer *claim(struct http *http, int fd)
+{
+	struct newborn **p, *found;
+	struct peer *peer = NULL;
+
+	for (p = &http->newborns; *p; p = &(*p)->next) {
+		if ((*p)->fd != fd)
+			continue;
+		found = *p;
+		*p = found->next;
+		peer = found->peer;
+		free(found);
+		break;
+	}
+	return peer;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection,
+			  void **context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	const union MHD_ConnectionInfo *info;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		free(*context);
+		*context = NULL;
+		return;
+	}
+	info = MHD_get_connection_info(connection,
+				       MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info)
+		*context = claim(cls, info->connect_fd);
+}
+
+static void *on_target(void *cls, const char *target,
+		       struct MHD_Connection *connection)
+{
+	struct http *http = cls;
+
+	(void)connection;
+	return call_new(http->emu, target);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection,
+			 void **context, enum MHD_RequestTerminationCode code)
+{
+	(void)cls;
+	(void)connection;
+	(void)code;
+	call_free(*context);
+	*context = NULL;
+}
+
+static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind,
+				 const char *name, size_t name_len,
+				 const char *value, size_t value_len)
+{
+	struct call *call = cls;
+	struct msp_header *h;
+
+	(void)kind;
+	/* counted by the caller, too */
+	if (call->n_headers == MSP_MAX_HEADERS)
+		return MHD_NO;
+	h = &call->headers[call->n_headers++];
+	h->name = name;
+	h->name_len = name_len;
+	h->value = value ? value : "";
+	h->value_len = value ? value_len : 0;
+	return MHD_YES;
+}
+
+static void free_body(void *cls)
+{
+	struct buf *body = cls;
+
+	buf_clear(body);
+	free(body);
+}
+
+/* The body moves into the response, which wipes it: it may be a key. */
+static struct MHD_Response *plain_response(struct reply *reply)
+{
+	struct MHD_Response *response;
+	struct buf *body;
+
+	if (!reply->body.len)
+		return MHD_create_response_from_buffer(0, NULL,
+						       MHD_RESPMEM_PERSISTENT);
+	body = malloc(sizeof(*body));
+	if (!body)
+		return NULL;
+	*body = reply->body;
+	memset(&reply->body, 0, sizeof(reply->body));
+	response = MHD_create_response_from_buffer_with_free_callback_cls(
+		body->len, body->data, free_body, body);
+	if (!response)
+		free_body(body);
+	return response;
+}
+
+static ssize_t generate(void *cls, uint64_t position, char *out, size_t max)
+{
+	const uint64_t *count = cls;
+	size_t i;
+
+	if (position >= *count)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (max > *count - position)
+		max = (size_t)(*count - position);
+	for (i = 0; i < max; i++)
+		out[i] = (char)((position + i) % 251);
+	return (ssize_t)max;
+}
+
+static struct MHD_Response *stream_response(const struct reply *reply)
+{
+	struct MHD_Response *response;
+	uint64_t *count = malloc(sizeof(*count));
+
+	if (!count)
+		return NULL;
+	*count = reply->count;
+	response = MHD_create_response_from_callback(
+		reply->chunked ? MHD_SIZE_UNKNOWN : reply->count, STREAM_PIECE,
+		generate, count, free);
+	if (!response)
+		free(count);
+	return response;
+}
+
+static bool add(struct MHD_Response *response, const char *name,
+		const char *value)
+{
+	return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+static bool add_headers(struct MHD_Response *response, struct reply *reply,
+			int64_t now)
+{
+	char date[TEXT_DATE_SIZE];
+
+	/* first, or the library says Date twice */
+	if (reply->close && !add(response, "Connection", "close"))
+		return false;
+	if (reply->type && !add(response, "Content-Type", reply->type))
+		return false;
+	if (reply->allow.len && !add(response, "Allow", reply->allow.data))
+		return false;
+	if (reply->status == MHD_HTTP_UNAUTHORIZED &&
+	    !add(response, "WWW-Authenticate", MSP_SCHEME))
+		return false;
+	text_http_date(date, sizeof(date), now);
+	return !reply->dated || add(response, MSP_HEADER_DATE, date);
+}
+
+static enum MHD_Result
+answer(struct http *http, struct MHD_Connection *connection, struct call *call)
+{
+	struct reply *reply = &call->reply;
+	struct MHD_Response *response = NULL;
+	enum MHD_Result result = MHD_NO;
+
+	if (reply->body.failed || reply->allow.failed || !reply->status)
+		call_error(call, 500, "memory", "out of memory");
+	if (!reply->body.failed)
+		response = reply->stream ? stream_response(reply)
+					 : plain_response(reply);
+	/* before the first byte of the answer: tests read the log after it */
+	record_request(http->emu->log, call, reply->status);
+	journal_add(http->emu->journal, call, reply->status);
+	if (call->script) {
+		/* the library is left; the wire has the client */
+		wire_play(http->emu->wire, call->peer->number, call->script);
+		call->script = NULL;
+	} else if (response && add_headers(response, reply, call->now))
+		result =
+			MHD_queue_response(connection, reply->status, response);
+	if (response)
+		MHD_destroy_response(response);
+	return result;
+}
+
+/* The head is complete: read it and decide whether the body is wanted. */
+static bool begin(struct MHD_Connection *connection, struct call *call,
+		  const char *method, const char *version)
+{
+	const union MHD_ConnectionInfo *info;
+	int n;
+
+	call->begun = true;
+	call->method = method;
+	info = MHD_get_connection_info(connection,
+				       MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	if (!info || !info->socket_context)
+		return false;
+	call->peer = info->socket_context;
+	call->now = loop_wall_s();
+	if (call->peer->port != PORT_CONTROL) {
+		call->vm = vms_at(call->emu->vms, call->peer->source);
+		if (!call->vm)
+			return false;
+	}
+	n = MHD_get_connection_values_n(connection, MHD_HEADER_KIND, on_header,
+					call);
+	if (n < 0 || (size_t)n != call->n_headers) {
+		call->reply.close = true;
+		call_error(call, 431, "headers", "too many header lines");
+		return true;
+	}
+	admit_head(call, version);
+	return true;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
+				  const char *url, const char *method,
+				  const char *version, const char *data,
+				  size_t *len, void **context)
+{
+	struct http *http = cls;
+	struct call *call = *context;
+
+	(void)url;
+	if (!call)
+		return MHD_NO;
+	if (!call->begun) {
+		if (!begin(connection, call, method, version))
+			return MHD_NO;
+		return call->reply.status ? answer(http, connection, call)
+					  : MHD_YES;
+	}
+	if (*len) {
+		bool ok = call_take(call, data, *len);
+
+		*len = 0;
+		return ok ? MHD_YES : MHD_NO;
+	}
+	route_call(call);
+	return answer(http, connection, call);
+}
+
+struct http *http_open(struct emulator *emu)
+{
+	const union MHD_DaemonInfo *info = NULL;
+	struct http *http = calloc(1, sizeof(*http));
+
+	if (!http)
+		return NULL;
+	http->emu = emu;
+	http->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+		on_request, http, MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)WIRE_MAX_CONNECTIONS,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)SILENCE_SECONDS,
+		MHD_OPTION_END);
+	if (http->daemon)
+		info = MHD_get_daemon_info(http->daemon,
+					   MHD_DAEMON_INFO_EPOLL_FD);
+	if (!info)
+		goto fail;
+	http->watch.fd = info->epoll_fd;
+	http->watch.ready = ready;
+	if (loop_want(&emu->loop, &http->watch, EPOLLIN) < 0)
+		goto fail;
+	return http;
+fail:
+	http_close(http);
+	return NULL;
+}
+
+void http_close(struct http *http)
+{
+	if (!http)
+		return;
+	loop_want(&http->emu->loop, &http->watch, 0);
+	if (http->daemon)
+		MHD_stop_daemon(http->daemon);
+	while (http->newborns)
+		free(claim(http, http->newborns->fd));
+	free(http);
+}
+
+bool http_adopt(struct http *http, int fd, const struct peer *peer,
+		const struct sockaddr_in *address)
+{
+	struct newborn *newborn = malloc(sizeof(*newborn));
+	struct peer *copy = malloc(sizeof(*copy));
+
+	if (!newborn || !copy) {
+		free(newborn);
+		free(copy);
+		close(fd);
+		return false;
+	}
+	*copy = *peer;
+	newborn->fd = fd;
+	newborn->peer = copy;
+	newborn->next = http->newborns;
+	http->newborns = newborn;
+	if (MHD_add_connection(http->daemon, fd,
+			       (const struct sockaddr *)address,
+			       sizeof(*address)) == MHD_YES)
+		return true;
+	free(claim(http, fd));
+	return false;
+}
+
+void http_run(struct http *http)
+{
+	MHD_run(http->daemon);
+}
+
+int http_timeout(struct http *http)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
+		return -1;
+	return ms > 60000 ? 60000 : (int)ms;
+}
