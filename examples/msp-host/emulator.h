@@ -20,6 +20,9 @@
  * @random:     where keys and guids come from
  * @vms:        owned
  * @arm:        galleries and regions; owned
+ * @authority:  keys behind tokens and documents, NULL until one is wanted;
+ *              owned
+ * @imds_rate:  IMDS requests per second and VM before 429; 0: any
  * @faults:     owned
  * @journal:    owned
  * @http:       owned
@@ -35,6 +38,8 @@ struct emulator {
 	struct random random;
 	struct vms *vms;
 	struct arm *arm;
+	struct authority *authority;
+	uint32_t imds_rate;
 	struct faults *faults;
 	struct journal *journal;
 	struct http *http;

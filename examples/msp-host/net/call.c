@@ -91,6 +91,7 @@ void call_free(struct call *call)
 	buf_clear(&call->body);
 	buf_clear(&call->reply.body);
 	buf_clear(&call->reply.allow);
+	buf_clear(&call->reply.etag);
 	free(call->path);
 	free(call->target);
 	free(call);

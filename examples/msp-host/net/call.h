@@ -82,6 +82,8 @@ struct peer {
  * @status: HTTP status; 0 until somebody answered
  * @type:   Content-Type, a constant
  * @allow:  methods for a 405; buffer, may be empty
+ * @etag:   entity tag with its quotes; buffer, may be empty
+ * @retry:  seconds for Retry-After; 0: none
  * @body:   the body, unless @stream
  * @dated:  say the host's time in x-ms-azure-host-date (spec 5.9)
  * @close:  end the connection afterwards
@@ -93,6 +95,8 @@ struct reply {
 	unsigned int status;
 	const char *type;
 	struct buf allow;
+	struct buf etag;
+	unsigned int retry;
 	struct buf body;
 	bool dated;
 	bool close;

@@ -16,6 +16,7 @@
 #include "vm/vms.h"
 
 #include <microhttpd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -197,6 +198,14 @@ static bool add(struct MHD_Response *response, const char *name,
 	return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
+static bool add_retry(struct MHD_Response *response, unsigned int seconds)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", seconds);
+	return !seconds || add(response, "Retry-After", text);
+}
+
 static bool add_headers(struct MHD_Response *response, struct reply *reply,
 			int64_t now)
 {
@@ -208,6 +217,10 @@ static bool add_headers(struct MHD_Response *response, struct reply *reply,
 	if (reply->type && !add(response, "Content-Type", reply->type))
 		return false;
 	if (reply->allow.len && !add(response, "Allow", reply->allow.data))
+		return false;
+	if (reply->etag.len && !add(response, "ETag", reply->etag.data))
+		return false;
+	if (!add_retry(response, reply->retry))
 		return false;
 	if (reply->status == MHD_HTTP_UNAUTHORIZED &&
 	    !add(response, "WWW-Authenticate", MSP_SCHEME))
@@ -223,7 +236,8 @@ answer(struct http *http, struct MHD_Connection *connection, struct call *call)
 	struct MHD_Response *response = NULL;
 	enum MHD_Result result = MHD_NO;
 
-	if (reply->body.failed || reply->allow.failed || !reply->status)
+	if (reply->body.failed || reply->allow.failed || reply->etag.failed ||
+	    !reply->status)
 		call_error(call, 500, "memory", "out of memory");
 	if (!reply->body.failed)
 		response = reply->stream ? stream_response(reply)

@@ -97,6 +97,11 @@ struct vm_name {
  * @report_s:    when, seconds since 1970
  * @events:      scheduled events, see data/events.c; JSON array, may be empty
  * @events_n:    DocumentIncarnation of them
+ * @goal:        digest of what the goal state is made of, data/goal.c
+ * @goal_n:      its Incarnation; 0 until it was asked for
+ * @imds_ms:     beginning of the second IMDS requests are counted in,
+ *               loop_now_ms()
+ * @imds_n:      how many there were in it
  * @counts:      per endpoint
  * @next:        in vms->first's list
  */
@@ -126,6 +131,10 @@ struct vm {
 	int64_t report_s;
 	struct buf events;
 	uint64_t events_n;
+	unsigned char goal[32];
+	uint64_t goal_n;
+	uint64_t imds_ms;
+	uint32_t imds_n;
 	struct vm_counts counts[MSP_ENDPOINTS];
 	struct vm *next;
 };
