@@ -6,6 +6,7 @@
  */
 #include "emulator.h"
 #include "net/route.h"
+#include "vm/journal.h"
 #include "vm/vms.h"
 
 #include <string.h>
@@ -132,6 +133,8 @@ void control_call(struct call *call)
 		{ "POST", ENDPOINTS_PREFIX "*", NULL, endpoint },
 		{ "POST", "/status/raw", NULL, raw_status },
 		{ "DELETE", "/status/raw", NULL, own_status },
+		{ "GET", "/journal", NULL, journal_call },
+		{ "DELETE", "/journal", NULL, journal_call },
 	};
 
 	call->vm = call->emu->vms->first;

@@ -90,7 +90,8 @@ static bool open_files(struct emulator *emu, const struct options *options)
 	emu->log = stdout;
 	/* tokens and signatures are among the raw bytes */
 	return open_file(&emu->log, options->log, 022) &&
-	       open_file(&emu->record, options->record, 077);
+	       open_file(&emu->record, options->record, 077) &&
+	       open_file(&emu->diary, options->journal, 077);
 }
 
 static bool listen_all(struct emulator *emu, struct options *options)
@@ -176,8 +177,14 @@ static bool serve(struct emulator *emu, struct options *options)
 		goto out;
 	}
 	emu->state_file = options->state;
-	if (!open_files(emu, options) || !state_load(emu) ||
-	    !listen_all(emu, options))
+	if (!open_files(emu, options))
+		goto out;
+	emu->journal = journal_new(emu->diary);
+	if (!emu->journal) {
+		fputs("msp-host: out of memory\n", stderr);
+		goto out;
+	}
+	if (!state_load(emu) || !listen_all(emu, options))
 		goto out;
 	say_ready(options);
 	ok = run(emu);
@@ -194,8 +201,7 @@ static bool emulator_init(struct emulator *emu)
 {
 	emu->vms = vms_new(&emu->random);
 	emu->faults = faults_new();
-	emu->journal = journal_new(NULL);
-	return emu->vms && emu->faults && emu->journal;
+	return emu->vms && emu->faults;
 }
 
 static void emulator_clear(struct emulator *emu)
@@ -203,6 +209,8 @@ static void emulator_clear(struct emulator *emu)
 	journal_free(emu->journal);
 	faults_free(emu->faults);
 	vms_free(emu->vms);
+	if (emu->diary)
+		fclose(emu->diary);
 	if (emu->record)
 		fclose(emu->record);
 	if (emu->log && emu->log != stdout)

@@ -35,6 +35,7 @@ static const char help[] =
 	"                         be, default 300, 0: any\n"
 	"  --state FILE           keep the latched key for the next start\n"
 	"  --log FILE             append request lines there, not to stdout\n"
+	"  --journal FILE         append a JSON object per request\n"
 	"  --record FILE          append every byte received, as JSON lines\n"
 	"  --ready-fd N           write \"ready\" there once listening\n"
 	"  --help, --version\n"
@@ -56,6 +57,7 @@ enum opt {
 	OPT_STATE,
 	OPT_LOG,
 	OPT_RECORD,
+	OPT_JOURNAL,
 	OPT_READY_FD,
 	OPT_HELP,
 	OPT_VERSION
@@ -75,6 +77,7 @@ static const struct option long_options[] = {
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "record", required_argument, NULL, OPT_RECORD },
+	{ "journal", required_argument, NULL, OPT_JOURNAL },
 	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -226,6 +229,9 @@ static bool apply(struct options *o, struct vm *vm, int opt, const char *arg)
 		return true;
 	case OPT_RECORD:
 		o->record = arg;
+		return true;
+	case OPT_JOURNAL:
+		o->journal = arg;
 		return true;
 	case OPT_STATE:
 		o->state = arg;

@@ -15,6 +15,7 @@
  * @control:  the control port was asked for
  * @log:      file for request lines, NULL: stdout; borrowed from argv
  * @record:   file for raw bytes, or NULL; borrowed from argv
+ * @journal:  file for a JSON object per request, or NULL; borrowed from argv
  * @state:    file for what must survive, or NULL; borrowed from argv
  * @ready_fd: gets "ready" and is closed once listening; -1: none
  */
@@ -23,6 +24,7 @@ struct options {
 	bool control;
 	const char *log;
 	const char *record;
+	const char *journal;
 	const char *state;
 	int ready_fd;
 };

@@ -36,6 +36,12 @@ const struct fault *faults_meet(struct faults *faults, const struct call *call)
 	return NULL;
 }
 
+const char *fault_name(const struct fault *fault)
+{
+	(void)fault;
+	return "";
+}
+
 bool fault_before(const struct fault *fault, struct call *call)
 {
 	(void)fault;

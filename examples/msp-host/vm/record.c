@@ -8,16 +8,17 @@
 
 #include <time.h>
 
-static void add_time(struct buf *line)
+void record_time(char out[RECORD_TIME_SIZE])
 {
 	struct timespec ts;
 	struct tm tm;
+	size_t n;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
-	buf_format(line, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ",
-		   tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		   tm.tm_min, tm.tm_sec, ts.tv_nsec / 1000000);
+	n = strftime(out, RECORD_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + n, RECORD_TIME_SIZE - n, ".%03ldZ",
+		 ts.tv_nsec / 1000000);
 }
 
 /* A client must not be able to forge a line. */
@@ -45,10 +46,11 @@ static void write_line(FILE *file, struct buf *line)
 
 void record_request(FILE *log, const struct call *call, unsigned int status)
 {
+	char time[RECORD_TIME_SIZE];
 	struct buf line = { 0 };
 
-	add_time(&line);
-	buf_format(&line, " %s %s \"", port_name(call->peer->port),
+	record_time(time);
+	buf_format(&line, "%s %s %s \"", time, port_name(call->peer->port),
 		   call->peer->client);
 	add_escaped(&line, call->method);
 	buf_text(&line, " ");

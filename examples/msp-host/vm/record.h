@@ -10,6 +10,12 @@
 
 #include <stdio.h>
 
+/** Room for "2026-11-21T11:05:23.108Z" */
+#define RECORD_TIME_SIZE 32
+
+/* The machine's time, UTC with milliseconds. */
+void record_time(char out[RECORD_TIME_SIZE]);
+
 /* "<time> <endpoint> <client> "<METHOD target>" <status> <verdict>" */
 void record_request(FILE *log, const struct call *call, unsigned int status);
 
