@@ -18,7 +18,7 @@
 #define POLL_MS	     15000
 #define EAGER_MS     1000
 #define EAGER_FOR_MS 300000
-#define CLOCK_AGE_MS (15 * 60 * 1000)
+#define CLOCK_MS     (15 * 60 * 1000)
 #define MESSAGE_SIZE 512
 
 static const char found_local[] =
@@ -69,7 +69,10 @@ int msp_latch_new(struct msp_latch **out, struct msp_channel *channel,
 	if (!out)
 		return MSP_ERR_INVAL;
 	*out = NULL;
-	if (!channel || (opts && !msp_opts_ok(opts, opts->size, sizeof(*opts))))
+	if (!channel)
+		return MSP_ERR_INVAL;
+	if (opts &&
+	    (!msp_opts_ok(opts, opts->size, sizeof(*opts)) || opts->reserved))
 		return MSP_ERR_INVAL;
 
 	l = msp_mem_zalloc(sizeof(*l));
@@ -87,6 +90,8 @@ int msp_latch_new(struct msp_latch **out, struct msp_channel *channel,
 		l->opts.eager_for_ms = EAGER_FOR_MS;
 	if (!l->opts.retry_ms)
 		l->opts.retry_ms = l->opts.poll_ms;
+	if (!l->opts.clock_ms)
+		l->opts.clock_ms = CLOCK_MS;
 	*out = l;
 	return 0;
 }
@@ -146,7 +151,7 @@ static void sync_clock(struct msp_latch *l, struct msp_time now)
 	int64_t host;
 
 	if (l->synced && now.boot_ms >= l->synced_ms &&
-	    now.boot_ms - l->synced_ms <= CLOCK_AGE_MS)
+	    now.boot_ms - l->synced_ms <= l->opts.clock_ms)
 		return;
 	if (!msp_channel_host_time(l->channel, &host))
 		return;

@@ -27,12 +27,12 @@
  * longer accepts ours, so msp_latch_key() is NULL; a new one is acquired.
  */
 enum msp_latch_state {
-	MSP_LATCH_UNKNOWN = 0,	/* no status from the host yet */
-	MSP_LATCH_DISABLED = 1,	/* the host does not want a channel */
+	MSP_LATCH_UNKNOWN = 0,	 /* no status from the host yet */
+	MSP_LATCH_DISABLED = 1,	 /* the host does not want a channel */
 	MSP_LATCH_ACQUIRING = 2, /* enabled, and we have no key yet */
 	MSP_LATCH_ATTESTING = 3, /* a key is stored and being attested */
-	MSP_LATCH_LATCHED = 4,	/* we hold a key that the host takes */
-	MSP_LATCH_LOST = 5	/* we held one, the host names another */
+	MSP_LATCH_LATCHED = 4,	 /* we hold a key that the host takes */
+	MSP_LATCH_LOST = 5	 /* we held one, the host names another */
 };
 
 /** Bits returned by msp_latch_changes(). */
@@ -50,6 +50,9 @@ enum msp_latch_change {
  * @eager_ms:   interval while the state is unknown, 0: 1,000
  * @eager_for_ms: how long after the first call that lasts, 0: 300,000
  * @retry_ms:   wait after a failed acquire or attest, 0: @poll_ms
+ * @clock_ms:   age at which the host's time is taken over anew, with the next
+ *              status, 0: 900,000
+ * @reserved:   0
  */
 struct msp_latch_opts {
 	size_t size;
@@ -57,6 +60,8 @@ struct msp_latch_opts {
 	uint32_t eager_ms;
 	uint32_t eager_for_ms;
 	uint32_t retry_ms;
+	uint32_t clock_ms;
+	uint32_t reserved;
 };
 
 struct msp_latch;
@@ -72,9 +77,10 @@ MSP_BEGIN_DECLS
  * Threads: used by one thread at a time.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
  */
-MSP_API MSP_MUST_CHECK int
-msp_latch_new(struct msp_latch **out, struct msp_channel *channel,
-	      struct msp_keystore *store, const struct msp_latch_opts *opts);
+MSP_API MSP_MUST_CHECK int msp_latch_new(struct msp_latch **out,
+					 struct msp_channel *channel,
+					 struct msp_keystore *store,
+					 const struct msp_latch_opts *opts);
 
 /** msp_latch_free - wipe and free; NULL is fine. */
 MSP_API void msp_latch_free(struct msp_latch *latch);

@@ -554,12 +554,14 @@ END_TEST
 START_TEST(latch_checks_arguments)
 {
 	struct msp_latch_opts o = { .size = sizeof(o) - 1 };
+	struct msp_latch_opts odd = { .size = sizeof(odd), .reserved = 1 };
 	struct msp_latch *l;
 
 	ck_assert_int_eq(msp_latch_new(NULL, channel, NULL, NULL),
 			 MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_latch_new(&l, NULL, NULL, NULL), MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_latch_new(&l, channel, NULL, &o), MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_latch_new(&l, channel, NULL, &odd), MSP_ERR_INVAL);
 	ck_assert_ptr_null(l);
 	ck_assert_int_eq(msp_latch_run(NULL, at(0)), MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_latch_run(latch, at(UINT64_MAX)), MSP_ERR_INVAL);
@@ -571,7 +573,7 @@ END_TEST
 
 START_TEST(latch_takes_intervals_from_options)
 {
-	struct msp_latch_opts o = { sizeof(o), 7, 5, 11, 3 };
+	struct msp_latch_opts o = { sizeof(o), 7, 5, 11, 3, 0, 0 };
 
 	msp_latch_free(latch);
 	ck_assert_int_eq(msp_latch_new(&latch, channel, store, &o), 0);
@@ -584,6 +586,26 @@ START_TEST(latch_takes_intervals_from_options)
 	mind.key = REFUSED;
 	ck_assert_int_eq(drive(200), 0);
 	ck_assert_uint_eq(msp_latch_deadline(latch), 203);
+}
+END_TEST
+
+START_TEST(latch_takes_the_hosts_time_as_often_as_it_is_told)
+{
+	struct msp_latch_opts o = { .size = sizeof(o), .clock_ms = 1000 };
+	int64_t offset;
+
+	msp_latch_free(latch);
+	ck_assert_int_eq(msp_latch_new(&latch, channel, store, &o), 0);
+	mind.status = DISABLED(GUID_A);
+	poll_at(0);
+	ck_assert(msp_latch_clock(latch, &offset));
+	ck_assert(offset == AT_NOON);
+	poll_at(1000);
+	ck_assert(msp_latch_clock(latch, &offset));
+	ck_assert(offset == AT_NOON);
+	poll_at(1001);
+	ck_assert(msp_latch_clock(latch, &offset));
+	ck_assert(offset == AT_NOON - 1001);
 }
 END_TEST
 
@@ -645,6 +667,7 @@ static TCase *changes_case(void)
 	tcase_add_test(tc, latch_keeps_the_host_time);
 	tcase_add_test(tc, latch_checks_arguments);
 	tcase_add_test(tc, latch_takes_intervals_from_options);
+	tcase_add_test(tc, latch_takes_the_hosts_time_as_often_as_it_is_told);
 	tcase_add_test(tc, latch_survives_every_failed_allocation);
 	return tc;
 }
