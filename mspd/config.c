@@ -22,6 +22,10 @@
 	{ name, MSPD_FIELD_##type, offset, flags, text, 0, 0, 0, NULL }
 #define NUMBER(name, member, number, min, max) \
 	{ name, MSPD_FIELD_NUMBER, AT(member), 0, NULL, number, min, max, NULL }
+#define TIMEOUT(name, member, ms) \
+	{ name, MSPD_FIELD_SECONDS, AT(member), 0, NULL, ms, 50, 3600000, NULL }
+#define INTERVAL(name, member, ms) \
+	{ name, MSPD_FIELD_SECONDS, AT(member), 0, NULL, ms, 50, 86400000, NULL }
 #define WORD(name, member, text, words) \
 	{ name, MSPD_FIELD_WORD, AT(member), 0, text, 0, 0, 0, words }
 #define SWITCH(name, member) /* off unless given */ \
@@ -37,7 +41,7 @@ static const struct mspd_field fields[] = {
 	TEXT("latchKeyFolder", FOLDER, AT(key_dir), MSPD_FIELD_REQUIRED, NULL),
 	TEXT("eventFolder", FOLDER, AT(event_dir), MSPD_FIELD_EMPTY,
 	     "/var/log/azure-proxy-agent/events"),
-	NUMBER("pollKeyStatusIntervalInSeconds", poll_s, 15, 1, 86400),
+	INTERVAL("pollKeyStatusIntervalInSeconds", poll_ms, 15000),
 	TEXT("fileLogLevel", LEVEL, AT(file_log_level), 0, "Info"),
 	TEXT("fileLogLevelForSystemEvents", LEVEL, AT(system_log_level), 0,
 	     "Error"),
@@ -69,10 +73,20 @@ static const struct mspd_field fields[] = {
 	WORD("foreignNamespaces", foreign, "auto", "auto|deny|pass"),
 	NUMBER("maxConnections", max_connections, 4096, 1, 65536),
 	NUMBER("maxConnectionsPerUser", max_user_connections, 0, 0, 65536),
-	NUMBER("requestHeaderTimeoutInSeconds", header_timeout_s, 30, 1, 3600),
-	NUMBER("idleTimeoutInSeconds", idle_timeout_s, 60, 1, 3600),
-	NUMBER("upstreamTimeoutInSeconds", upstream_timeout_s, 60, 1, 3600),
-	NUMBER("identityTimeoutInSeconds", identity_timeout_s, 5, 1, 3600),
+	TIMEOUT("requestHeaderTimeoutInSeconds", header_timeout_ms, 30000),
+	TIMEOUT("idleTimeoutInSeconds", idle_timeout_ms, 60000),
+	TIMEOUT("connectTimeoutInSeconds", connect_timeout_ms, 5000),
+	TIMEOUT("upstreamTimeoutInSeconds", upstream_timeout_ms, 60000),
+	TIMEOUT("keyChannelTimeoutInSeconds", channel_timeout_ms, 10000),
+	TIMEOUT("identityTimeoutInSeconds", identity_timeout_ms, 5000),
+	TIMEOUT("stopTimeoutInSeconds", stop_timeout_ms, 10000),
+	INTERVAL("eagerPollIntervalInSeconds", eager_poll_ms, 1000),
+	INTERVAL("eagerPollDurationInSeconds", eager_for_ms, 300000),
+	INTERVAL("hostTimeIntervalInSeconds", host_time_ms, 900000),
+	INTERVAL("statusIntervalInSeconds", status_ms, 60000),
+	INTERVAL("redirectRetryIntervalInSeconds", redirect_retry_ms, 30000),
+	INTERVAL("bypassCheckIntervalInSeconds", bypass_check_ms, 60000),
+	INTERVAL("namesExpiryInSeconds", names_expiry_ms, 60000),
 };
 /* clang-format on */
 
@@ -162,7 +176,7 @@ static int set_default(struct mspd_loader *l, const struct mspd_field *f)
 					"required key is missing");
 	if (f->offset == MSPD_LOADER_NOWHERE || (f->flags & MSPD_FIELD_UNSET))
 		return 0;
-	if (f->type == MSPD_FIELD_NUMBER)
+	if (f->type == MSPD_FIELD_NUMBER || f->type == MSPD_FIELD_SECONDS)
 		*(uint32_t *)((char *)l->out + f->offset) = f->number;
 	else
 		mspd_loader_set_text(l, f->text, strlen(f->text));

@@ -5,7 +5,8 @@
  *
  * One flat JSON object of at most 64 KiB, UTF-8; a byte order mark is skipped.
  * Read once, at start. Paths are absolute. In the first three, %NAME% is
- * replaced by environment variable NAME, or by NAME if there is none.
+ * replaced by environment variable NAME, or by NAME if there is none. Times are
+ * seconds, with up to three decimals and no exponent.
  *
  * Of Azure's agent:
  *   logFolder            required; ProxyAgent.log, audit.jsonl; "": no log,
@@ -13,7 +14,7 @@
  *   latchKeyFolder       required; directory of the keys
  *   eventFolder          /var/log/azure-proxy-agent/events; nothing is
  *                        written there yet
- *   pollKeyStatusIntervalInSeconds  15; 1-86400; steady poll of the host
+ *   pollKeyStatusIntervalInSeconds  15; 0.05-86400; steady poll of the host
  *   fileLogLevel         Info; Error, Warn, Info, Debug or Trace in any case:
  *                        least severe level written to files
  *   fileLogLevelForSystemEvents  Error; the same for stdout and stderr
@@ -45,10 +46,29 @@
  *   maxConnections       4096; 1-65536
  *   maxConnectionsPerUser  0; 0-65536; of one user other than root; 0: a
  *                        quarter of maxConnections
- *   requestHeaderTimeoutInSeconds  30; 1-3600; until a request's head is in
- *   idleTimeoutInSeconds           60; 1-3600; between two requests or bytes
- *   upstreamTimeoutInSeconds       60; 1-3600; for the host's first byte
- *   identityTimeoutInSeconds       5; 1-3600; for the names of a caller
+ *   requestHeaderTimeoutInSeconds  30; 0.05-3600; until a request's head is in
+ *   idleTimeoutInSeconds           60; 0.05-3600; between two requests or
+ *                        bytes; within a body rounded up to a whole second
+ *   connectTimeoutInSeconds        5; 0.05-3600; for a connection to the host
+ *   upstreamTimeoutInSeconds       60; 0.05-3600; for the host's first byte
+ *   keyChannelTimeoutInSeconds     10; 0.05-3600; for one whole call of the key
+ *                        channel
+ *   identityTimeoutInSeconds       5; 0.05-3600; for the names of a caller
+ *   stopTimeoutInSeconds           10; 0.05-3600; for requests under way when
+ *                        the agent is to stop
+ *   eagerPollIntervalInSeconds     1; 0.05-86400; poll until the host has first
+ *                        answered
+ *   eagerPollDurationInSeconds     300; 0.05-86400; but no longer than this
+ *   hostTimeIntervalInSeconds      900; 0.05-86400; the host's time is taken
+ *                        over anew when it is older than this
+ *   statusIntervalInSeconds        60; 0.05-86400; status.json, if nothing
+ *                        happens that is worth writing it at once
+ *   redirectRetryIntervalInSeconds 30; 0.05-86400; longest wait between two
+ *                        attempts to redirect
+ *   bypassCheckIntervalInSeconds   60; 0.05-86400; search for connections that
+ *                        bypass the agent
+ *   namesExpiryInSeconds           60; 0.05-86400; how long the names of a user
+ *                        and its groups are kept
  */
 #ifndef MSPD_CONFIG_H
 #define MSPD_CONFIG_H
@@ -79,17 +99,27 @@ enum mspd_executable_paths {
  * @executable_paths:   enum mspd_executable_paths
  * @accept_replaced:    see acceptReplacedExecutable
  * @foreign:            enum msp_redirect_foreign
- * @poll_s:             steady poll interval, seconds
+ * @poll_ms:            steady poll interval, milliseconds, like all times
  * @listener:           address to listen on
  * @endpoints:          by enum msp_endpoint
  * @file_log_level:     least severe level in files
  * @system_log_level:   least severe level on stdout
  * @max_connections:    of clients, at a time
  * @max_user_connections: of one user; 0: a quarter of all
- * @header_timeout_s:   seconds; also the following
- * @idle_timeout_s:     between two requests, or two bytes
- * @upstream_timeout_s: for the first byte of the host's answer
- * @identity_timeout_s: for the names of a caller
+ * @header_timeout_ms:  for a request's head
+ * @idle_timeout_ms:    between two requests, or two bytes
+ * @connect_timeout_ms: for a connection to the host
+ * @upstream_timeout_ms: for the first byte of the host's answer
+ * @channel_timeout_ms: for a call of the key channel
+ * @identity_timeout_ms: for the names of a caller
+ * @stop_timeout_ms:    for requests under way at the end
+ * @eager_poll_ms:      poll interval until the host has answered
+ * @eager_for_ms:       how long that one lasts
+ * @host_time_ms:       age at which the host's time is taken over anew
+ * @status_ms:          interval of status.json
+ * @redirect_retry_ms:  longest wait before redirection is tried again
+ * @bypass_check_ms:    interval of the search for what bypasses us
+ * @names_expiry_ms:    age at which names are asked for anew
  * @warnings:           sentences for the log
  * @n_warnings:         how many
  */
@@ -105,17 +135,27 @@ struct mspd_config {
 	uint32_t executable_paths;
 	bool accept_replaced;
 	uint32_t foreign;
-	uint32_t poll_s;
+	uint32_t poll_ms;
 	struct msp_address listener;
 	struct msp_address endpoints[MSP_ENDPOINTS];
 	enum mspd_level file_log_level;
 	enum mspd_level system_log_level;
 	uint32_t max_connections;
 	uint32_t max_user_connections;
-	uint32_t header_timeout_s;
-	uint32_t idle_timeout_s;
-	uint32_t upstream_timeout_s;
-	uint32_t identity_timeout_s;
+	uint32_t header_timeout_ms;
+	uint32_t idle_timeout_ms;
+	uint32_t connect_timeout_ms;
+	uint32_t upstream_timeout_ms;
+	uint32_t channel_timeout_ms;
+	uint32_t identity_timeout_ms;
+	uint32_t stop_timeout_ms;
+	uint32_t eager_poll_ms;
+	uint32_t eager_for_ms;
+	uint32_t host_time_ms;
+	uint32_t status_ms;
+	uint32_t redirect_retry_ms;
+	uint32_t bypass_check_ms;
+	uint32_t names_expiry_ms;
 	char *warnings[MSPD_CONFIG_WARNINGS];
 	size_t n_warnings;
 };

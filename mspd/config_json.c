@@ -76,6 +76,8 @@ static int wrong_type(struct mspd_loader *l)
 		return mspd_loader_refuse(l, "must be true or false");
 	case MSPD_FIELD_NUMBER:
 		return mspd_loader_refuse(l, "must be a whole number");
+	case MSPD_FIELD_SECONDS:
+		return mspd_loader_refuse(l, "must be a number");
 	default:
 		return mspd_loader_refuse(l, "must be a string");
 	}
@@ -122,9 +124,11 @@ static int on_number(void *arg, const char *at, size_t len)
 		return 0;
 	if (!is_field(l))
 		return 1;
-	if (l->field->type != MSPD_FIELD_NUMBER)
-		return wrong_type(l);
-	return mspd_loader_set_number(l, at, len);
+	if (l->field->type == MSPD_FIELD_NUMBER)
+		return mspd_loader_set_number(l, at, len);
+	if (l->field->type == MSPD_FIELD_SECONDS)
+		return mspd_loader_set_seconds(l, at, len);
+	return wrong_type(l);
 }
 
 static int on_string(void *arg, const unsigned char *at, size_t len)
@@ -137,6 +141,7 @@ static int on_string(void *arg, const unsigned char *at, size_t len)
 	if (!is_field(l))
 		return 1;
 	if (l->field->type == MSPD_FIELD_NUMBER ||
+	    l->field->type == MSPD_FIELD_SECONDS ||
 	    l->field->type == MSPD_FIELD_BOOL)
 		return wrong_type(l);
 	return mspd_loader_set_text(l, (const char *)at, len);

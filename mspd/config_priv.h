@@ -14,9 +14,10 @@
 #define MSPD_LOADER_NOWHERE SIZE_MAX
 
 enum mspd_field_type {
-	MSPD_FIELD_ANY,	   /* not even looked at */
-	MSPD_FIELD_BOOL,   /* bool */
-	MSPD_FIELD_NUMBER, /* uint32_t, min to max */
+	MSPD_FIELD_ANY,	    /* not even looked at */
+	MSPD_FIELD_BOOL,    /* bool */
+	MSPD_FIELD_NUMBER,  /* uint32_t, min to max */
+	MSPD_FIELD_SECONDS, /* the same, in ms; seconds in the file */
 	MSPD_FIELD_STRING,
 	MSPD_FIELD_FOLDER, /* absolute path, %NAME% expanded */
 	MSPD_FIELD_PATH,   /* absolute path */
@@ -41,7 +42,7 @@ enum mspd_field_flag {
  * @offset: of the value in struct mspd_config, or MSPD_LOADER_NOWHERE
  * @flags:  enum mspd_field_flag
  * @text:   default of everything but numbers, in the file's own terms
- * @number: default of numbers
+ * @number: default of numbers and times; those in milliseconds
  * @min:    smallest number
  * @max:    largest number
  * @words:  what a word may be, separated by "|"
@@ -129,6 +130,7 @@ void mspd_loader_close_warnings(struct mspd_loader *l);
  * error. */
 int mspd_loader_set_text(struct mspd_loader *l, const char *at, size_t len);
 int mspd_loader_set_number(struct mspd_loader *l, const char *at, size_t len);
+int mspd_loader_set_seconds(struct mspd_loader *l, const char *at, size_t len);
 int mspd_loader_set_bool(struct mspd_loader *l, bool value);
 
 /* ---- config_json.c: events of the parser ------------------------------- */

@@ -361,6 +361,47 @@ int mspd_loader_set_bool(struct mspd_loader *l, bool value)
 	return 1;
 }
 
+/* Milliseconds of "15", "0.25": exact, or not taken. */
+static bool parse_seconds(const char *at, size_t len, uint32_t *out)
+{
+	const char *point = memchr(at, '.', len);
+	size_t whole = point ? (size_t)(point - at) : len;
+	size_t decimals = point ? len - whole - 1 : 0;
+	uint32_t seconds;
+	uint32_t ms = 0;
+	size_t i;
+
+	if (decimals > 3 || (point && !decimals) ||
+	    !parse_number(at, whole, &seconds) || seconds > UINT32_MAX / 1000)
+		return false;
+	for (i = 0; i < 3; i++) {
+		char digit = i < decimals ? point[i + 1] : '0';
+
+		if (digit < '0' || digit > '9')
+			return false;
+		ms = ms * 10 + (uint32_t)(digit - '0');
+	}
+	if (seconds * 1000 > UINT32_MAX - ms)
+		return false;
+	*out = seconds * 1000 + ms;
+	return true;
+}
+
+int mspd_loader_set_seconds(struct mspd_loader *l, const char *at, size_t len)
+{
+	const struct mspd_field *f = l->field;
+	uint32_t ms;
+
+	if (!parse_seconds(at, len, &ms) || ms < f->min || ms > f->max)
+		return mspd_loader_refuse(
+			l,
+			"must be from %g to %g seconds, with at most three "
+			"decimals and no exponent",
+			f->min / 1000.0, f->max / 1000.0);
+	*(uint32_t *)target(l) = ms;
+	return 1;
+}
+
 int mspd_loader_set_number(struct mspd_loader *l, const char *at, size_t len)
 {
 	const struct mspd_field *f = l->field;
@@ -396,6 +437,7 @@ int mspd_loader_set_text(struct mspd_loader *l, const char *at, size_t len)
 		return 1;
 	case MSPD_FIELD_BOOL:
 	case MSPD_FIELD_NUMBER:
+	case MSPD_FIELD_SECONDS:
 		break;
 	}
 	return 0;

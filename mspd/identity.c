@@ -85,7 +85,7 @@ static bool names_suffice(const struct mspd_identity *id)
  * waited for no more. */
 static uint64_t wait_until(const struct mspd_identity *id)
 {
-	const uint64_t timeout = (uint64_t)id->shared->timeout_s * 1000;
+	const uint64_t timeout = id->shared->timeout_ms;
 	uint64_t names = timeout;
 	uint64_t until = 0;
 
@@ -405,7 +405,10 @@ static int look_up_cgroup(void *arg, uint64_t id, char *text, size_t room)
 
 int mspd_identities_open(struct mspd_identities *shared)
 {
-	const struct mspd_resolver_opts names = { .loop = shared->loop };
+	const struct mspd_resolver_opts names = {
+		.loop = shared->loop,
+		.expiry_ms = shared->names_expiry_ms,
+	};
 	const struct mspd_workers_opts files = {
 		.threads = MSPD_IDENTITY_THREADS,
 		.per_tag = MSPD_IDENTITY_PER_TAG,

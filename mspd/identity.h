@@ -27,7 +27,8 @@
  * @loop:      borrowed
  * @redirect:  borrowed; set before the first identity is opened
  * @root_fd:   where executables are looked up; -1: nowhere
- * @timeout_s: for names and for a look at an executable
+ * @timeout_ms: for names and for a look at an executable
+ * @names_expiry_ms: how long names are kept
  * @accept_replaced: MSP_PEER_EXE_REPLACED
  *
  * The rest is set by mspd_identities_open().
@@ -36,7 +37,8 @@ struct mspd_identities {
 	struct mspd_loop *loop;
 	struct msp_redirect *redirect;
 	int root_fd;
-	unsigned int timeout_s;
+	uint32_t timeout_ms;
+	uint32_t names_expiry_ms;
 	bool accept_replaced;
 
 	struct mspd_resolver *resolver;

@@ -23,9 +23,8 @@
 #include "mspd/ruleset.h"
 #include "mspd/sweeper.h"
 
-#define STATUS_MS      60000
+#define WAIT_MAX_MS    60000
 #define RETRY_FIRST_MS 250
-#define RETRY_MAX_MS   30000
 
 struct mspd_keeper {
 	struct mspd_keeper_opts opts;
@@ -52,6 +51,11 @@ struct mspd_keeper {
 	uint64_t retry_ms;
 	uint64_t status_at;
 };
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 static struct msp_time read_clock(void)
 {
@@ -169,7 +173,8 @@ static void announce(struct mspd_keeper *k)
 	int err;
 
 	k->up = true;
-	mspd_sweeper_init(&k->sweeper, NULL, k->redirect);
+	mspd_sweeper_init(&k->sweeper, NULL, k->redirect,
+			  k->opts.config->bypass_check_ms);
 	mspd_status_module(status, MSPD_MODULE_LISTENER, MSPD_STATE_RUNNING,
 			   "Started proxy listener, ready to accept request - "
 			   "%llu",
@@ -192,10 +197,9 @@ static void bring_up(struct mspd_keeper *k, uint64_t now_ms)
 		announce(k);
 		return;
 	}
+	k->retry_ms = earliest(k->retry_ms, k->opts.config->redirect_retry_ms);
 	k->retry_at = now_ms + k->retry_ms;
 	k->retry_ms *= 2;
-	if (k->retry_ms > RETRY_MAX_MS)
-		k->retry_ms = RETRY_MAX_MS;
 	k->status_at = now_ms;
 }
 
@@ -348,17 +352,12 @@ static void write_status(struct mspd_keeper *k, uint64_t now_ms)
 
 	if (now_ms < k->status_at)
 		return;
-	k->status_at = now_ms + STATUS_MS;
+	k->status_at = now_ms + k->opts.config->status_ms;
 	err = mspd_status_write(k->opts.status, k->opts.summary,
 				k->opts.config->status_dir);
 	if (err < 0)
 		mspd_log(MSPD_ERROR, "cannot write status.json in %s: %s",
 			 k->opts.config->status_dir, strerror(-err));
-}
-
-static uint64_t earliest(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
@@ -376,7 +375,7 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 	} else {
 		until = earliest(until, k->retry_at);
 	}
-	ms = until <= now_ms ? 0 : (int)earliest(until - now_ms, STATUS_MS);
+	ms = until <= now_ms ? 0 : (int)earliest(until - now_ms, WAIT_MAX_MS);
 	poll(fds, 2, ms);
 }
 
@@ -437,7 +436,12 @@ static int open_latch(struct mspd_keeper *k)
 	channel.client.address = config->endpoints[MSP_ENDPOINT_WIRESERVER];
 	channel.client.on_socket = mark_own;
 	channel.client.on_socket_arg = k;
-	latch.poll_ms = config->poll_s * 1000;
+	channel.client.connect_ms = config->connect_timeout_ms;
+	channel.call_ms = config->channel_timeout_ms;
+	latch.poll_ms = config->poll_ms;
+	latch.eager_ms = config->eager_poll_ms;
+	latch.eager_for_ms = config->eager_for_ms;
+	latch.clock_ms = config->host_time_ms;
 	if (msp_channel_new(&k->channel, &channel) < 0 ||
 	    msp_latch_new(&k->latch, k->channel, k->store, &latch) < 0)
 		return -ENOMEM;

@@ -23,7 +23,6 @@
 #include "mspd/log.h"
 #include "mspd/proxy.h"
 
-#define DRAIN_MS	10000
 #define DRAIN_CHECK_MS	20
 #define WORKERS_WAIT_MS 500
 
@@ -117,7 +116,8 @@ static void on_signal(void *arg, uint32_t events)
 		mspd_loop_stop(d->loop);
 		return;
 	}
-	d->drain_until = mspd_loop_now(d->loop).boot_ms + DRAIN_MS;
+	d->drain_until =
+		mspd_loop_now(d->loop).boot_ms + d->config.stop_timeout_ms;
 	mspd_log(MSPD_INFO, "stopping");
 	mspd_keeper_stop(d->keeper);
 	mspd_server_drain(d->server);
@@ -234,7 +234,8 @@ static int open_identities(struct mspd *d)
 {
 	d->identities.loop = d->loop;
 	d->identities.root_fd = -1;
-	d->identities.timeout_s = d->config.identity_timeout_s;
+	d->identities.timeout_ms = d->config.identity_timeout_ms;
+	d->identities.names_expiry_ms = d->config.names_expiry_ms;
 	d->identities.accept_replaced = d->config.accept_replaced;
 	return mspd_identities_open(&d->identities);
 }
@@ -242,7 +243,8 @@ static int open_identities(struct mspd *d)
 static int open_upstreams(struct mspd *d)
 {
 	struct mspd_upstreams_opts opts = {
-		.timeout_s = d->config.upstream_timeout_s,
+		.connect_ms = d->config.connect_timeout_ms,
+		.timeout_ms = d->config.upstream_timeout_ms,
 		.on_socket = mark_own,
 		.on_socket_arg = d,
 	};
@@ -281,8 +283,8 @@ static int open_proxy(struct mspd *d)
 	struct mspd_server_opts server = {
 		.max_connections = places(&d->config),
 		.max_user_connections = d->config.max_user_connections,
-		.header_timeout_s = d->config.header_timeout_s,
-		.idle_timeout_s = d->config.idle_timeout_s,
+		.header_timeout_ms = d->config.header_timeout_ms,
+		.idle_timeout_ms = d->config.idle_timeout_ms,
 	};
 	int err;
 

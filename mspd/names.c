@@ -289,6 +289,7 @@ struct mspd_name_cache {
 	char *paths[2];
 	struct stamp stamps[2];
 	uint64_t looked_ms;
+	uint32_t expiry_ms;
 	uint64_t generation;
 	/* of other users, of local ones; owned, NULL: free */
 	struct mspd_names *sets[2][SETS][WAYS];
@@ -355,7 +356,7 @@ static void look(struct mspd_name_cache *cache, uint64_t now_ms)
 }
 
 int mspd_name_cache_new(struct mspd_name_cache **out, const char *passwd_path,
-			const char *group_path)
+			const char *group_path, uint32_t expiry_ms)
 {
 	struct mspd_name_cache *cache = calloc(1, sizeof(*cache));
 	size_t i;
@@ -372,6 +373,7 @@ int mspd_name_cache_new(struct mspd_name_cache **out, const char *passwd_path,
 	for (i = 0; i < 2; i++)
 		take_stamp(&cache->stamps[i], cache->paths[i]);
 	cache->generation = 1;
+	cache->expiry_ms = expiry_ms ? expiry_ms : MSPD_NAMES_EXPIRY_MS;
 	*out = cache;
 	return 0;
 }
@@ -457,13 +459,14 @@ static struct mspd_names **choose(struct mspd_names **set,
 }
 
 /* A slow answer is as old as its question; a failure just now failed. */
-static uint64_t expiry_of(const struct mspd_names *names, uint64_t now_ms)
+static uint64_t expiry_of(const struct mspd_name_cache *cache,
+			  const struct mspd_names *names, uint64_t now_ms)
 {
-	if (!names->complete)
+	if (!names->complete && cache->expiry_ms > MSPD_NAMES_RETRY_MS)
 		return now_ms + MSPD_NAMES_RETRY_MS;
-	if (names->started_ms < now_ms)
-		return names->started_ms + MSPD_NAMES_EXPIRY_MS;
-	return now_ms + MSPD_NAMES_EXPIRY_MS;
+	if (names->complete && names->started_ms < now_ms)
+		return names->started_ms + cache->expiry_ms;
+	return now_ms + cache->expiry_ms;
 }
 
 void mspd_names_put(struct mspd_name_cache *cache, struct mspd_names *names,
@@ -477,7 +480,7 @@ void mspd_names_put(struct mspd_name_cache *cache, struct mspd_names *names,
 	if (asked_in != cache->generation)
 		return;
 	names->generation = cache->generation;
-	names->until_ms = expiry_of(names, now_ms);
+	names->until_ms = expiry_of(cache, names, now_ms);
 	place = choose(set_of(cache, &names->key), &names->key);
 	drop(place);
 	*place = mspd_names_ref(names);

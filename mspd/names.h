@@ -16,9 +16,10 @@
 /** Entries of a cache, half of them for local users. */
 #define MSPD_NAMES_CACHE 1024
 /** Of these, at most so many of one uid. */
-#define MSPD_NAMES_PER_UID   4
+#define MSPD_NAMES_PER_UID 4
+/** How long an answer is believed, unless told otherwise. */
 #define MSPD_NAMES_EXPIRY_MS 60000
-/** How long an incomplete answer is believed. */
+/** How long an incomplete answer is believed, at most. */
 #define MSPD_NAMES_RETRY_MS 1000
 /** Groups of a process: one real, the others supplementary. */
 #define MSPD_NAMES_GIDS (MSP_CALLER_GROUPS_MAX + 1)
@@ -114,10 +115,12 @@ void mspd_names_apply(const struct mspd_names *names, struct msp_caller *caller,
  * @out:         or NULL on error
  * @passwd_path: file whose change empties the cache
  * @group_path:  the same
+ * @expiry_ms:   age at which an answer is asked for anew, 0:
+ *               MSPD_NAMES_EXPIRY_MS
  * Returns 0 or -errno.
  */
 int mspd_name_cache_new(struct mspd_name_cache **out, const char *passwd_path,
-			const char *group_path);
+			const char *group_path, uint32_t expiry_ms);
 
 /* Free; NULL is fine. */
 void mspd_name_cache_free(struct mspd_name_cache *cache);

@@ -420,7 +420,8 @@ static int open_all(struct mspd_resolver *r,
 	r->passwd_path = strdup(passwd);
 	err = r->passwd_path ? 0 : -ENOMEM;
 	if (err == 0)
-		err = mspd_name_cache_new(&r->cache, passwd, group);
+		err = mspd_name_cache_new(&r->cache, passwd, group,
+					  opts->expiry_ms);
 	if (err == 0)
 		err = open_pool(r, &r->files, 1);
 	for (i = 0; i < KINDS; i++)

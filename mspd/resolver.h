@@ -47,12 +47,14 @@ struct mspd_ask {
  *               NULL: /etc/passwd
  * @group_path:  empties the cache when it changes; NULL: /etc/group
  * @resolve:     NULL: mspd_names_resolve()
+ * @expiry_ms:   how long answers are kept, 0: MSPD_NAMES_EXPIRY_MS
  */
 struct mspd_resolver_opts {
 	struct mspd_loop *loop;
 	const char *passwd_path;
 	const char *group_path;
 	struct mspd_names *(*resolve)(const struct mspd_names_key *key);
+	uint32_t expiry_ms;
 };
 
 /* Reads the passwd file. 0 or -errno. */

@@ -73,8 +73,8 @@ struct mspd_server_ops {
 struct mspd_server_opts {
 	unsigned int max_connections;
 	unsigned int max_user_connections; /* of one owner; 0: a quarter */
-	unsigned int header_timeout_s;
-	unsigned int idle_timeout_s;
+	uint32_t header_timeout_ms;
+	uint32_t idle_timeout_ms; /* within a body, rounded up to seconds */
 };
 
 /* 0 or -errno */

@@ -83,9 +83,9 @@ static void arm_ms(struct mspd_exchange *x, uint64_t ms)
 	mspd_loop_timer(x->server->loop, &x->timer, now + ms);
 }
 
-static void arm(struct mspd_exchange *x, unsigned int seconds)
+static void arm(struct mspd_exchange *x, uint32_t ms)
 {
-	arm_ms(x, x->ended ? GRACE_MS : (uint64_t)seconds * 1000);
+	arm_ms(x, x->ended ? GRACE_MS : ms);
 }
 
 /* Is there anything the client has yet to send, or we to read? */
@@ -327,7 +327,7 @@ static void *on_target(void *arg, const char *target,
 	memcpy(x->target, target, len + 1);
 	x->target_len = len;
 	x->stage = STAGE_HEAD;
-	arm(x, x->server->opts.header_timeout_s);
+	arm(x, x->server->opts.header_timeout_ms);
 	return x;
 }
 
@@ -362,7 +362,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	mspd_door_busy(x->server->door, &x->place, false);
 	x->accepted = false;
 	x->discarded = 0;
-	arm(x, x->server->draining ? 0 : x->server->opts.idle_timeout_s);
+	arm(x, x->server->draining ? 0 : x->server->opts.idle_timeout_ms);
 }
 
 /* ---- connections ------------------------------------------------------- */
@@ -472,7 +472,7 @@ static void begin_connection(struct mspd_exchange *x)
 	s->dirty = true;
 	watch_for_end(x);
 	if (x->stage == STAGE_IDLE)
-		arm(x, s->opts.idle_timeout_s);
+		arm(x, s->opts.idle_timeout_ms);
 }
 
 static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
@@ -482,7 +482,7 @@ static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
 	if (!x)
 		close(fd);
 	else if (x->waiting)
-		arm(x, x->server->opts.idle_timeout_s);
+		arm(x, x->server->opts.idle_timeout_ms);
 	else
 		begin_connection(x);
 }
@@ -573,7 +573,9 @@ static struct MHD_Daemon *start_daemon(struct mspd_server *s)
 		/* those that are evicted in this turn still count there */
 		MHD_OPTION_CONNECTION_LIMIT,
 		s->opts.max_connections + MSPD_DOOR_TURN + 1,
-		MHD_OPTION_CONNECTION_TIMEOUT, s->opts.idle_timeout_s,
+		MHD_OPTION_CONNECTION_TIMEOUT,
+		s->opts.idle_timeout_ms / 1000 +
+			(s->opts.idle_timeout_ms % 1000 != 0),
 		MHD_OPTION_END);
 }
 

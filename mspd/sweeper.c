@@ -10,8 +10,6 @@
 
 #include "mspd/log.h"
 
-#define STEADY_MS 60000
-
 /* After the switch: a connect() that was under way is not seen at first. */
 static const uint64_t looks_ms[] = { 0, 1000, 5000 };
 #define LOOKS (sizeof(looks_ms) / sizeof(looks_ms[0]))
@@ -24,13 +22,14 @@ static int sweep_redirect(void *arg, enum msp_endpoint endpoint,
 }
 
 void mspd_sweeper_init(struct mspd_sweeper *sweeper, mspd_sweep *sweep,
-		       void *arg)
+		       void *arg, uint32_t steady_ms)
 {
 	size_t i;
 
 	memset(sweeper, 0, sizeof(*sweeper));
 	sweeper->sweep = sweep ? sweep : sweep_redirect;
 	sweeper->arg = arg;
+	sweeper->steady_ms = steady_ms;
 	for (i = 0; i < MSP_ENDPOINTS; i++)
 		sweeper->endpoint[i].due_ms = MSP_NEVER;
 }
@@ -80,7 +79,7 @@ static void schedule(struct mspd_sweeper *s, size_t i, uint64_t now_ms)
 
 	s->endpoint[i].due_ms =
 		looks < LOOKS ? s->endpoint[i].switched_ms + looks_ms[looks]
-			      : now_ms + STEADY_MS;
+			      : now_ms + s->steady_ms;
 }
 
 static bool take_result(struct mspd_sweeper *s, size_t i,

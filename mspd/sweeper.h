@@ -20,6 +20,7 @@ typedef int mspd_sweep(void *arg, enum msp_endpoint endpoint,
 struct mspd_sweeper {
 	mspd_sweep *sweep;
 	void *arg;
+	uint32_t steady_ms; /* between two looks at a steady endpoint */
 	struct {
 		enum msp_redirect_state state;
 		unsigned int looks; /* since it was switched */
@@ -44,7 +45,7 @@ struct mspd_sweeper_counts {
 
 /* sweep NULL: msp_redirect_sweep() of the redirector that arg is. */
 void mspd_sweeper_init(struct mspd_sweeper *sweeper, mspd_sweep *sweep,
-		       void *arg);
+		       void *arg, uint32_t steady_ms);
 
 /* An endpoint has this state now; looks are due if it is another one. */
 void mspd_sweeper_set(struct mspd_sweeper *sweeper, enum msp_endpoint endpoint,

@@ -101,8 +101,9 @@ static struct mspd_upstream *upstream_new(struct mspd_upstreams *pool,
 	if (!up)
 		return NULL;
 	opts.address = pool->opts.endpoints[endpoint];
-	opts.first_byte_ms = pool->opts.timeout_s * 1000;
-	opts.idle_ms = pool->opts.timeout_s * 1000;
+	opts.connect_ms = pool->opts.connect_ms;
+	opts.first_byte_ms = pool->opts.timeout_ms;
+	opts.idle_ms = pool->opts.timeout_ms;
 	opts.on_socket = pool->opts.on_socket;
 	opts.on_socket_arg = pool->opts.on_socket_arg;
 	if (msp_client_new(&up->client, &opts) < 0) {

@@ -31,7 +31,8 @@ struct mspd_upstream {
 
 struct mspd_upstreams_opts {
 	struct msp_address endpoints[MSP_ENDPOINTS];
-	unsigned int timeout_s; /* for the first byte, and between two */
+	uint32_t connect_ms; /* for the connection */
+	uint32_t timeout_ms; /* for the first byte, and between two */
 	/* called with each new socket before it connects */
 	int (*on_socket)(void *arg, int fd);
 	void *on_socket_arg;
@@ -48,8 +49,8 @@ void mspd_upstreams_free(struct mspd_upstreams *pool);
 struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
 					enum msp_endpoint endpoint,
 					const struct msp_caller *caller,
-					bool fresh,
-					void (*ready)(void *arg), void *arg);
+					bool fresh, void (*ready)(void *arg),
+					void *arg);
 
 /* Keep it if another request may use it, else close it. */
 void mspd_upstream_put(struct mspd_upstream *up);

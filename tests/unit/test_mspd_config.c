@@ -85,15 +85,25 @@ START_TEST(config_fills_in_defaults)
 	ck_assert_uint_eq(config.executable_paths, MSPD_EXECUTABLE_PATHS_AUTO);
 	ck_assert(!config.accept_replaced);
 	ck_assert_uint_eq(config.foreign, MSP_FOREIGN_AUTO);
-	ck_assert_uint_eq(config.poll_s, 15);
+	ck_assert_uint_eq(config.poll_ms, 15000);
 	ck_assert_int_eq(config.file_log_level, MSPD_INFO);
 	ck_assert_int_eq(config.system_log_level, MSPD_ERROR);
 	ck_assert_uint_eq(config.max_connections, 4096);
 	ck_assert_uint_eq(config.max_user_connections, 0);
-	ck_assert_uint_eq(config.header_timeout_s, 30);
-	ck_assert_uint_eq(config.idle_timeout_s, 60);
-	ck_assert_uint_eq(config.upstream_timeout_s, 60);
-	ck_assert_uint_eq(config.identity_timeout_s, 5);
+	ck_assert_uint_eq(config.header_timeout_ms, 30000);
+	ck_assert_uint_eq(config.idle_timeout_ms, 60000);
+	ck_assert_uint_eq(config.connect_timeout_ms, 5000);
+	ck_assert_uint_eq(config.upstream_timeout_ms, 60000);
+	ck_assert_uint_eq(config.channel_timeout_ms, 10000);
+	ck_assert_uint_eq(config.identity_timeout_ms, 5000);
+	ck_assert_uint_eq(config.stop_timeout_ms, 10000);
+	ck_assert_uint_eq(config.eager_poll_ms, 1000);
+	ck_assert_uint_eq(config.eager_for_ms, 300000);
+	ck_assert_uint_eq(config.host_time_ms, 900000);
+	ck_assert_uint_eq(config.status_ms, 60000);
+	ck_assert_uint_eq(config.redirect_retry_ms, 30000);
+	ck_assert_uint_eq(config.bypass_check_ms, 60000);
+	ck_assert_uint_eq(config.names_expiry_ms, 60000);
 	ck_assert_uint_eq(config.n_warnings, 0);
 	assert_address(&config.listener, "127.0.0.1", 3080);
 	assert_address(&config.endpoints[MSP_ENDPOINT_WIRESERVER],
@@ -127,10 +137,20 @@ START_TEST(config_takes_every_key)
 		     ", \"requestHeaderTimeoutInSeconds\": 2"
 		     ", \"idleTimeoutInSeconds\": 3"
 		     ", \"upstreamTimeoutInSeconds\": 4"
-		     ", \"identityTimeoutInSeconds\": 3600 }\n");
+		     ", \"identityTimeoutInSeconds\": 3600"
+		     ", \"connectTimeoutInSeconds\": 0.05"
+		     ", \"keyChannelTimeoutInSeconds\": 0.5"
+		     ", \"stopTimeoutInSeconds\": 6"
+		     ", \"eagerPollIntervalInSeconds\": 0.07"
+		     ", \"eagerPollDurationInSeconds\": 86400"
+		     ", \"hostTimeIntervalInSeconds\": 9"
+		     ", \"statusIntervalInSeconds\": 10"
+		     ", \"redirectRetryIntervalInSeconds\": 11"
+		     ", \"bypassCheckIntervalInSeconds\": 12"
+		     ", \"namesExpiryInSeconds\": 13.125 }\n");
 	ck_assert_str_eq(config.event_dir, "");
 	ck_assert_str_eq(config.status_dir, "/s");
-	ck_assert_uint_eq(config.poll_s, 1);
+	ck_assert_uint_eq(config.poll_ms, 1000);
 	ck_assert_int_eq(config.file_log_level, MSPD_TRACE);
 	ck_assert_int_eq(config.system_log_level, MSPD_WARN);
 	ck_assert_str_eq(config.cgroup_root, "/cg");
@@ -147,10 +167,20 @@ START_TEST(config_takes_every_key)
 	assert_address(&config.endpoints[MSP_ENDPOINT_IMDS], "10.0.0.2", 2);
 	assert_address(&config.endpoints[MSP_ENDPOINT_HOSTGA], "10.0.0.1", 3);
 	ck_assert_uint_eq(config.max_connections, 65536);
-	ck_assert_uint_eq(config.header_timeout_s, 2);
-	ck_assert_uint_eq(config.idle_timeout_s, 3);
-	ck_assert_uint_eq(config.upstream_timeout_s, 4);
-	ck_assert_uint_eq(config.identity_timeout_s, 3600);
+	ck_assert_uint_eq(config.header_timeout_ms, 2000);
+	ck_assert_uint_eq(config.idle_timeout_ms, 3000);
+	ck_assert_uint_eq(config.connect_timeout_ms, 50);
+	ck_assert_uint_eq(config.upstream_timeout_ms, 4000);
+	ck_assert_uint_eq(config.channel_timeout_ms, 500);
+	ck_assert_uint_eq(config.identity_timeout_ms, 3600000);
+	ck_assert_uint_eq(config.stop_timeout_ms, 6000);
+	ck_assert_uint_eq(config.eager_poll_ms, 70);
+	ck_assert_uint_eq(config.eager_for_ms, 86400000);
+	ck_assert_uint_eq(config.host_time_ms, 9000);
+	ck_assert_uint_eq(config.status_ms, 10000);
+	ck_assert_uint_eq(config.redirect_retry_ms, 11000);
+	ck_assert_uint_eq(config.bypass_check_ms, 12000);
+	ck_assert_uint_eq(config.names_expiry_ms, 13125);
 	ck_assert_uint_eq(config.n_warnings, 0);
 }
 END_TEST
@@ -207,6 +237,64 @@ START_TEST(config_sample_loads_without_warning)
 	ck_assert_msg(load_bytes(text, len) == 0, "%s", error);
 	ck_assert_uint_eq(config.n_warnings, 0);
 	free(text);
+}
+END_TEST
+
+/* ---- times ------------------------------------------------------------- */
+
+static const struct {
+	const char *value;
+	uint32_t ms; /* 0: refused */
+} times[] = {
+	{ "15", 15000 },
+	{ "0.25", 250 },
+	{ "0.05", 50 },
+	{ "0.050", 50 },
+	{ "1.0", 1000 },
+	{ "1.001", 1001 },
+	{ "86400", 86400000 },
+	{ "86400.000", 86400000 },
+	{ "0", 0 },
+	{ "0.0", 0 },
+	{ "0.049", 0 },
+	{ "0.0501", 0 },
+	{ "0.0500", 0 },
+	{ "1.0000000000000000000000000000000000000000000000001", 0 },
+	{ "86400.001", 0 },
+	{ "86401", 0 },
+	{ "4294967.296", 0 },
+	{ "4294967.295", 0 },
+	{ "4294968.296", 0 },
+	{ "18446744073709551.631", 0 },
+	{ "99999999999999999999999999999999", 0 },
+	{ "-1", 0 },
+	{ "-0.25", 0 },
+	{ "-0", 0 },
+	{ "15e0", 0 },
+	{ "1.5e1", 0 },
+	{ "1.5E+1", 0 },
+	{ "150e-1", 0 },
+	{ "1e999", 0 },
+	{ "1e-999", 0 },
+};
+
+START_TEST(config_takes_times_exactly)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "{\"pollKeyStatusIntervalInSeconds\": %s, " REQUIRED "}",
+		 times[_i].value);
+	if (times[_i].ms) {
+		assert_loads(text);
+		ck_assert_uint_eq(config.poll_ms, times[_i].ms);
+		return;
+	}
+	ck_assert_int_eq(load(text), -EINVAL);
+	ck_assert_str_eq(cause(),
+			 "line 1 column 36: pollKeyStatusIntervalInSeconds: "
+			 "must be from 0.05 to 86400 seconds, with at most "
+			 "three decimals and no exponent");
 }
 END_TEST
 
@@ -430,6 +518,26 @@ static const struct {
 	{ "{\"maxConnections\": 18446744073709551617}",
 	  "line 1 column 20: maxConnections: must be a whole number from 1 to "
 	  "65536" },
+	/* times */
+	{ "{\"idleTimeoutInSeconds\": \"1\"}",
+	  "line 1 column 26: idleTimeoutInSeconds: must be a number" },
+	{ "{\"idleTimeoutInSeconds\": null}",
+	  "line 1 column 26: idleTimeoutInSeconds: must be a number" },
+	{ "{\"idleTimeoutInSeconds\": [1]}",
+	  "line 1 column 26: idleTimeoutInSeconds: must be a number" },
+	{ "{\"idleTimeoutInSeconds\": 3600.001}",
+	  "line 1 column 26: idleTimeoutInSeconds: must be from 0.05 to 3600 "
+	  "seconds, with at most three decimals and no exponent" },
+	{ "{\"idleTimeoutInSeconds\": NaN}",
+	  "line 1 column 26: lexical error: invalid char in json text." },
+	{ "{\"idleTimeoutInSeconds\": -Infinity}",
+	  "line 1 column 26: lexical error: malformed number, a digit is "
+	  "required after the minus sign." },
+	{ "{\"idleTimeoutInSeconds\": 1.}",
+	  "line 1 column 26: lexical error: malformed number, a digit is "
+	  "required after the decimal point." },
+	{ "{\"idleTimeoutInSeconds\": .5}",
+	  "line 1 column 26: lexical error: invalid char in json text." },
 	/* paths */
 	{ "{\"latchKeyFolder\": \"\"}",
 	  "line 1 column 20: latchKeyFolder: must not be empty" },
@@ -584,6 +692,7 @@ int main(void)
 	tcase_add_test(tc, config_takes_the_file_of_azures_agent);
 	tcase_add_test(tc, config_skips_byte_order_mark);
 	tcase_add_test(tc, config_sample_loads_without_warning);
+	tcase_add_loop_test(tc, config_takes_times_exactly, 0, COUNT(times));
 	tcase_add_loop_test(tc, config_warns, 0, COUNT(warned));
 	tcase_add_test(tc, config_bounds_its_warnings);
 	tcase_add_loop_test(tc, config_expands_variables, 0, COUNT(folders));

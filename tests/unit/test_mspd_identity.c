@@ -124,7 +124,7 @@ static void setup(void)
 	names.group_path = scratch_path("group");
 	shared.loop = loop;
 	shared.root_fd = -1;
-	shared.timeout_s = 1;
+	shared.timeout_ms = 1000;
 	ck_assert_int_eq(mspd_resolver_new(&shared.resolver, &names), 0);
 	ck_assert_int_eq(
 		mspd_cgroups_new(&shared.cgroups, look_up_cgroup, NULL), 0);
@@ -255,7 +255,7 @@ END_TEST
  * else has been asked. */
 START_TEST(identity_waits_for_the_other_answer_when_one_failed)
 {
-	shared.timeout_s = 3600;
+	shared.timeout_ms = 3600000;
 	users_fail = true;
 	hang(false, true);
 	ck_assert(!complete(&id, MSP_NEED_USER));
@@ -270,7 +270,7 @@ END_TEST
 /* The record would like to have them; it does not get to wait an hour. */
 START_TEST(identity_waits_little_for_names_it_does_not_need)
 {
-	shared.timeout_s = 3600;
+	shared.timeout_ms = 3600000;
 	hang(true, true);
 	ck_assert(!complete(&id, MSP_NEED_EXE));
 	wait_for_it();
@@ -392,7 +392,7 @@ static void keep_files_busy(void)
 	}
 	turn_for(50);
 	shared.root_fd = 0;
-	shared.timeout_s = 3600;
+	shared.timeout_ms = 3600000;
 }
 
 static void let_files_go(void)

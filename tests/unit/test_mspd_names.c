@@ -25,7 +25,7 @@ static void setup(void)
 	scratch_write("passwd", "a", 1);
 	scratch_write("group", "a", 1);
 	ck_assert_int_eq(mspd_name_cache_new(&cache, scratch_path("passwd"),
-					     scratch_path("group")),
+					     scratch_path("group"), 0),
 			 0);
 }
 
@@ -499,6 +499,26 @@ START_TEST(cache_does_not_keep_an_answer_from_before_a_change)
 }
 END_TEST
 
+START_TEST(cache_forgets_as_soon_as_it_is_told_to)
+{
+	struct mspd_names *names;
+
+	mspd_name_cache_free(cache);
+	ck_assert_int_eq(mspd_name_cache_new(&cache, scratch_path("passwd"),
+					     scratch_path("group"), 500),
+			 0);
+	put(5, 1000);
+	ck_assert(has(5, 1499));
+	ck_assert(!has(5, 1500));
+	/* a failure is not believed for longer than an answer */
+	names = answer(6);
+	names->complete = false;
+	keep(names, 2000);
+	ck_assert(has(6, 2499));
+	ck_assert(!has(6, 2500));
+}
+END_TEST
+
 START_TEST(cache_works_without_its_files)
 {
 	struct mspd_name_cache *other;
@@ -507,7 +527,7 @@ START_TEST(cache_works_without_its_files)
 	struct mspd_names *found;
 
 	ck_assert_int_eq(mspd_name_cache_new(&other, scratch_path("x"),
-					     scratch_path("y")),
+					     scratch_path("y"), 0),
 			 0);
 	mspd_names_put(other, names, mspd_names_generation(other), 1000);
 	found = mspd_names_get(other, &key, 1000);
@@ -548,6 +568,7 @@ int main(void)
 	tcase_add_loop_test(tc, cache_is_emptied_when_a_file_changes, 0, 3);
 	tcase_add_loop_test(
 		tc, cache_does_not_keep_an_answer_from_before_a_change, 0, 3);
+	tcase_add_test(tc, cache_forgets_as_soon_as_it_is_told_to);
 	tcase_add_test(tc, cache_works_without_its_files);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

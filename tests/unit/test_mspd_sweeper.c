@@ -51,7 +51,7 @@ static void setup(void)
 	ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
 	ck_assert_int_eq(mspd_log_open(NULL, MSPD_ERROR, MSPD_ERROR), 0);
 	memset(&kernel, 0, sizeof(kernel));
-	mspd_sweeper_init(&sweeper, sweep, &kernel);
+	mspd_sweeper_init(&sweeper, sweep, &kernel, 60000);
 }
 
 static void teardown(void)
