@@ -8,6 +8,8 @@
 #   make check-unit      unprivileged and offline, under a minute
 #   make check-san       the same with ASan and UBSan
 #   make check-live      root: real eBPF, real clients, msp-host
+#   make check-scenarios root: what Azure may do in a day, hour by hour, 60
+#                        times faster, while clients keep asking
 #   make check-layers    include graph, names, exported symbols
 #   make check-examples  examples/ do what they say
 #   make check-ctl       mspctl: its answers, and what it makes of bad input
@@ -19,7 +21,12 @@
 #   make check-valgrind  unit tests under valgrind
 #   make check-kernels [KERNELS=trixie]  Debian's kernels in QEMU, from 6.1 on
 #   make coverage        lines of the core that unit tests and corpora reach
-#   make bench [QUICK=1] root: what it costs, as a table and bench.json
+#   make bench [QUICK=1] [AGENTS=1000]  root: what it costs, as a table and
+#                        bench.json
+#   make soak [MINUTES=20 AGENTS=300 SEED=1]  root: at real speed, the long
+#                        scenarios, and a fleet among resets and faults
+#   make check-mutants [MUTANTS='WORD...']  root: behaviours taken out, one at
+#                        a time; the scenario of each must fail
 #   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
 #   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR= MANDIR=
 
@@ -93,8 +100,9 @@ FUZZ	:= $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TESTLIB	:= $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
 DECIDE	:= $(O)/tests/rules/decide
 BENCH	:= $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
-BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_%, \
-	   $(wildcard tests/bench/*.c)))
+SOAK	:= $(O)/tests/bench/soak_fleet
+BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_% \
+	   tests/bench/soak_%,$(wildcard tests/bench/*.c)))
 MAN	:= $(wildcard man/*.[1-9])
 LIVEBIN	:= $(patsubst %.c,$(O)/%,$(filter-out tests/live/nss_%, \
 	   $(wildcard tests/live/*.c)))
@@ -203,7 +211,7 @@ $(GUEST): $(GUEST_OBJ) $(O)/libmsp.a
 	$(Q)$(CC) -static $(LDOURS) $(LDFLAGS) -o $@ $^ \
 		$$($(PKG_CONFIG) --static --libs libbpf libelf zlib) -lyajl_s \
 		-lpthread
-$(BENCH): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
+$(BENCH) $(SOAK): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
 		$(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(BENCHLIB) -L$(O) -lmsp \
@@ -220,7 +228,8 @@ $(WEAK): $(WEAK).o
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
 
 # ---- suites and the demo ---------------------------------------------------
-SUITES	?= layers unit examples ctl host man install san rules live
+SUITES	?= layers unit examples ctl host man install san rules live \
+	   scenarios
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
 TALLY	?= $(O)/tally
@@ -231,7 +240,8 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-ctl check-man check-install check-host \
 	check-valgrind check-kernels check-rules check-rules-long coverage \
-	coverage-run fuzz bench unit-programs attack-programs
+	check-scenarios coverage-run fuzz bench unit-programs \
+	attack-programs
 
 deps:
 	$(Q).ci/deps
@@ -282,7 +292,7 @@ check-examples: all
 check-ctl: all
 	$(SUITE) ctl python3 tests/ctl/run.py $(O)
 
-check-host: all
+check-host: all $(O)/tests/bench/bench_fleet
 	$(SUITE) host env LD_LIBRARY_PATH=$(O) python3 \
 		tests/host/run.py $(O)/examples/msp-host/msp-host
 
@@ -297,6 +307,9 @@ attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS)
 check-live: all attack-programs
 	$(SUITE) live python3 tests/live/run.py $(O)
 
+check-scenarios: all
+	$(SUITE) scenarios python3 tests/live/scenarios.py $(O)
+
 # Neither optimised nor hardened: a line of source is a line of code then.
 coverage:
 	+$(Q)$(MAKE) --no-print-directory $(PARALLEL) O=$(O)-coverage HARDEN= \
@@ -305,7 +318,16 @@ coverage-run: unit-programs
 	$(Q)tests/coverage.sh $(O) $(UNIT) $(FUZZ)
 
 bench: all $(BENCH)
-	$(Q)QUICK=$(QUICK) python3 tests/bench/run.py $(O)
+	$(Q)QUICK=$(QUICK) AGENTS=$(AGENTS) python3 tests/bench/run.py $(O)
+
+soak: all $(SOAK)
+	$(Q)SOAK=1 SCALE=1 V=1 python3 tests/live/scenarios.py $(O)
+	$(Q)MINUTES=$(MINUTES) AGENTS=$(AGENTS) SEED=$(SEED) \
+		python3 tests/live/soak.py $(O)
+
+# Changes and builds a copy, not what is here.
+check-mutants:
+	$(SUITE) mutants python3 tests/live/mutants.py . $(MUTANTS)
 
 # Downloads and boots what CI has no time for.
 check-kernels: lib $(GUEST)

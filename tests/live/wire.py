@@ -162,13 +162,16 @@ def final_answer(data, is_head, at_end):
             return answer, data
 
 
-def connect(address, v6=False, timeout=20):
+def connect(address, v6=False, timeout=20, source=None):
+    """source: address to connect from, None: the kernel's choice."""
     if v6:
         s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
         address = ("::ffff:" + address[0], address[1])
     else:
         s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     s.settimeout(timeout)
+    if source:
+        s.bind((source, 0))
     s.connect(address)
     return s
 
@@ -192,12 +195,12 @@ def receive(s, data, is_head):
         data += piece
 
 
-def talk(address, requests, v6=False, timeout=20):
+def talk(address, requests, v6=False, timeout=20, source=None):
     """Answers to requests sent one after the other on one connection; an
     answer is None, the last, if the connection was closed without one."""
     answers = []
     rest = b""
-    with connect(address, v6, timeout) as s:
+    with connect(address, v6, timeout, source) as s:
         for data in requests:
             try:
                 s.sendall(data)

@@ -141,6 +141,7 @@ class World:
 
     def start_host(self):
         out = open(self.path("host.out"), "ab")
+        before = out.tell()  # what an earlier one said
         self.host = subprocess.Popen(
             [os.path.join(self.build, "examples/msp-host/msp-host"),
              "--wireserver", f"{WIRESERVER}:80",
@@ -151,8 +152,13 @@ class World:
             stdout=out, stderr=out, env=self.environment(),
             stdin=subprocess.DEVNULL)
         out.close()
-        wait_until(lambda: b"msp-host: ready" in self.read("host.out"),
-                   why="msp-host ready")
+        wait_until(lambda: self.is_host_ready(before), why="msp-host ready")
+
+    def is_host_ready(self, before):
+        if self.host.poll() is not None:
+            raise Failed(f"msp-host ended with {self.host.returncode}: " +
+                         self.tail("host.out"))
+        return b"msp-host: ready" in self.read("host.out")[before:]
 
     def write_config(self, text=None):
         with open(self.path("mspd.json"), "w", encoding="utf-8") as f:

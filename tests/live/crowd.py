@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""
+In: a world. Out: clients that ask all along at a fixed pace, on new and on
+kept connections, and a judgement of every answer they got. Must never excuse
+an answer by what was true at another time.
+"""
+import ctypes
+import json
+import os
+import signal
+import time
+
+import wire
+import world
+
+PACE = 0.1  # seconds between two rounds of one client
+PR_SET_PDEATHSIG = 1
+# name: uid, address
+CLIENTS = {"daemon@imds": (world.DAEMON, world.IMDS),
+           "nobody@imds": (world.NOBODY, world.IMDS),
+           "root@wireserver": (0, world.WIRESERVER),
+           "nobody@wireserver": (world.NOBODY, world.WIRESERVER)}
+PHASES = {
+    "enforced": {"daemon@imds": "served", "nobody@imds": "refused",
+                 "root@wireserver": "served", "nobody@wireserver": "refused"},
+    "direct": dict.fromkeys(CLIENTS, "direct"),
+    "free": dict.fromkeys(CLIENTS, "free")}
+
+
+def outcome_of(error):
+    """A word for a request that got no answer."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if isinstance(error, PermissionError):
+        return "denied"
+    if isinstance(error, (ConnectionError, BrokenPipeError)):
+        return "reset"
+    if isinstance(error, wire.Malformed):
+        return "cut"
+    return f"error: {error}"
+
+
+class Client:
+    """One user's loop, in a process of its own."""
+
+    def __init__(self, name, out):
+        self.name = name
+        self.out = out
+        self.address = (CLIENTS[name][1], 80)
+        self.kept = None
+        self.n = 0
+
+    def ask(self, connection, fresh):
+        """Status, is the body the one asked for, did it go through mspd, may
+        the connection be kept."""
+        count = 1 + self.n * 37 % 4999
+        target = f"/msp-host/bytes?count={count}&who={self.name}&n={self.n}"
+        headers = [world.METADATA]
+        if fresh:
+            headers.append((b"Connection", b"close"))
+        connection.sendall(wire.request(b"GET", target, self.address[0],
+                                        headers))
+        answer = wire.receive(connection, b"", False)[0]
+        if answer is None:
+            return "closed", True, False, False
+        own = answer.status != 200 or \
+            answer.body == bytes(i % 251 for i in range(count))
+        return (answer.status, own, world.PASSED in answer.headers,
+                (b"connection", b"close") not in answer.headers)
+
+    def once(self, fresh):
+        begin = time.time()
+        own, passed, keep = True, False, False
+        connection = None if fresh else self.kept
+        self.n += 1
+        try:
+            if connection is None:
+                connection = wire.connect(self.address)
+            status, own, passed, keep = self.ask(connection, fresh)
+        except (OSError, wire.Malformed) as e:
+            status = outcome_of(e)
+        keep = keep and not fresh
+        if not keep and connection is not None:
+            connection.close()
+        if not fresh:
+            self.kept = connection if keep else None
+        self.out.write(json.dumps({
+            "client": self.name, "n": self.n, "fresh": fresh, "begin": begin,
+            "end": time.time(), "status": status, "own": own,
+            "passed": passed}) + "\n")
+        self.out.flush()
+
+    def run(self):
+        while True:
+            self.once(True)
+            self.once(False)
+            time.sleep(PACE)
+
+
+class Crowd:
+    """All clients; what they must get is told by phases, see scenario.py."""
+
+    def __init__(self, w):
+        self.world = w
+        self.path = w.path("crowd.jsonl")
+        self.pids = []
+        self.phases = []  # (time, {client: word}, answers)
+        self.read_to = 0
+
+    def start(self):
+        for name in CLIENTS:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self.become(name)
+                finally:
+                    os._exit(1)
+            self.pids.append(pid)
+
+    def become(self, name):
+        signal.alarm(0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        out = open(self.path, "a", encoding="ascii")
+        self.world.become(CLIENTS[name][0], True)
+        # forgotten when the user changes, hence here
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        Client(name, out).run()
+
+    def stop(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        self.pids = []
+
+    def died(self):
+        """Names of clients that are no more."""
+        return [name for name, pid in zip(CLIENTS, self.pids)
+                if os.waitpid(pid, os.WNOHANG)[0]]
+
+    def phase(self, words, answers):
+        self.phases.append((time.time(), dict(words), set(answers)))
+
+    # ---- judgement --------------------------------------------------------
+    def in_force(self, begin, end):
+        """Phases that were in force at some time of that interval."""
+        for i, (since, words, answers) in enumerate(self.phases):
+            until = self.phases[i + 1][0] if i + 1 < len(self.phases) else end
+            if since <= end and until >= begin:
+                yield words, answers
+
+    def entries(self):
+        """Whole lines that were not read before."""
+        with open(self.path, "rb") as f:
+            f.seek(self.read_to)
+            data = f.read()
+        whole = data[:data.rfind(b"\n") + 1]
+        self.read_to += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+    @staticmethod
+    def good(word, answers, entry):
+        status = entry["status"]
+        if not entry["own"]:
+            return False
+        if word == "free" or status in answers:
+            return word != "refused" or status != 200
+        if word == "refused":
+            return status == 403
+        return status == 200 and entry["passed"] == (word == "served")
+
+    def judge(self):
+        """Sentences about answers that nobody must get."""
+        for entry in self.entries():
+            phases = list(self.in_force(entry["begin"], entry["end"]))
+            if any(self.good(words[entry["client"]], answers, entry)
+                   for words, answers in phases):
+                continue
+            wants = " or ".join(
+                words[entry["client"]] + "".join(f", {a}" for a in
+                                                 sorted(map(str, answers)))
+                for words, answers in phases)
+            yield f"{entry} although only this is right: {wants}"
+
+    def seen(self):
+        """Which answers each client got how often."""
+        counts = {}
+        if not self.pids:
+            return counts
+        with open(self.path, encoding="ascii") as f:
+            for line in f:
+                entry = json.loads(line)
+                of = counts.setdefault(entry["client"], {})
+                word = str(entry["status"]) + \
+                    ("" if entry["passed"] or entry["status"] != 200
+                     else " direct")
+                of[word] = of.get(word, 0) + 1
+        return counts
