@@ -239,9 +239,9 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-ctl check-man check-install check-host \
-	check-valgrind check-kernels check-rules check-rules-long coverage \
-	check-scenarios coverage-run fuzz bench unit-programs \
-	attack-programs
+	check-valgrind check-kernels check-rules check-rules-long \
+	check-scenarios check-mutants coverage coverage-run fuzz bench soak \
+	unit-programs attack-programs
 
 deps:
 	$(Q).ci/deps

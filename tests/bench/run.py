@@ -7,6 +7,7 @@ nor judge a time: what fails a run is a wrong answer.
 
     run.py BUILD [NAME...]   only benches whose name contains one of the words
     QUICK=1                  a short run, to see that they work
+    AGENTS=1000              how many bench_fleet has
 
 Each bench is a program bench_<noun> that is given a cgroup of its own, which
 it is in, and prints lines of five fields, TAB between them: name, value,
@@ -93,10 +94,12 @@ class Room:
 
 def run(program, build):
     """Figures and exit status of one bench."""
-    env = {"PATH": world.PATH, "LD_LIBRARY_PATH": build}
-    if os.environ.get("QUICK"):
-        env["QUICK"] = "1"
     room = Room(program)
+    env = {"PATH": world.PATH, "LD_LIBRARY_PATH": build, "TMPDIR": room.dir,
+           "MSP_HOST": os.path.join(build, "examples/msp-host/msp-host")}
+    for name in ("QUICK", "AGENTS"):
+        if os.environ.get(name):
+            env[name] = os.environ[name]
     try:
         done = subprocess.run([room.program, room.cgroup], env=env, text=True,
                               stdin=subprocess.DEVNULL, check=False,
