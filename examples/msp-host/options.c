@@ -14,6 +14,7 @@
 
 static const char help[] =
 	"Usage: msp-host [OPTION]...\n"
+	"       msp-host report [OPTION]...\n"
 	"Emulates the Azure host side of the Metadata Security Protocol.\n"
 	"\n"
 	"  --wireserver IP:PORT   default 168.63.129.16:80\n"
@@ -90,8 +91,8 @@ static bool complain(const char *option, const char *value, const char *why)
 	return false;
 }
 
-static bool parse_address(struct sockaddr_in *out, const char *option,
-			  const char *text)
+bool options_address(struct sockaddr_in *out, const char *option,
+		     const char *text)
 {
 	const char *colon = strrchr(text, ':');
 	char ip[INET_ADDRSTRLEN];
@@ -215,15 +216,16 @@ static bool apply(struct options *o, struct vm *vm, int opt, const char *arg)
 {
 	switch (opt) {
 	case OPT_WIRESERVER:
-		return parse_address(&o->address[PORT_WIRESERVER], "wireserver",
-				     arg);
+		return options_address(&o->address[PORT_WIRESERVER],
+				       "wireserver", arg);
 	case OPT_HOSTGA:
-		return parse_address(&o->address[PORT_HOSTGA], "hostga", arg);
+		return options_address(&o->address[PORT_HOSTGA], "hostga", arg);
 	case OPT_IMDS:
-		return parse_address(&o->address[PORT_IMDS], "imds", arg);
+		return options_address(&o->address[PORT_IMDS], "imds", arg);
 	case OPT_CONTROL:
 		o->control = true;
-		return parse_address(&o->address[PORT_CONTROL], "control", arg);
+		return options_address(&o->address[PORT_CONTROL], "control",
+				       arg);
 	case OPT_LOG:
 		o->log = arg;
 		return true;
@@ -243,19 +245,28 @@ static bool apply(struct options *o, struct vm *vm, int opt, const char *arg)
 	}
 }
 
-static bool set_defaults(struct options *options)
+bool options_endpoint(struct sockaddr_in *out, enum msp_endpoint endpoint)
 {
 	struct msp_address address;
+
+	if (msp_endpoint_address(&address, endpoint) < 0)
+		return false;
+	out->sin_family = AF_INET;
+	out->sin_addr.s_addr = address.ip;
+	out->sin_port = htons(address.port);
+	return true;
+}
+
+static bool set_defaults(struct options *options)
+{
 	unsigned int i;
 
 	memset(options, 0, sizeof(*options));
 	options->ready_fd = -1;
 	for (i = 0; i < MSP_ENDPOINTS; i++) {
-		if (msp_endpoint_address(&address, (enum msp_endpoint)i) < 0)
+		if (!options_endpoint(&options->address[i],
+				      (enum msp_endpoint)i))
 			return false;
-		options->address[i].sin_family = AF_INET;
-		options->address[i].sin_addr.s_addr = address.ip;
-		options->address[i].sin_port = htons(address.port);
 	}
 	return true;
 }

@@ -39,4 +39,10 @@ enum options_result {
 enum options_result options_parse(struct options *options, struct vm *vm,
 				  int argc, char **argv);
 
+/* "IP:PORT" of an option; false, and said on stderr, if it is none. */
+bool options_address(struct sockaddr_in *out, const char *option,
+		     const char *text);
+/* Where Azure has that endpoint. */
+bool options_endpoint(struct sockaddr_in *out, enum msp_endpoint endpoint);
+
 #endif
