@@ -49,7 +49,7 @@ static bool is_method(const struct call *call, const char *method)
 	return call_method(call, method);
 }
 
-void route_table(struct call *call, const struct route *rows, size_t n)
+bool route_table(struct call *call, const struct route *rows, size_t n)
 {
 	struct buf *allow = &call->reply.allow;
 	size_t i;
@@ -60,7 +60,7 @@ void route_table(struct call *call, const struct route *rows, size_t n)
 		if (is_method(call, rows[i].method)) {
 			buf_clear(allow);
 			rows[i].handle(call);
-			return;
+			return true;
 		}
 		buf_format(allow, "%s%s%s", allow->len ? ", " : "",
 			   rows[i].method,
@@ -70,6 +70,7 @@ void route_table(struct call *call, const struct route *rows, size_t n)
 		call_error(call, 405, "method", "method not allowed");
 	else
 		call_error(call, 404, "not-found", "no such path");
+	return false;
 }
 
 const char *route_rest(const struct call *call, const char *prefix)

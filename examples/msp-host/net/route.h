@@ -26,8 +26,8 @@ struct route {
 void route_call(struct call *call);
 
 /* One row that fits answers; 404 if none has the path, 405 if only the
- * method is another. */
-void route_table(struct call *call, const struct route *rows, size_t n);
+ * method is another, and false. */
+bool route_table(struct call *call, const struct route *rows, size_t n);
 /* What follows the '*' of a route's path. */
 const char *route_rest(const struct call *call, const char *prefix);
 
@@ -42,6 +42,13 @@ bool bench_call(struct call *call);
 void channel_status(struct call *call);
 void channel_acquire(struct call *call);
 void channel_attest(struct call *call);
+/* Rows of the control port whose contents live in data/: the guest's status
+ * report, its scheduled events, the ids it may get tokens for, and the key
+ * tokens are signed with. */
+void report_call(struct call *call);
+void events_call(struct call *call);
+void identities_call(struct call *call);
+void jwks_call(struct call *call);
 /* PUT /vmAgentLog and telemetry: the body has been counted and dropped. */
 void sink_call(struct call *call);
 
