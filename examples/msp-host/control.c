@@ -1,37 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In:  calls of the person or test who owns the emulated VM.
- * Out: changed key, modes, profiles and status; the state.
- * Never: tells the key.
+ * In:  calls of the person or test who owns the emulated VMs.
+ * Out: changed keys, modes, profiles and status; the state.
+ * Never: tells a key, or a change that is not on disk.
  */
+#include "control.h"
 #include "emulator.h"
 #include "net/route.h"
 #include "vm/journal.h"
+#include "vm/state.h"
 #include "vm/vms.h"
 
 #include <string.h>
 
-#define JSON_TYPE	 "application/json; charset=utf-8"
 #define ENDPOINTS_PREFIX "/endpoints/"
 #define MODE_SUFFIX	 "/mode"
 
+void control_state(struct call *call, unsigned int status)
+{
+	call->reply.status = status;
+	call->reply.type = CONTROL_JSON;
+	vm_state(call->vm, &call->reply.body);
+}
+
+void control_not_stored(struct call *call)
+{
+	call_error(call, 500, "state", "the change cannot be stored");
+}
+
 static void state(struct call *call)
 {
-	call->reply.status = 200;
-	call->reply.type = JSON_TYPE;
-	vm_state(call->vm, &call->reply.body);
+	control_state(call, 200);
 }
 
 static void reset(struct call *call)
 {
-	if (vm_reset(call->emu, call->vm, call->vm->incarnation + 1))
+	struct vm *vm = call->vm;
+
+	if (vm->incarnation == UINT32_MAX)
+		call_error(call, 409, "incarnation", "it cannot go up");
+	else if (vm_reset(call->emu, vm, vm->incarnation + 1))
 		state(call);
 	else
-		call_error(call, 500, "state", "the reset cannot be stored");
+		control_not_stored(call);
+}
+
+static void lose(struct call *call)
+{
+	if (vm_latch_lost(call->emu, call->vm))
+		state(call);
+	else
+		control_not_stored(call);
 }
 
 static void channel(struct call *call)
 {
+	const bool before = call->vm->enabled;
 	struct buf value = { 0 };
 	bool on, off;
 
@@ -45,31 +69,61 @@ static void channel(struct call *call)
 		return;
 	}
 	call->vm->enabled = on;
-	state(call);
+	if (state_save(call->emu)) {
+		state(call);
+		return;
+	}
+	call->vm->enabled = before;
+	control_not_stored(call);
+}
+
+/* Store a changed item, or put the copy back. */
+static void keep_item(struct call *call, enum item item, struct vm_item *before)
+{
+	if (state_save(call->emu)) {
+		vm_item_clear(before);
+		state(call);
+		return;
+	}
+	vm_item_restore(&call->vm->items[item], before);
+	control_not_stored(call);
+}
+
+static void refuse_item(struct call *call, const struct msp_error_info *info)
+{
+	struct buf text = { 0 };
+
+	buf_format(&text, "%s: line %u, column %u: %s", info->pointer,
+		   info->line, info->column, info->text);
+	call_error(call, 400, "profile", text.failed ? "" : text.data);
+	buf_clear(&text);
 }
 
 static void set_item(struct call *call, enum item item)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	struct buf text = { 0 };
+	struct vm_item before;
 
 	if (!call->body.len) {
 		call_error(call, 400, "body", "a rule item is required");
 		return;
 	}
-	if (vm_set_item(call->vm, item, call->body.data, call->body.len, NULL,
-			&info) == 0) {
-		state(call);
+	if (!vm_item_copy(&before, &call->vm->items[item])) {
+		call_error(call, 500, "memory", "out of memory");
 		return;
 	}
-	buf_format(&text, "%s: line %u, column %u: %s", info.pointer, info.line,
-		   info.column, info.text);
-	call_error(call, 400, "profile", text.failed ? "" : text.data);
-	buf_clear(&text);
+	if (vm_set_item(call->vm, item, call->body.data, call->body.len, NULL,
+			&info) == 0) {
+		keep_item(call, item, &before);
+		return;
+	}
+	vm_item_clear(&before);
+	refuse_item(call, &info);
 }
 
 static void set_mode(struct call *call, enum item item)
 {
+	struct vm_item before;
 	struct buf value = { 0 };
 	enum msp_mode mode;
 	bool ok;
@@ -77,13 +131,21 @@ static void set_mode(struct call *call, enum item item)
 	ok = text_query(call->query, "mode", &value) &&
 	     vm_mode_named(value.data, value.len, &mode);
 	buf_clear(&value);
-	if (!ok)
+	if (!ok) {
 		call_error(call, 400, "mode",
 			   "mode=Enforce, Audit or Disabled is required");
-	else if (!vm_set_mode(call->vm, item, mode))
+		return;
+	}
+	if (!vm_item_copy(&before, &call->vm->items[item])) {
 		call_error(call, 500, "memory", "out of memory");
-	else
-		state(call);
+		return;
+	}
+	if (vm_set_mode(call->vm, item, mode)) {
+		keep_item(call, item, &before);
+		return;
+	}
+	vm_item_clear(&before);
+	call_error(call, 500, "memory", "out of memory");
 }
 
 /* /endpoints/<name> and /endpoints/<name>/mode */
@@ -123,11 +185,29 @@ static void own_status(struct call *call)
 	state(call);
 }
 
+/* Whose: vm=NAME, or the first one's. */
+static bool find_vm(struct call *call)
+{
+	const struct vms *vms = call->emu->vms;
+	struct buf name = { 0 };
+
+	call->vm = vms->first;
+	if (text_query(call->query, "vm", &name))
+		call->vm = vms_named(vms, name.data, name.len);
+	buf_clear(&name);
+	return call->vm;
+}
+
 void control_call(struct call *call)
 {
 	static const struct route rows[] = {
 		{ "GET", "/state", NULL, state },
+		{ "GET", "/vms", NULL, control_vms },
+		{ "PUT", "/vms/*", NULL, control_put_vm },
+		{ "GET", "/fleets", NULL, control_fleets },
+		{ "PUT", "/fleet", NULL, control_put_fleet },
 		{ "POST", "/key/reset", NULL, reset },
+		{ "POST", "/key/lose", NULL, lose },
 		{ "POST", "/channel", NULL, channel },
 		{ "PUT", ENDPOINTS_PREFIX "*", NULL, endpoint },
 		{ "POST", ENDPOINTS_PREFIX "*", NULL, endpoint },
@@ -137,6 +217,9 @@ void control_call(struct call *call)
 		{ "DELETE", "/journal", NULL, journal_call },
 	};
 
-	call->vm = call->emu->vms->first;
+	if (!find_vm(call)) {
+		call_error(call, 404, "vm", "no such VM");
+		return;
+	}
 	route_table(call, rows, sizeof(rows) / sizeof(rows[0]));
 }

@@ -17,7 +17,9 @@
 /**
  * struct emulator
  * @loop:       the one epoll set
- * @random:     where keys and guids come from
+ * @random:     where keys come from: the system, or --seed
+ * @names:      where guids that only name something come from: a seed of its
+ *              own, kept in the state file, or --seed
  * @vms:        owned
  * @arm:        galleries and regions; owned
  * @authority:  keys behind tokens and documents, NULL until one is wanted;
@@ -36,6 +38,7 @@
 struct emulator {
 	struct loop loop;
 	struct random random;
+	struct random names;
 	struct vms *vms;
 	struct arm *arm;
 	struct authority *authority;

@@ -9,13 +9,13 @@
 #include "net/http.h"
 #include "net/wire.h"
 #include "options.h"
-#include "report/report.h"
 #include "vm/journal.h"
 #include "vm/state.h"
 #include "vm/vms.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,7 +200,8 @@ out:
 
 static bool emulator_init(struct emulator *emu)
 {
-	emu->vms = vms_new(&emu->random);
+	emu->vms = random_any(&emu->names) ? vms_new(&emu->random, &emu->names)
+					   : NULL;
 	emu->faults = faults_new();
 	return emu->vms && emu->faults;
 }
@@ -210,6 +211,8 @@ static void emulator_clear(struct emulator *emu)
 	journal_free(emu->journal);
 	faults_free(emu->faults);
 	vms_free(emu->vms);
+	OPENSSL_cleanse(&emu->names, sizeof(emu->names));
+	OPENSSL_cleanse(&emu->random, sizeof(emu->random));
 	if (emu->diary)
 		fclose(emu->diary);
 	if (emu->record)
@@ -224,13 +227,11 @@ int main(int argc, char **argv)
 	struct options options;
 	int status = EXIT_FAILURE;
 
-	if (argc > 1 && !strcmp(argv[1], "report"))
-		return report_main(argc - 1, argv + 1);
 	if (!emulator_init(&emu)) {
 		fputs("msp-host: out of memory\n", stderr);
 		return status;
 	}
-	switch (options_parse(&options, emu.vms->first, argc, argv)) {
+	switch (options_parse(&options, &emu, argc, argv)) {
 	case OPTIONS_RUN:
 		if (serve(&emu, &options))
 			status = EXIT_SUCCESS;

@@ -6,6 +6,8 @@
  */
 #include "options.h"
 
+#include "vm/vms.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -14,7 +16,6 @@
 
 static const char help[] =
 	"Usage: msp-host [OPTION]...\n"
-	"       msp-host report [OPTION]...\n"
 	"Emulates the Azure host side of the Metadata Security Protocol.\n"
 	"\n"
 	"  --wireserver IP:PORT   default 168.63.129.16:80\n"
@@ -30,11 +31,19 @@ static const char help[] =
 	"                         wireserver=Enforce imds=Disabled\n"
 	"  --disabled             the secure channel is off\n"
 	"  --no-key               no key is offered\n"
+	"  --offer-seconds N      a key not attested after so long is void,\n"
+	"                         default 300\n"
 	"  --status-version V     1.0 or 2.0 (default)\n"
 	"  --skew SECONDS         how far off the date of a signed request "
 	"may\n"
 	"                         be, default 300, 0: any\n"
-	"  --state FILE           keep the latched key for the next start\n"
+	"  --vm NAME=NETWORK      one more VM, set up as the options before "
+	"it\n"
+	"                         say; its requests come from there, e.g.\n"
+	"                         10.0.0.4 or 10.0.0.0/24\n"
+	"  --fleet NETWORK        each address in it is a VM of its own\n"
+	"  --seed TEXT            keys, guids and tokens repeat; for tests\n"
+	"  --state FILE           keep VMs and keys for the next start\n"
 	"  --log FILE             append request lines there, not to stdout\n"
 	"  --journal FILE         append a JSON object per request\n"
 	"  --record FILE          append every byte received, as JSON lines\n"
@@ -55,6 +64,10 @@ enum opt {
 	OPT_NO_KEY,
 	OPT_STATUS_VERSION,
 	OPT_SKEW,
+	OPT_OFFER_SECONDS,
+	OPT_VM,
+	OPT_FLEET,
+	OPT_SEED,
 	OPT_STATE,
 	OPT_LOG,
 	OPT_RECORD,
@@ -75,6 +88,10 @@ static const struct option long_options[] = {
 	{ "no-key", no_argument, NULL, OPT_NO_KEY },
 	{ "status-version", required_argument, NULL, OPT_STATUS_VERSION },
 	{ "skew", required_argument, NULL, OPT_SKEW },
+	{ "offer-seconds", required_argument, NULL, OPT_OFFER_SECONDS },
+	{ "vm", required_argument, NULL, OPT_VM },
+	{ "fleet", required_argument, NULL, OPT_FLEET },
+	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "record", required_argument, NULL, OPT_RECORD },
@@ -84,6 +101,9 @@ static const struct option long_options[] = {
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
 };
+
+#define NETWORK_WANTED "want an IPv4 address or network, e.g. 10.0.0.0/24"
+#define NAME_WANTED    "a name is 1 to 64 letters, digits, '.', '-' or '_'"
 
 static bool complain(const char *option, const char *value, const char *why)
 {
@@ -190,7 +210,58 @@ static bool set_ready_fd(struct options *options, const char *text)
 	return true;
 }
 
-static bool apply_to_host(struct vm *vm, int opt, const char *arg)
+static bool set_offer_seconds(struct vm *vm, const char *text)
+{
+	if (!parse_u32(&vm->offer_s, "offer-seconds", text))
+		return false;
+	return vm->offer_s || complain("offer-seconds", text, "want 1 or more");
+}
+
+static bool add_vm(struct vms *vms, const char *text)
+{
+	const char *eq = strchr(text, '=');
+	struct network network;
+	struct buf name = { 0 };
+	struct vm *vm = NULL;
+	const char *why = NULL;
+
+	if (!eq)
+		return complain("vm", text, "want NAME=NETWORK");
+	buf_add(&name, text, (size_t)(eq - text));
+	if (name.failed)
+		why = "out of memory";
+	else if (!network_parse(&network, eq + 1))
+		why = NETWORK_WANTED;
+	else if (!vms_name_valid(name.data))
+		why = NAME_WANTED;
+	else
+		vm = vms_named(vms, name.data, name.len);
+	/* once more: one more network */
+	if (!why && !vm)
+		vm = vms_clone(vms, name.data);
+	if (!why && (!vm || !vms_give(vms, eq + 1, vm)))
+		why = "no room for it";
+	buf_clear(&name);
+	return why ? complain("vm", text, why) : true;
+}
+
+static bool add_fleet(struct vms *vms, const char *text)
+{
+	struct network network;
+
+	if (!network_parse(&network, text))
+		return complain("fleet", text, NETWORK_WANTED);
+	return vms_give(vms, text, NULL) ||
+	       complain("fleet", text, "no room for it");
+}
+
+static bool set_seed(struct emulator *emu, const char *text)
+{
+	return random_seed(&emu->random, text) &&
+	       random_seed(&emu->names, text) && vms_renew(emu->vms);
+}
+
+static bool apply_to_vm(struct vm *vm, int opt, const char *arg)
 {
 	switch (opt) {
 	case OPT_PROFILE:
@@ -203,6 +274,8 @@ static bool apply_to_host(struct vm *vm, int opt, const char *arg)
 	case OPT_NO_KEY:
 		vm->offers_key = false;
 		return true;
+	case OPT_OFFER_SECONDS:
+		return set_offer_seconds(vm, arg);
 	case OPT_STATUS_VERSION:
 		return set_version(vm, arg);
 	case OPT_SKEW:
@@ -212,7 +285,22 @@ static bool apply_to_host(struct vm *vm, int opt, const char *arg)
 	}
 }
 
-static bool apply(struct options *o, struct vm *vm, int opt, const char *arg)
+static bool apply_to_host(struct emulator *emu, int opt, const char *arg)
+{
+	switch (opt) {
+	case OPT_VM:
+		return add_vm(emu->vms, arg);
+	case OPT_FLEET:
+		return add_fleet(emu->vms, arg);
+	case OPT_SEED:
+		return set_seed(emu, arg);
+	default:
+		return apply_to_vm(emu->vms->first, opt, arg);
+	}
+}
+
+static bool apply(struct options *o, struct emulator *emu, int opt,
+		  const char *arg)
 {
 	switch (opt) {
 	case OPT_WIRESERVER:
@@ -241,7 +329,7 @@ static bool apply(struct options *o, struct vm *vm, int opt, const char *arg)
 	case OPT_READY_FD:
 		return set_ready_fd(o, arg);
 	default:
-		return apply_to_host(vm, opt, arg);
+		return apply_to_host(emu, opt, arg);
 	}
 }
 
@@ -251,6 +339,7 @@ bool options_endpoint(struct sockaddr_in *out, enum msp_endpoint endpoint)
 
 	if (msp_endpoint_address(&address, endpoint) < 0)
 		return false;
+	memset(out, 0, sizeof(*out));
 	out->sin_family = AF_INET;
 	out->sin_addr.s_addr = address.ip;
 	out->sin_port = htons(address.port);
@@ -271,7 +360,7 @@ static bool set_defaults(struct options *options)
 	return true;
 }
 
-enum options_result options_parse(struct options *options, struct vm *vm,
+enum options_result options_parse(struct options *options, struct emulator *emu,
 				  int argc, char **argv)
 {
 	int opt;
@@ -287,7 +376,7 @@ enum options_result options_parse(struct options *options, struct vm *vm,
 			printf("msp-host %s\n", msp_version());
 			return OPTIONS_DONE;
 		}
-		if (!apply(options, vm, opt, optarg))
+		if (!apply(options, emu, opt, optarg))
 			return OPTIONS_BAD;
 	}
 	if (optind < argc) {

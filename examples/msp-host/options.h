@@ -5,7 +5,8 @@
 #ifndef HOST_OPTIONS_H
 #define HOST_OPTIONS_H
 
-#include "vm/vm.h"
+#include "emulator.h"
+#include "net/call.h"
 
 #include <netinet/in.h>
 
@@ -35,8 +36,8 @@ enum options_result {
 	OPTIONS_BAD   /* said on stderr */
 };
 
-/* What concerns the VM goes straight into vm, in the order given. */
-enum options_result options_parse(struct options *options, struct vm *vm,
+/* What concerns VMs goes straight into emu, in the order given. */
+enum options_result options_parse(struct options *options, struct emulator *emu,
 				  int argc, char **argv);
 
 /* "IP:PORT" of an option; false, and said on stderr, if it is none. */

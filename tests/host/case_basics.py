@@ -269,7 +269,8 @@ def modes_decide_what_is_required():
         h.control("POST", "/endpoints/imds/mode?mode=Disabled")
         expect(statuses(), [opened, opened, opened])
         counts = h.control("GET", "/state").json()["requests"]
-        expect(counts["IMDS"], {"verified": 3, "unsigned": 3, "bad": 3})
+        expect(counts["IMDS"], {"verified": 3, "unsigned": 3, "bad": 3,
+                                "reasons": {"signature": 3}})
 
 
 @case

@@ -87,8 +87,11 @@ class Host:
         if kind is None:
             assert code == 0 and not errors, (code, errors)
 
-    def connect(self, port):
-        return socket.create_connection(self.at[port], timeout=10)
+    def connect(self, port, source=None):
+        """source: the address it comes from, which tells VMs apart."""
+        return socket.create_connection(
+            self.at[port], timeout=10,
+            source_address=(source, 0) if source else None)
 
     def raw(self, port, data):
         """Send bytes as they are, return everything that comes back."""
@@ -98,7 +101,7 @@ class Host:
             return read_all(s)
 
     def call(self, port, method, target, headers=(), body=b"", key=None,
-             date=None):
+             date=None, source=None):
         lines = [("host", "%s:%d" % self.at[port]), *headers]
         if body or method in ("POST", "PUT"):
             lines.append(("content-length", str(len(body))))
@@ -107,18 +110,18 @@ class Host:
             if date != "":
                 lines.append((DATE, date or now()))
             lines.append((AUTH, sign(key, method, target, lines, body)))
-        with self.connect(port) as s:
+        with self.connect(port, source) as s:
             send_request(s, method, target, lines, body)
             return read_answer(s, method)
 
     def control(self, method, target, body=b""):
         return self.call("ctl", method, target, body=body)
 
-    def acquire(self):
+    def acquire(self, **more):
         answer = self.call(
             "ws", "POST", "/secure-channel/key",
             [("metadata", "True "), ("content-type", "application/json")],
-            b'{"authorizationScheme": "Azure-HMAC-SHA256"}')
+            b'{"authorizationScheme": "Azure-HMAC-SHA256"}', **more)
         return answer.json() if answer.status == 200 else answer
 
     def attest(self, key, **more):
@@ -126,13 +129,13 @@ class Host:
                          % key["guid"], [("metadata", "True ")], key=key,
                          **more)
 
-    def latch(self):
-        key = self.acquire()
-        expect(self.attest(key).status, 200)
+    def latch(self, **more):
+        key = self.acquire(**more)
+        expect(self.attest(key, **more).status, 200)
         return key
 
-    def status(self):
-        return self.call("ws", "GET", "/secure-channel/status").json()
+    def status(self, **more):
+        return self.call("ws", "GET", "/secure-channel/status", **more).json()
 
     def lines(self):
         with open(self.log) as f:

@@ -26,6 +26,12 @@ bool random_seed(struct random *r, const char *text)
 	       len == sizeof(r->seed);
 }
 
+bool random_any(struct random *r)
+{
+	r->seeded = true;
+	return RAND_priv_bytes(r->seed, sizeof(r->seed)) == 1;
+}
+
 /* HMAC-SHA256(seed, "owner NUL purpose NUL nth block"): the NULs keep names
  * apart. */
 static bool block(const struct random *r, const char *owner,

@@ -27,6 +27,8 @@ struct random {
 
 /* Any text is a seed. Not for keys that protect anything. */
 bool random_seed(struct random *r, const char *text);
+/* A seed nobody knows: each draw is the same every time, and a surprise. */
+bool random_any(struct random *r);
 /* The nth draw of owner for a purpose, len bytes. False: the system has none;
  * nobody may go on without. */
 bool random_draw(const struct random *r, const char *owner, const char *purpose,

@@ -6,7 +6,12 @@
  */
 #include "vm/verify.h"
 
+#include "vm/vms.h"
+
 #include <string.h>
+
+/* where the guid is in "Azure-HMAC-SHA256 <guid> <64 digits>" */
+#define GUID_AT sizeof(MSP_SCHEME)
 
 static struct verdict bad(enum reason reason)
 {
@@ -15,8 +20,12 @@ static struct verdict bad(enum reason reason)
 	return verdict;
 }
 
-/* The window that makes a captured request worthless after a while. The date
- * is under the signature, the last of several as in spec 6.9. */
+/*
+ * The window that makes a captured request worthless after a while. The date
+ * is under the signature, the last of several as in spec 6.9. Inside the
+ * window the same request is accepted as often as it comes: the protocol has
+ * no nonce, and an agent that repeats one after a lost answer is no attacker.
+ */
 static enum reason check_date(const struct call *call, int64_t now,
 			      uint32_t skew)
 {
@@ -35,20 +44,38 @@ static enum reason check_date(const struct call *call, int64_t now,
 	return REASON_NONE;
 }
 
-/* Names the part that does not fit: scheme, guid, or the signature itself. */
-static enum reason fault(struct msp_signer *signer, const char *value,
-			 size_t len)
+/* A guid that is not the latched key's: do we know it? */
+static enum reason known_guid(const struct call *call, const char *guid)
 {
-	const char *guid = msp_key_guid(msp_signer_key(signer));
-	const size_t scheme = sizeof(MSP_SCHEME) - 1;
+	const struct vm *owner;
 
-	if (len != MSP_AUTHORIZATION_LEN)
-		return REASON_MALFORMED;
-	if (memcmp(value, MSP_SCHEME " ", scheme + 1))
-		return REASON_SCHEME;
-	if (!text_equal_nocase(value + scheme + 1, MSP_GUID_LEN, guid))
-		return REASON_GUID;
-	return REASON_SIGNATURE;
+	if (vm_retired(call->vm, guid, MSP_GUID_LEN))
+		return REASON_INCARNATION;
+	owner = vms_owner(call->vm->vms, guid, MSP_GUID_LEN);
+	if (owner && owner != call->vm)
+		return REASON_OTHER_VM;
+	return REASON_GUID;
+}
+
+/* Names the part that does not fit: scheme, guid, or the signature itself.
+ * Without a key of the VM, only somebody else's or an old one is told. */
+static enum reason fault(const struct call *call,
+			 const struct msp_signer *signer,
+			 const struct msp_header *header)
+{
+	const char *value = header->value;
+	const char *guid = value + GUID_AT;
+	enum reason reason;
+
+	if (header->value_len != MSP_AUTHORIZATION_LEN)
+		return signer ? REASON_MALFORMED : REASON_NO_KEY;
+	if (memcmp(value, MSP_SCHEME " ", GUID_AT))
+		return signer ? REASON_SCHEME : REASON_NO_KEY;
+	if (signer && text_equal_nocase(guid, MSP_GUID_LEN,
+					msp_key_guid(msp_signer_key(signer))))
+		return REASON_SIGNATURE;
+	reason = known_guid(call, guid);
+	return signer || reason != REASON_GUID ? reason : REASON_NO_KEY;
 }
 
 struct verdict verify_call(const struct call *call, struct msp_signer *signer,
@@ -80,12 +107,12 @@ struct verdict verify_call(const struct call *call, struct msp_signer *signer,
 	if (call->body_len != call->body.len)
 		return bad(REASON_BODY_NOT_KEPT);
 	if (!signer)
-		return bad(REASON_NO_KEY);
+		return bad(fault(call, NULL, value));
 	if (msp_signer_verify(signer, &valid, &message, value->value,
 			      value->value_len) < 0)
 		return bad(REASON_UNVERIFIABLE);
 	if (!valid)
-		return bad(fault(signer, value->value, value->value_len));
+		return bad(fault(call, signer, value));
 	reason = check_date(call, now, skew);
 	if (reason)
 		return bad(reason);

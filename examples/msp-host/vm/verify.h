@@ -9,7 +9,7 @@
 
 /**
  * verify_call - judge the signature of a complete request
- * @call:   body included
+ * @call:   body included, and whose it is
  * @signer: for the key it must be signed with; NULL if there is none
  * @now:    seconds since 1970
  * @skew:   seconds its date may be away from @now; 0: not looked at

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In:  policy from its owner, keys that were asked for and attested.
- * Out: the key status document, signers to verify with, counters.
- * Never: two latched keys, a latched key without attestation, a key in text
- *        other than the answer to acquire.
+ * In:  policy from its owner, verdicts.
+ * Out: the key status document, the modes, counters.
+ * Never: a policy that was changed in part.
  */
 #include "vm/vm.h"
 #include "base/json.h"
-#include "base/random.h"
-#include "vm/state.h"
+#include "vm/vms.h"
 
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char *const item_names[ITEMS] = { "wireserver", "imds" };
 
@@ -86,49 +81,40 @@ bool vm_set_inline(struct vm *vm, enum item item, enum msp_mode mode)
 	return true;
 }
 
-static bool name_it(struct vm_name *who, const struct random *random,
-		    const char *name)
+bool vm_draw_id(struct vm *vm)
+{
+	return random_guid(vm->random, vm->who.name, "vmId", 0, vm->who.id);
+}
+
+static bool name_it(struct vm_name *who, const char *name)
 {
 	who->subscription = strdup("8d10da13-8125-4ba9-a717-bf7490507b3d");
 	who->group = strdup("msp-host-rg");
 	who->name = strdup(name);
 	who->location = strdup("westeurope");
 	who->os = "Linux";
-	return who->subscription && who->group && who->name && who->location &&
-	       random_guid(random, name, "vmId", 0, who->id);
+	return who->subscription && who->group && who->name && who->location;
 }
 
-struct vm *vm_new(const struct random *random, const char *name)
+struct vm *vm_new(struct vms *vms, const char *name)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 
 	if (!vm)
 		return NULL;
-	vm->random = random;
+	vm->vms = vms;
+	vm->random = vms->names;
 	vm->enabled = true;
 	vm->offers_key = true;
 	vm->incarnation = 1;
 	vm->skew = 300;
-	if (name_it(&vm->who, random, name) &&
+	vm->offer_s = VM_OFFER_SECONDS;
+	if (name_it(&vm->who, name) && vm_draw_id(vm) &&
 	    vm_set_inline(vm, ITEM_WIRESERVER, MSP_MODE_ENFORCE) &&
 	    vm_set_inline(vm, ITEM_IMDS, MSP_MODE_DISABLED))
 		return vm;
 	vm_free(vm);
 	return NULL;
-}
-
-static void drop_offer(struct vm *vm)
-{
-	msp_signer_free(vm->offered);
-	vm->offered = NULL;
-	buf_clear(&vm->offered_doc);
-}
-
-static void drop_latched(struct vm *vm)
-{
-	msp_signer_free(vm->latched);
-	vm->latched = NULL;
-	buf_clear(&vm->latched_doc);
 }
 
 void vm_free(struct vm *vm)
@@ -137,21 +123,102 @@ void vm_free(struct vm *vm)
 
 	if (!vm)
 		return;
-	drop_offer(vm);
-	drop_latched(vm);
+	vm_forget_keys(vm);
 	buf_clear(&vm->model);
 	buf_clear(&vm->raw_status);
 	buf_clear(&vm->report);
 	buf_clear(&vm->events);
-	for (i = 0; i < ITEMS; i++) {
-		buf_clear(&vm->items[i].json);
-		buf_clear(&vm->items[i].reference);
-	}
+	for (i = 0; i < ITEMS; i++)
+		vm_item_clear(&vm->items[i]);
 	free(vm->who.subscription);
 	free(vm->who.group);
 	free(vm->who.name);
 	free(vm->who.location);
 	free(vm);
+}
+
+void vm_item_clear(struct vm_item *item)
+{
+	buf_clear(&item->json);
+	buf_clear(&item->reference);
+}
+
+bool vm_item_copy(struct vm_item *out, const struct vm_item *item)
+{
+	memset(out, 0, sizeof(*out));
+	out->mode = item->mode;
+	out->inlined = item->inlined;
+	buf_add(&out->json, item->json.data, item->json.len);
+	buf_add(&out->reference, item->reference.data, item->reference.len);
+	if (!out->json.failed && !out->reference.failed)
+		return true;
+	vm_item_clear(out);
+	return false;
+}
+
+void vm_item_restore(struct vm_item *item, struct vm_item *copy)
+{
+	vm_item_clear(item);
+	*item = *copy;
+	memset(copy, 0, sizeof(*copy));
+}
+
+size_t vm_policy_size(const struct vm *vm)
+{
+	size_t i, size = 0;
+
+	for (i = 0; i < ITEMS; i++)
+		size += vm->items[i].json.len + vm->items[i].reference.len;
+	return size;
+}
+
+static bool copy_place(struct vm_name *who, const struct vm_name *from)
+{
+	char *subscription = strdup(from->subscription);
+	char *group = strdup(from->group);
+	char *location = strdup(from->location);
+
+	if (!subscription || !group || !location) {
+		free(subscription);
+		free(group);
+		free(location);
+		return false;
+	}
+	free(who->subscription);
+	free(who->group);
+	free(who->location);
+	who->subscription = subscription;
+	who->group = group;
+	who->location = location;
+	who->os = from->os;
+	return true;
+}
+
+bool vm_set_up_like(struct vm *vm, const struct vm *other)
+{
+	struct vm_item items[ITEMS] = { 0 };
+	size_t i;
+
+	for (i = 0; i < ITEMS; i++) {
+		if (!vm_item_copy(&items[i], &other->items[i]))
+			goto fail;
+	}
+	if (!copy_place(&vm->who, &other->who))
+		goto fail;
+	for (i = 0; i < ITEMS; i++)
+		vm_item_restore(&vm->items[i], &items[i]);
+	vm->enabled = other->enabled;
+	vm->extension = other->extension;
+	vm->legacy_mode = other->legacy_mode;
+	vm->offers_key = other->offers_key;
+	vm->status_v1 = other->status_v1;
+	vm->skew = other->skew;
+	vm->offer_s = other->offer_s;
+	return true;
+fail:
+	for (i = 0; i < ITEMS; i++)
+		vm_item_clear(&items[i]);
+	return false;
 }
 
 int vm_set_item(struct vm *vm, enum item item, const char *json, size_t len,
@@ -204,6 +271,14 @@ static const struct vm_item *item_of(const struct vm *vm,
 	return &vm->items[ITEM_WIRESERVER];
 }
 
+/*
+ * The channel off (enabled: false) means that the host neither makes keys nor
+ * wants signatures, whatever the items say: the guest has forgotten its key
+ * then (spec 5.5, step 8) and would be shut out. The latched key stays, so
+ * that switching the channel on again needs no reset. Items in Disabled and
+ * Audit leave the key channel as it is: with all of them Disabled a guest
+ * still latches (spec 5.4), its requests may come unsigned.
+ */
 bool vm_enforces(const struct vm *vm, enum msp_endpoint endpoint)
 {
 	/* before the guest has latched, an existing VM works as before */
@@ -227,122 +302,6 @@ void vm_count(struct vm *vm, enum msp_endpoint endpoint,
 		counts->bad[verdict->reason]++;
 		break;
 	}
-}
-
-/* The form of spec 5.6, the blank in the date included. */
-static bool new_key_doc(struct vm *vm, struct buf *doc)
-{
-	unsigned char bytes[MSP_KEY_BYTES];
-	char hex[2 * MSP_KEY_BYTES + 1];
-	char guid[MSP_GUID_LEN + 1];
-	time_t now = time(NULL);
-	struct tm tm;
-
-	vm->drawn++;
-	if (!gmtime_r(&now, &tm) ||
-	    !random_guid(vm->random, vm->who.name, "key guid", vm->drawn,
-			 guid) ||
-	    !random_draw(vm->random, vm->who.name, "key", vm->drawn, bytes,
-			 sizeof(bytes)))
-		return false;
-	text_hex(hex, bytes, sizeof(bytes), true);
-	buf_format(doc,
-		   "{\"authorizationScheme\":\"" MSP_SCHEME "\","
-		   "\"incarnationId\":%u,\"guid\":\"%s\","
-		   "\"issued\":\"%04d-%02d-%02dT %02d:%02d:%02dZ\","
-		   "\"key\":\"%s\"}",
-		   vm->incarnation, guid, tm.tm_year + 1900, tm.tm_mon + 1,
-		   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, hex);
-	OPENSSL_cleanse(bytes, sizeof(bytes));
-	OPENSSL_cleanse(hex, sizeof(hex));
-	return !doc->failed;
-}
-
-bool vm_offer(struct vm *vm, struct buf *out)
-{
-	struct msp_key *key = NULL;
-	int rc = MSP_ERR_NOMEM;
-
-	drop_offer(vm);
-	if (!new_key_doc(vm, &vm->offered_doc))
-		goto out;
-	rc = msp_key_parse(&key, vm->offered_doc.data, vm->offered_doc.len,
-			   NULL);
-	if (rc < 0)
-		goto out;
-	rc = msp_signer_new(&vm->offered, key);
-	if (rc < 0)
-		goto out;
-	buf_add(out, vm->offered_doc.data, vm->offered_doc.len);
-	if (out->failed)
-		rc = MSP_ERR_NOMEM;
-out:
-	msp_key_free(key);
-	if (rc < 0)
-		drop_offer(vm);
-	return rc == 0;
-}
-
-static bool has_guid(struct msp_signer *signer, const char *guid, size_t len)
-{
-	return signer &&
-	       text_equal_nocase(guid, len,
-				 msp_key_guid(msp_signer_key(signer)));
-}
-
-struct msp_signer *vm_attester(struct vm *vm, const char *guid, size_t len)
-{
-	if (has_guid(vm->latched, guid, len))
-		return vm->latched;
-	if (has_guid(vm->offered, guid, len))
-		return vm->offered;
-	return NULL;
-}
-
-enum attested vm_latch(struct emulator *emu, struct vm *vm,
-		       struct msp_signer *signer)
-{
-	/* an answer that was lost on the way: attested once more */
-	if (signer && signer == vm->latched)
-		return ATTESTED;
-	if (!signer || signer != vm->offered || vm->latched)
-		return ATTEST_NO_KEY;
-	vm->latched = vm->offered;
-	vm->latched_doc = vm->offered_doc;
-	vm->offered = NULL;
-	memset(&vm->offered_doc, 0, sizeof(vm->offered_doc));
-	/* what is not on disk would be forgotten by a restart, and the VM
-	 * shut out */
-	if (state_save(emu))
-		return ATTESTED;
-	vm->offered = vm->latched;
-	vm->offered_doc = vm->latched_doc;
-	vm->latched = NULL;
-	memset(&vm->latched_doc, 0, sizeof(vm->latched_doc));
-	return ATTEST_FAILED;
-}
-
-bool vm_reset(struct emulator *emu, struct vm *vm, uint32_t incarnation)
-{
-	struct msp_signer *latched = vm->latched;
-	struct buf doc = vm->latched_doc;
-	uint32_t before = vm->incarnation;
-
-	if (incarnation <= before)
-		return false;
-	vm->incarnation = incarnation;
-	vm->latched = NULL;
-	memset(&vm->latched_doc, 0, sizeof(vm->latched_doc));
-	if (!state_save(emu)) {
-		vm->incarnation = before;
-		vm->latched = latched;
-		vm->latched_doc = doc;
-		return false;
-	}
-	drop_offer(vm);
-	msp_signer_free(latched);
-	buf_clear(&doc);
-	return true;
 }
 
 static void add_guid(const struct vm *vm, struct buf *out)
@@ -394,15 +353,10 @@ void vm_status(const struct vm *vm, struct buf *out)
 	buf_text(out, "}}");
 }
 
-void vm_state(const struct vm *vm, struct buf *out)
+static void add_modes(const struct vm *vm, struct buf *out)
 {
 	unsigned int i;
 
-	buf_format(out, "{\"enabled\":%s,\"latched\":%s,\"guid\":",
-		   vm->enabled ? "true" : "false",
-		   vm->latched ? "true" : "false");
-	add_guid(vm, out);
-	buf_format(out, ",\"incarnation\":%u,\"modes\":{", vm->incarnation);
 	for (i = 0; i < MSP_ENDPOINTS; i++) {
 		enum msp_endpoint e = (enum msp_endpoint)i;
 
@@ -410,22 +364,53 @@ void vm_state(const struct vm *vm, struct buf *out)
 			   msp_endpoint_name(e),
 			   msp_mode_name(item_of(vm, e)->mode));
 	}
+}
+
+static void add_counts(const struct vm_counts *counts, struct buf *out)
+{
+	const char *comma = "";
+	uint64_t bad = 0;
+	unsigned int i;
+
+	for (i = 0; i < REASONS; i++)
+		bad += counts->bad[i];
+	buf_format(out,
+		   "{\"verified\":%llu,\"unsigned\":%llu,\"bad\":%llu,"
+		   "\"reasons\":{",
+		   (unsigned long long)counts->verified,
+		   (unsigned long long)counts->unsigned_,
+		   (unsigned long long)bad);
+	for (i = 0; i < REASONS; i++) {
+		if (!counts->bad[i])
+			continue;
+		buf_format(out, "%s\"%s\":%llu", comma,
+			   reason_name((enum reason)i),
+			   (unsigned long long)counts->bad[i]);
+		comma = ",";
+	}
+	buf_text(out, "}}");
+}
+
+void vm_state(const struct vm *vm, struct buf *out)
+{
+	unsigned int i;
+
+	buf_format(out, "{\"name\":\"%s\",\"networks\":", vm->who.name);
+	vms_networks(vm->vms, vm, out);
+	buf_format(out,
+		   ",\"enabled\":%s,\"offered\":%s,\"latched\":%s,"
+		   "\"guid\":",
+		   vm->enabled ? "true" : "false",
+		   vm_offered(vm) ? "true" : "false",
+		   vm->latched ? "true" : "false");
+	add_guid(vm, out);
+	buf_format(out, ",\"incarnation\":%u,\"modes\":{", vm->incarnation);
+	add_modes(vm, out);
 	buf_text(out, "},\"requests\":{");
 	for (i = 0; i < MSP_ENDPOINTS; i++) {
-		const struct vm_counts *c = &vm->counts[i];
-		uint64_t bad = 0;
-		size_t r;
-
-		for (r = 0; r < REASONS; r++)
-			bad += c->bad[r];
-		buf_format(out,
-			   "%s\"%s\":{\"verified\":%llu,\"unsigned\":%llu,"
-			   "\"bad\":%llu}",
-			   i ? "," : "",
-			   msp_endpoint_name((enum msp_endpoint)i),
-			   (unsigned long long)c->verified,
-			   (unsigned long long)c->unsigned_,
-			   (unsigned long long)bad);
+		buf_format(out, "%s\"%s\":", i ? "," : "",
+			   msp_endpoint_name((enum msp_endpoint)i));
+		add_counts(&vm->counts[i], out);
 	}
 	buf_text(out, "}}");
 }

@@ -16,7 +16,9 @@
 enum item { ITEM_WIRESERVER, ITEM_IMDS };
 #define ITEMS 2
 
-/** Seconds an offered key waits for its attestation. */
+struct vms;
+
+/** Seconds an offered key waits for its attestation, unless told otherwise. */
 #define VM_OFFER_SECONDS 300
 /** Guids of former keys remembered, to tell an old key from an unknown one. */
 #define VM_RETIRED 16
@@ -70,8 +72,9 @@ struct vm_name {
 /**
  * struct vm - one VM
  * @who:         its names
- * @random:      borrowed: where its guids and keys come from
- * @drawn:       how often something was drawn from @random for it
+ * @vms:         all of them; borrowed
+ * @random:      where its guids come from, the same at every draw; borrowed
+ * @drawn:       how many keys were made for it
  * @enabled:     the channel as the VM model wants it
  * @extension:   addProxyAgentExtension of the model
  * @legacy_mode: mode of the model's first version ("Audit", "Enforce"), a
@@ -82,6 +85,7 @@ struct vm_name {
  * @status_v1:   the status is a document of version 1.0
  * @incarnation: of the key, only goes up
  * @skew:        seconds a signed request's date may be off
+ * @offer_s:     seconds an offered key waits for its attestation
  * @items:       policy
  * @offered:     signer for a key handed out and not attested, or NULL
  * @offered_doc: its document, for the state file; wiped once latched
@@ -107,6 +111,7 @@ struct vm_name {
  */
 struct vm {
 	struct vm_name who;
+	struct vms *vms;
 	const struct random *random;
 	uint64_t drawn;
 	bool enabled;
@@ -117,6 +122,7 @@ struct vm {
 	bool status_v1;
 	uint32_t incarnation;
 	uint32_t skew;
+	uint32_t offer_s;
 	struct vm_item items[ITEMS];
 	struct msp_signer *offered;
 	struct buf offered_doc;
@@ -148,8 +154,16 @@ enum attested {
 
 /* A VM as Azure makes one: WireServer enforced, IMDS disabled. NULL if memory
  * is short. vms_add() is the only caller. */
-struct vm *vm_new(const struct random *random, const char *name);
+struct vm *vm_new(struct vms *vms, const char *name);
 void vm_free(struct vm *vm);
+/* Its vmId, from vm->random. */
+bool vm_draw_id(struct vm *vm);
+/* Place, policy, and how the host treats it, as another has them; its own
+ * are its name, id, model, key, status in bytes, report, events and counts.
+ * False: memory is short, and nothing has changed. */
+bool vm_set_up_like(struct vm *vm, const struct vm *other);
+/* Bytes that takes, about. */
+size_t vm_policy_size(const struct vm *vm);
 
 /* Name as in the status document, "imds" or "wireserver"; any case. */
 bool vm_item_named(const char *name, size_t len, enum item *out);
@@ -164,13 +178,24 @@ bool vm_set_mode(struct vm *vm, enum item item, enum msp_mode mode);
 /* An item that allows everything in that mode, whatever was there before. */
 bool vm_set_inline(struct vm *vm, enum item item, enum msp_mode mode);
 
+/* A copy to go back to. False: memory is short, and there is none. */
+bool vm_item_copy(struct vm_item *out, const struct vm_item *item);
+/* Put the copy back; it is empty afterwards. */
+void vm_item_restore(struct vm_item *item, struct vm_item *copy);
+void vm_item_clear(struct vm_item *item);
+
 /* Does this endpoint refuse what is not verified now? */
 bool vm_enforces(const struct vm *vm, enum msp_endpoint endpoint);
 void vm_count(struct vm *vm, enum msp_endpoint endpoint,
 	      const struct verdict *verdict);
 
-/* A new key for the guest; its document is added to out. False: none. */
+/* Keys, in key.c. */
+
+/* A new key for the guest; its document is added to out. One offered before
+ * is void. False: none. */
 bool vm_offer(struct vm *vm, struct buf *out);
+/* Is a key offered that can still be attested? */
+bool vm_offered(const struct vm *vm);
 /* The signer to check an attestation for guid with, or NULL. */
 struct msp_signer *vm_attester(struct vm *vm, const char *guid, size_t len);
 /* Was this the guid of a former key of the VM? */
@@ -179,11 +204,18 @@ bool vm_retired(const struct vm *vm, const char *guid, size_t len);
 enum attested vm_latch(struct emulator *emu, struct vm *vm,
 		       struct msp_signer *signer);
 /* Latch a new key that nobody has: as if the agent of a disk that is gone had
- * done it. */
+ * done it. If one is latched it takes a reset, so the incarnation goes up.
+ * False: not made or not stored, and nothing has changed. */
 bool vm_latch_lost(struct emulator *emu, struct vm *vm);
 /* Drop the key; incarnation must be larger than the VM's. False if that
  * cannot be stored, and nothing has changed. */
 bool vm_reset(struct emulator *emu, struct vm *vm, uint32_t incarnation);
+/* Take over what a state file says: the latched key's document, or NULL, and
+ * one retired guid. False: not valid, or memory is short. */
+bool vm_restore_key(struct vm *vm, const char *doc, size_t len);
+bool vm_restore_retired(struct vm *vm, const char *guid);
+/* Free and wipe all of it. */
+void vm_forget_keys(struct vm *vm);
 
 /* The key status document (spec 5.2). */
 void vm_status(const struct vm *vm, struct buf *out);
