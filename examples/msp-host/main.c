@@ -9,6 +9,7 @@
 #include "net/http.h"
 #include "net/wire.h"
 #include "options.h"
+#include "report/report.h"
 #include "vm/journal.h"
 #include "vm/state.h"
 #include "vm/vms.h"
@@ -227,6 +228,8 @@ int main(int argc, char **argv)
 	struct options options;
 	int status = EXIT_FAILURE;
 
+	if (argc > 1 && !strcmp(argv[1], "report"))
+		return report_main(argc - 1, argv + 1);
 	if (!emulator_init(&emu)) {
 		fputs("msp-host: out of memory\n", stderr);
 		return status;
