@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 
 import client
 from client import Host, case, expect, read_all
@@ -23,7 +24,7 @@ DROPPED = ("Substatus of proxy agent connection message and failed auth "
 
 class Fake:
     """An endpoint that answers each request with the next of some bytes, the
-    last one for ever; None: not at all."""
+    last one for ever; None: not at all; a generator: piece by piece."""
 
     def __init__(self, *answers):
         self.answers, self.requests = list(answers), []
@@ -56,7 +57,8 @@ class Fake:
                 if answer is None:
                     held.append(s)
                     continue
-                s.sendall(answer)
+                for piece in [answer] if isinstance(answer, bytes) else answer:
+                    s.sendall(piece)
                 s.shutdown(socket.SHUT_WR)
                 read_all(s)
             except OSError:
@@ -85,6 +87,14 @@ def http(body, status="200 OK"):
     return (b"HTTP/1.1 %s\r\ncontent-type: application/json; charset=utf-8"
             b"\r\ncontent-length: %d\r\n\r\n" % (status.encode(), len(body))
             ) + body
+
+
+def drip(answer, quick):
+    """Never silent for long, and complete in the end."""
+    yield answer[:quick]
+    for i in range(quick, len(answer)):
+        time.sleep(0.01)
+        yield answer[i:i + 1]
 
 
 def stamp(seconds=0):
@@ -258,6 +268,9 @@ def what_is_no_aggregate_status_is_bad():
 def status_that_never_ends_is_cut_off():
     is_bad(run(http(b"[" + b"1," * 3000000)), "larger than 4194304 bytes")
     is_bad(run(None, "--timeout", "0.2"), "GET http://")
+    slow = http(b" " * 200)
+    for quick in (0, len(slow) - 200):
+        is_bad(run(drip(slow, quick), "--timeout", "0.2"), "GET http://")
 
 
 @case

@@ -111,9 +111,6 @@ static int read_body(struct msp_client *client, uint64_t deadline,
 		buf_add(&x->answer, piece, n);
 		if (x->answer.failed)
 			return MSP_ERR_NOMEM;
-		/* who sends without a pause is never waited for */
-		if (read_clock().boot_ms >= deadline)
-			return MSP_ERR_TIMEOUT;
 	}
 }
 
