@@ -29,6 +29,7 @@
 #                        a time; the scenario of each must fail
 #   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
 #   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR= MANDIR=
+#   make install-tools   msp-host, for those who try and test agents
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -103,7 +104,8 @@ BENCH	:= $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 SOAK	:= $(O)/tests/bench/soak_fleet
 BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_% \
 	   tests/bench/soak_%,$(wildcard tests/bench/*.c)))
-MAN	:= $(wildcard man/*.[1-9])
+TOOLS_MAN := $(wildcard man/msp-host*.[1-9])
+MAN	:= $(filter-out $(TOOLS_MAN),$(wildcard man/*.[1-9]))
 LIVEBIN	:= $(patsubst %.c,$(O)/%,$(filter-out tests/live/nss_%, \
 	   $(wildcard tests/live/*.c)))
 LIVENSS	:= $(patsubst tests/live/nss_%.c,$(O)/tests/live/libnss_%.so.2, \
@@ -118,7 +120,7 @@ ATTACKS	:= $(patsubst %.c,$(O)/%,$(filter-out $(ATTACK_LIB) %/weak.c \
 	   %.bpf.c, $(wildcard $(ATTACK_DIR)/*.c)))
 WEAK	:= $(O)/$(ATTACK_DIR)/weak
 
-.PHONY: all lib install uninstall clean FORCE
+.PHONY: all lib install uninstall install-tools uninstall-tools clean FORCE
 all: lib $(if $(MSPD_SRC),$(O)/mspd/mspd) $(MSPCTL) \
 	$(if $(HOST_SRC),$(O)/examples/msp-host/msp-host) $(EXAMPLES)
 lib: $(O)/$(SHLIB) $(O)/libmsp.so $(O)/$(SONAME) $(O)/libmsp.a $(O)/libmsp.pc
@@ -367,6 +369,15 @@ fuzz: $(FUZZERS)
 
 # ---- install --------------------------------------------------------------
 D = $(DESTDIR)
+# $1: pages
+install_man = for page in $1; do \
+		to='$(D)$(MANDIR)'/man$${page\#\#*.}; \
+		$(INSTALL) -D -m 644 $$page "$$to/$${page\#\#*/}" || exit; \
+	done
+uninstall_man = for page in $1; do \
+		rm -f '$(D)$(MANDIR)'/man$${page\#\#*.}/$${page\#\#*/}; \
+	done
+
 install: all
 	$(INSTALL) -d '$(D)$(LIBDIR)/pkgconfig' '$(D)$(INCLUDEDIR)/msp' \
 		'$(D)$(SBINDIR)' '$(D)$(BINDIR)'
@@ -378,20 +389,24 @@ install: all
 	$(INSTALL) -m 644 $(O)/libmsp.pc '$(D)$(LIBDIR)/pkgconfig'
 	$(INSTALL) -m 755 $(O)/mspd/mspd '$(D)$(SBINDIR)'
 	$(INSTALL) -m 755 $(MSPCTL) '$(D)$(BINDIR)'
-	$(INSTALL) -m 755 $(O)/examples/msp-host/msp-host '$(D)$(BINDIR)'
-	for page in $(MAN); do \
-		to='$(D)$(MANDIR)'/man$${page##*.}; \
-		$(INSTALL) -D -m 644 $$page "$$to/$${page##*/}" || exit; \
-	done
+	$(call install_man,$(MAN))
 uninstall:
 	rm -rf '$(D)$(INCLUDEDIR)/msp'
 	rm -f '$(D)$(LIBDIR)/$(SHLIB)' '$(D)$(LIBDIR)/$(SONAME)' \
 		'$(D)$(LIBDIR)/libmsp.so' '$(D)$(LIBDIR)/libmsp.a' \
 		'$(D)$(LIBDIR)/pkgconfig/libmsp.pc' '$(D)$(SBINDIR)/mspd' \
-		'$(D)$(BINDIR)/mspctl' '$(D)$(BINDIR)/msp-host'
-	for page in $(MAN); do \
-		rm -f '$(D)$(MANDIR)'/man$${page##*.}/$${page##*/}; \
-	done
+		'$(D)$(BINDIR)/mspctl'
+	$(call uninstall_man,$(MAN))
+
+# Not part of an agent: nobody wants a host in his production VM. Needs the
+# library that "make install" installs.
+install-tools: all
+	$(INSTALL) -d '$(D)$(BINDIR)'
+	$(INSTALL) -m 755 $(O)/examples/msp-host/msp-host '$(D)$(BINDIR)'
+	$(call install_man,$(TOOLS_MAN))
+uninstall-tools:
+	rm -f '$(D)$(BINDIR)/msp-host'
+	$(call uninstall_man,$(TOOLS_MAN))
 clean:
 	rm -rf build build-san build-*/
 FORCE:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # In: a build directory. Out: whether "make install" makes something that
-# others can build against, and "make uninstall" takes away all of it and
-# nothing else. Must never write outside its own directory, nor need root.
+# others can build against, "make install-tools" adds what testers need, and
+# the goals that undo them take away all of it and nothing else. Must never
+# write outside its own directory, nor need root.
 
 set -u
 
@@ -50,9 +51,9 @@ installed() {
 
 everything_is_there() {
 	local at=$root$prefix file missing=0
-	for file in sbin/mspd bin/mspctl bin/msp-host share/man/man3/libmsp.3 \
+	for file in sbin/mspd bin/mspctl share/man/man3/libmsp.3 \
 		share/man/man5/mspd.conf.5 share/man/man8/mspd.8 \
-		share/man/man8/msp-host.8 share/man/man8/mspctl.8 \
+		share/man/man8/mspctl.8 \
 		"${libdir#"$prefix"/}/libmsp.a" \
 		"${libdir#"$prefix"/}/pkgconfig/libmsp.pc"; do
 		[ -f "$at/$file" ] || { echo "no $file"; missing=1; }
@@ -103,9 +104,30 @@ versions_agree() {
 	export LD_LIBRARY_PATH=$root$libdir
 	[ "$("$root$prefix/sbin/mspd" --version)" = "$version" ] &&
 		[ "$("$root$prefix/bin/mspctl" --version)" = \
-			"mspctl $version" ] &&
-		[ "$("$root$prefix/bin/msp-host" --version)" = \
-			"msp-host $version" ]
+			"mspctl $version" ]
+}
+
+# An agent is installed without the host it is tested with.
+no_tools_are_there() {
+	local found
+	found=$(installed | grep msp-host)
+	[ -z "$found" ] || { echo "$found"; return 1; }
+}
+
+tools_are_there() {
+	local at=$root$prefix page missing=0
+	export LD_LIBRARY_PATH=$root$libdir
+	[ "$("$at/bin/msp-host" --version)" = "msp-host $("$at/sbin/mspd" \
+		--version)" ] || { echo "no msp-host"; missing=1; }
+	for page in man/msp-host*.[1-9]; do
+		cmp -s "$page" "$at/share/man/man${page##*.}/${page##*/}" ||
+			{ echo "no $page"; missing=1; }
+	done
+	return $missing
+}
+
+only_the_agent_is_left() {
+	diff <(echo "$agent") <(installed)
 }
 
 # Files of others, where ours are.
@@ -124,7 +146,7 @@ only_others_are_left() {
 
 # try NAME DESTDIR PREFIX [LIBDIR]
 try() {
-	local name=$1 root=$2 prefix=$3 lib=${4-} libdir others
+	local name=$1 root=$2 prefix=$3 lib=${4-} libdir others agent
 	libdir=${lib:-$prefix/lib}
 	plant
 	others=$(installed)
@@ -142,6 +164,12 @@ try() {
 	claim "${name}_example_builds_by_pkg_config_alone" build_example
 	claim "${name}_example_runs" run_example
 	claim "${name}_versions_agree" versions_agree
+	claim "${name}_no_tools_are_there" no_tools_are_there
+	agent=$(installed)
+	claim "${name}_install_tools" run_make install-tools
+	claim "${name}_tools_are_there" tools_are_there
+	claim "${name}_uninstall_tools" run_make uninstall-tools
+	claim "${name}_only_the_agent_is_left" only_the_agent_is_left
 	claim "${name}_uninstall" run_make uninstall
 	claim "${name}_only_what_is_not_ours_is_left" only_others_are_left
 }
