@@ -23,6 +23,8 @@ CLIENTS = {"daemon@imds": (world.DAEMON, world.IMDS),
 PHASES = {
     "enforced": {"daemon@imds": "served", "nobody@imds": "refused",
                  "root@wireserver": "served", "nobody@wireserver": "refused"},
+    "audited": {"daemon@imds": "audited", "nobody@imds": "audited",
+                "root@wireserver": "served", "nobody@wireserver": "refused"},
     "direct": dict.fromkeys(CLIENTS, "direct"),
     "free": dict.fromkeys(CLIENTS, "free")}
 
@@ -50,6 +52,7 @@ class Client:
         self.out = out
         self.address = (CLIENTS[name][1], 80)
         self.kept = None
+        self.opened = 0.0  # when the kept connection was
         self.n = 0
 
     def ask(self, connection, fresh):
@@ -72,12 +75,14 @@ class Client:
 
     def once(self, fresh):
         begin = time.time()
+        opened = begin if fresh else self.opened
         own, passed, keep = True, False, False
         connection = None if fresh else self.kept
         self.n += 1
         try:
             if connection is None:
                 connection = wire.connect(self.address)
+                opened = begin
             status, own, passed, keep = self.ask(connection, fresh)
         except (OSError, wire.Malformed) as e:
             status = outcome_of(e)
@@ -86,10 +91,11 @@ class Client:
             connection.close()
         if not fresh:
             self.kept = connection if keep else None
+            self.opened = opened
         self.out.write(json.dumps({
             "client": self.name, "n": self.n, "fresh": fresh, "begin": begin,
-            "end": time.time(), "status": status, "own": own,
-            "passed": passed}) + "\n")
+            "end": time.time(), "opened": opened, "status": status,
+            "own": own, "passed": passed}) + "\n")
         self.out.flush()
 
     def run(self):
@@ -106,7 +112,7 @@ class Crowd:
         self.world = w
         self.path = w.path("crowd.jsonl")
         self.pids = []
-        self.phases = []  # (time, {client: word}, answers)
+        self.phases = []  # (time, {client: due}, answers)
         self.read_to = 0
 
     def start(self):
@@ -146,10 +152,10 @@ class Crowd:
     # ---- judgement --------------------------------------------------------
     def in_force(self, begin, end):
         """Phases that were in force at some time of that interval."""
-        for i, (since, words, answers) in enumerate(self.phases):
+        for i, phase in enumerate(self.phases):
             until = self.phases[i + 1][0] if i + 1 < len(self.phases) else end
-            if since <= end and until >= begin:
-                yield words, answers
+            if phase[0] <= end and until >= begin:
+                yield phase
 
     def entries(self):
         """Whole lines that were not read before."""
@@ -161,27 +167,29 @@ class Crowd:
         return [json.loads(line) for line in whole.splitlines()]
 
     @staticmethod
-    def good(word, answers, entry):
-        status = entry["status"]
+    def good(phase, entry):
+        since, words, answers = phase
+        status, due = entry["status"], words[entry["client"]]
         if not entry["own"]:
             return False
-        if word == "free" or status in answers:
-            return word != "refused" or status != 200
-        if word == "refused":
+        if due == "free" or status in answers:
+            return due != "refused" or status != 200
+        if due == "refused":
             return status == 403
-        return status == 200 and entry["passed"] == (word == "served")
+        if due != "served" and entry["opened"] < since:
+            return status == 200  # it goes on where it went before
+        return status == 200 and entry["passed"] == (due != "direct")
 
     def judge(self):
         """Sentences about answers that nobody must get."""
         for entry in self.entries():
             phases = list(self.in_force(entry["begin"], entry["end"]))
-            if any(self.good(words[entry["client"]], answers, entry)
-                   for words, answers in phases):
+            if any(self.good(phase, entry) for phase in phases):
                 continue
             wants = " or ".join(
                 words[entry["client"]] + "".join(f", {a}" for a in
                                                  sorted(map(str, answers)))
-                for words, answers in phases)
+                for _, words, answers in phases)
             yield f"{entry} although only this is right: {wants}"
 
     def seen(self):

@@ -140,6 +140,8 @@ def ask(run, step):
     data = wire.request(method.encode(), target, host, headers, body)
     who = {"uid": USERS[step.get("as", "root")],
            "inside": step.get("inside", True)}
+    if not who["inside"]:
+        run.outside.add(target)
     if "drip" in step:
         return run.world.call(attempt, drip, address, data, step["drip"],
                               run.scaled(10), **who)
