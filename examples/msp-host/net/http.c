@@ -8,6 +8,7 @@
 #include "net/http.h"
 
 #include "emulator.h"
+#include "net/head.h"
 #include "net/route.h"
 #include "net/script.h"
 #include "net/wire.h"
@@ -16,7 +17,6 @@
 #include "vm/vms.h"
 
 #include <microhttpd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -26,6 +26,8 @@
 #define POOL_BYTES (256 * 1024)
 /* A client that is silent for so long is cut off. */
 #define SILENCE_SECONDS 60
+/* The wire counts; the library notices later that one has ended. */
+#define CONNECTIONS_MAX (2 * WIRE_MAX_CONNECTIONS)
 #define STREAM_PIECE	16384
 
 /**
@@ -192,41 +194,9 @@ static struct MHD_Response *stream_response(const struct reply *reply)
 	return response;
 }
 
-static bool add(struct MHD_Response *response, const char *name,
-		const char *value)
+static bool add_line(void *ctx, const char *name, const char *value)
 {
-	return MHD_add_response_header(response, name, value) == MHD_YES;
-}
-
-static bool add_retry(struct MHD_Response *response, unsigned int seconds)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", seconds);
-	return !seconds || add(response, "Retry-After", text);
-}
-
-static bool add_headers(struct MHD_Response *response, struct reply *reply,
-			int64_t now)
-{
-	char date[TEXT_DATE_SIZE];
-
-	/* first, or the library says Date twice */
-	if (reply->close && !add(response, "Connection", "close"))
-		return false;
-	if (reply->type && !add(response, "Content-Type", reply->type))
-		return false;
-	if (reply->allow.len && !add(response, "Allow", reply->allow.data))
-		return false;
-	if (reply->etag.len && !add(response, "ETag", reply->etag.data))
-		return false;
-	if (!add_retry(response, reply->retry))
-		return false;
-	if (reply->status == MHD_HTTP_UNAUTHORIZED &&
-	    !add(response, "WWW-Authenticate", MSP_SCHEME))
-		return false;
-	text_http_date(date, sizeof(date), now);
-	return !reply->dated || add(response, MSP_HEADER_DATE, date);
+	return MHD_add_response_header(ctx, name, value) == MHD_YES;
 }
 
 static enum MHD_Result
@@ -239,7 +209,7 @@ answer(struct http *http, struct MHD_Connection *connection, struct call *call)
 	if (reply->body.failed || reply->allow.failed || reply->etag.failed ||
 	    !reply->status)
 		call_error(call, 500, "memory", "out of memory");
-	if (!reply->body.failed)
+	if (!reply->body.failed && !call->script)
 		response = reply->stream ? stream_response(reply)
 					 : plain_response(reply);
 	/* before the first byte of the answer: tests read the log after it */
@@ -249,7 +219,8 @@ answer(struct http *http, struct MHD_Connection *connection, struct call *call)
 		/* the library is left; the wire has the client */
 		wire_play(http->emu->wire, call->peer->number, call->script);
 		call->script = NULL;
-	} else if (response && add_headers(response, reply, call->now))
+	} else if (response &&
+		   head_lines(call, reply->close, add_line, response))
 		result =
 			MHD_queue_response(connection, reply->status, response);
 	if (response)
@@ -329,7 +300,7 @@ struct http *http_open(struct emulator *emu)
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)WIRE_MAX_CONNECTIONS,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)SILENCE_SECONDS,
 		MHD_OPTION_END);
 	if (http->daemon)

@@ -1,72 +1,64 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * In:  client connections on the public addresses.
- * Out: the same bytes on a socket pair with the HTTP library, both ways.
- * Never: holds more than one buffer per direction, changes a byte, or lets a
+ * Out: the same bytes on a socket pair with the HTTP library, both ways, or a
+ *      script instead of an answer.
+ * Never: holds more than one piece per direction, changes a byte, or lets a
  *        client that neither reads nor writes disturb another.
  */
 #include "net/wire.h"
 #include "net/http.h"
 #include "net/script.h"
+#include "net/stream.h"
+#include "net/timers.h"
 
 #include "emulator.h"
 #include "vm/record.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES 16384
 /* How long a client may go on sending after we said all we had to. Closing at
  * once would make the kernel reset the connection and the client lose the
  * answer to a body it is still sending. */
 #define LINGER_MS 2000
 /* Accepting is tried again after this when descriptors ran out. */
 #define PAUSE_MS 100
-
-/**
- * struct stream - one direction of a connection
- * @from:   descriptor read from
- * @to:     descriptor written to
- * @start:  first byte not yet written
- * @len:    bytes not yet written
- * @eof:    nothing more will come
- * @broken: the reader is gone; what comes is thrown away
- * @patient: tell the reader of the end only when it has read all before
- * @shut:   the reader has been told that this is the end
- */
-struct stream {
-	int from;
-	int to;
-	size_t start;
-	size_t len;
-	bool eof;
-	bool broken;
-	bool patient;
-	bool shut;
-	char data[BUFFER_BYTES];
-};
+/* Connections kept back for the control port, which ends the faults that hold
+ * the others. */
+#define RESERVED 64
+/* Connections that a script keeps silent, at most; the oldest makes room. */
+#define HELD_MAX (WIRE_MAX_CONNECTIONS / 2)
+/* Lists of connections, by number: a power of two. */
+#define BUCKETS 1024
 
 /**
  * struct conn - one client connection
- * @wire:      borrowed
- * @client:    watch of the TCP socket; owns the descriptor
- * @inner:     watch of our end of the socket pair; owns the descriptor
- * @up:        client to library
- * @down:      library to client
- * @peer:      who it is
- * @linger_at: when to end although the client has not, 0: not lingering
- * @dead:      to be freed at the end of the turn
- * @special:   is among those the sweep looks at
+ * @wire:     borrowed
+ * @client:   watch of the TCP socket; owns the descriptor
+ * @inner:    watch of our end of the socket pair; owns the descriptor
+ * @up:       client to library
+ * @down:     library to client
+ * @peer:     who it is
+ * @script:   sent after the last byte of the library, or NULL; owned
+ * @playing:  the script has begun
+ * @blocked:  it waits until the client reads
+ * @held:     it is over, and the client is kept waiting
+ * @lingers:  everything is said, the client may still be sending
+ * @timer:    the next step of the script, or the end of lingering
+ * @dead:     to be freed at the end of the turn
+ * @special:  is among those the sweep looks at
+ * @same:     in the list of its bucket
+ * @specials: in wire->specials
+ * @waiting:  in wire->held, if @held
  */
 struct conn {
 	struct wire *wire;
@@ -75,13 +67,21 @@ struct conn {
 	struct stream up;
 	struct stream down;
 	struct peer peer;
-	uint64_t linger_at;
+	struct script *script;
+	bool playing;
+	bool blocked;
+	bool held;
+	bool lingers;
+	struct timer timer;
 	bool dead;
 	bool special;
-	struct conn *prev;
-	struct conn *next;
-	struct conn *next_special;
+	LIST_ENTRY(conn) same;
+	LIST_ENTRY(conn) specials;
+	TAILQ_ENTRY(conn) waiting;
 };
+
+LIST_HEAD(conn_list, conn);
+TAILQ_HEAD(conn_queue, conn);
 
 /**
  * struct listener - one public address
@@ -97,20 +97,28 @@ struct listener {
  * struct wire
  * @emu:       borrowed
  * @listeners: used ones have a descriptor
- * @conns:     all connections
+ * @conns:     all connections, by number
  * @n_conns:   how many
  * @numbered:  connections so far
- * @specials:  connections near their end, which the sweep has to look at
+ * @specials:  connections which the sweep has to look at
+ * @held:      those kept silent, the oldest first
+ * @n_held:    how many
+ * @timers:    of connections
  * @resume_at: when to accept again, 0: accepting
+ * @piece:     bytes on their way through; wiped after each use
  */
 struct wire {
 	struct emulator *emu;
 	struct listener listeners[PORTS];
-	struct conn *conns;
+	struct conn_list conns[BUCKETS];
 	size_t n_conns;
 	uint64_t numbered;
-	struct conn *specials;
+	struct conn_list specials;
+	struct conn_queue held;
+	size_t n_held;
+	struct timers timers;
 	uint64_t resume_at;
+	char piece[STREAM_BYTES];
 };
 
 static void make_special(struct conn *c)
@@ -118,8 +126,23 @@ static void make_special(struct conn *c)
 	if (c->special)
 		return;
 	c->special = true;
-	c->next_special = c->wire->specials;
-	c->wire->specials = c;
+	LIST_INSERT_HEAD(&c->wire->specials, c, specials);
+}
+
+static void make_usual(struct conn *c)
+{
+	if (c->special)
+		LIST_REMOVE(c, specials);
+	c->special = false;
+}
+
+static void release(struct conn *c)
+{
+	if (!c->held)
+		return;
+	c->held = false;
+	TAILQ_REMOVE(&c->wire->held, c, waiting);
+	c->wire->n_held--;
 }
 
 static void kill_conn(struct conn *c)
@@ -128,89 +151,25 @@ static void kill_conn(struct conn *c)
 		return;
 	make_special(c);
 	c->dead = true;
+	release(c);
+	timer_stop(&c->wire->timers, &c->timer);
 	loop_want(&c->wire->emu->loop, &c->client, 0);
 	loop_want(&c->wire->emu->loop, &c->inner, 0);
 }
 
 static void free_conn(struct conn *c)
 {
-	struct wire *wire = c->wire;
-
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		wire->conns = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
-	wire->n_conns--;
+	make_usual(c);
+	LIST_REMOVE(c, same);
+	c->wire->n_conns--;
 	if (c->client.fd >= 0)
 		close(c->client.fd);
 	if (c->inner.fd >= 0)
 		close(c->inner.fd);
-	/* a key has gone through here */
-	OPENSSL_cleanse(c->down.data, sizeof(c->down.data));
+	stream_clear(&c->up);
+	stream_clear(&c->down);
+	script_free(c->script);
 	free(c);
-}
-
-/* Returns what recv() did; an orderly or forced end is eof. */
-static ssize_t fill(struct stream *s, char **piece)
-{
-	ssize_t n;
-
-	if (s->start && s->start + s->len == sizeof(s->data)) {
-		memmove(s->data, s->data + s->start, s->len);
-		s->start = 0;
-	}
-	*piece = s->data + s->start + s->len;
-	n = recv(s->from, *piece, sizeof(s->data) - s->start - s->len,
-		 MSG_DONTWAIT);
-	if (n > 0)
-		s->len += (size_t)n;
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		s->eof = true;
-	return n;
-}
-
-/* In its edge-triggered mode the library takes a short read for an empty
- * socket and does not look again: an end that is already behind the last bytes
- * would go unnoticed until its timeout. */
-static bool may_shut(const struct stream *s)
-{
-	int unread = 0;
-
-	if (!s->eof || s->shut)
-		return false;
-	return !s->patient || s->broken ||
-	       ioctl(s->to, SIOCOUTQ, &unread) < 0 || !unread;
-}
-
-static void drain(struct stream *s)
-{
-	while (s->len && !s->broken) {
-		ssize_t n = send(s->to, s->data + s->start, s->len,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n < 0) {
-			s->broken = true;
-			break;
-		}
-		s->start += (size_t)n;
-		s->len -= (size_t)n;
-	}
-	s->start = s->len = 0;
-	if (may_shut(s)) {
-		shutdown(s->to, SHUT_WR);
-		s->shut = true;
-	}
-}
-
-static bool wants_in(const struct stream *s)
-{
-	return !s->eof && s->len < sizeof(s->data);
 }
 
 static void rearm(struct conn *c)
@@ -218,11 +177,11 @@ static void rearm(struct conn *c)
 	struct loop *loop = &c->wire->emu->loop;
 	uint32_t client = 0, inner = 0;
 
-	if (wants_in(&c->up))
+	if (stream_wants(&c->up))
 		client |= EPOLLIN;
-	if (c->down.len)
+	if (c->down.len || c->blocked)
 		client |= EPOLLOUT;
-	if (wants_in(&c->down))
+	if (stream_wants(&c->down))
 		inner |= EPOLLIN;
 	if (c->up.len)
 		inner |= EPOLLOUT;
@@ -231,46 +190,140 @@ static void rearm(struct conn *c)
 		kill_conn(c);
 }
 
+/* Kept waiting until it goes, or until too many others wait after it. */
+static void hold(struct conn *c)
+{
+	struct wire *wire = c->wire;
+
+	if (wire->n_held == HELD_MAX)
+		kill_conn(TAILQ_FIRST(&wire->held));
+	c->held = true;
+	TAILQ_INSERT_TAIL(&wire->held, c, waiting);
+	wire->n_held++;
+}
+
+static void reset(struct conn *c)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(c->client.fd, SOL_SOCKET, SO_LINGER, &linger,
+		   sizeof(linger));
+	kill_conn(c);
+}
+
+static void finish(struct conn *c)
+{
+	switch (c->script->end) {
+	case SCRIPT_CLOSE:
+		c->down.more = false;
+		stream_drain(&c->down);
+		break;
+	case SCRIPT_RESET:
+		reset(c);
+		break;
+	case SCRIPT_HOLD:
+		hold(c);
+		break;
+	}
+}
+
+static void play(struct conn *c)
+{
+	c->blocked = false;
+	switch (script_send(c->script, c->client.fd)) {
+	case SCRIPT_DONE:
+		finish(c);
+		break;
+	case SCRIPT_BLOCKED:
+		c->blocked = true;
+		break;
+	case SCRIPT_PAUSED:
+		timer_set(&c->wire->timers, &c->timer,
+			  loop_now_ms() + c->script->piece_ms);
+		break;
+	case SCRIPT_BROKEN:
+		kill_conn(c);
+		break;
+	}
+}
+
+/* The library has closed its end, and all it said before is out. */
+static void begin_script(struct conn *c)
+{
+	loop_want(&c->wire->emu->loop, &c->inner, 0);
+	close(c->inner.fd);
+	c->inner.fd = -1;
+	c->up.shut = true;
+	c->playing = true;
+	if (c->script->wait_ms)
+		timer_set(&c->wire->timers, &c->timer,
+			  loop_now_ms() + c->script->wait_ms);
+	else
+		play(c);
+}
+
+static void linger(struct conn *c)
+{
+	c->lingers = true;
+	c->up.broken = true;
+	stream_drain(&c->up);
+	timer_set(&c->wire->timers, &c->timer, loop_now_ms() + LINGER_MS);
+}
+
 /* Decide what a connection has come to after bytes were moved. */
 static void settle(struct conn *c)
 {
-	if (c->down.broken || (c->down.shut && c->up.eof)) {
+	if (c->script && !c->playing && !c->dead && c->down.eof &&
+	    !c->down.len && !c->down.broken)
+		begin_script(c);
+	if (c->down.broken || (c->up.eof && (c->down.shut || c->held)))
 		kill_conn(c);
+	if (c->dead)
 		return;
-	}
-	if (c->down.shut && !c->linger_at) {
-		c->linger_at = loop_now_ms() + LINGER_MS;
-		c->up.broken = true;
-		drain(&c->up);
-	}
-	if (c->linger_at || c->up.eof)
+	if (c->down.shut && !c->lingers)
+		linger(c);
+	if (c->up.eof && !c->up.shut)
 		make_special(c);
 	rearm(c);
+}
+
+/* From the client to the library, recorded on the way; false if the client is
+ * gone. */
+static bool move_up(struct conn *c)
+{
+	struct wire *wire = c->wire;
+	FILE *record = wire->emu->record;
+	ssize_t n;
+
+	n = stream_read(&c->up, wire->piece);
+	if (n < 0 && c->up.eof)
+		return false;
+	if (n > 0) {
+		if (record && c->peer.port != PORT_CONTROL)
+			record_bytes(record, c->peer.number, c->peer.port,
+				     wire->piece, (size_t)n);
+		stream_write(&c->up, wire->piece, (size_t)n);
+		OPENSSL_cleanse(wire->piece, (size_t)n);
+	}
+	stream_drain(&c->up);
+	return true;
 }
 
 static void client_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct conn *c = container_of(watch, struct conn, client);
-	FILE *record = c->wire->emu->record;
-	char *piece;
-	ssize_t n;
 
 	if (events & EPOLLOUT)
-		drain(&c->down);
-	if (wants_in(&c->up) && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
-		n = fill(&c->up, &piece);
-		if (n < 0 && c->up.eof) {
-			/* reset: nobody is left to answer */
+		stream_drain(&c->down);
+	if (c->blocked && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
+		play(c);
+	if (stream_wants(&c->up) &&
+	    (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
+		/* reset: nobody is left to answer */
+		if (!move_up(c))
 			kill_conn(c);
-			return;
-		}
-		if (n > 0 && record && c->peer.port != PORT_CONTROL)
-			record_bytes(record, c->peer.number, c->peer.port,
-				     piece, (size_t)n);
-		drain(&c->up);
 	} else if (events & EPOLLERR) {
 		kill_conn(c);
-		return;
 	}
 	settle(c);
 }
@@ -278,13 +331,19 @@ static void client_ready(struct loop_watch *watch, uint32_t events)
 static void inner_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct conn *c = container_of(watch, struct conn, inner);
-	char *piece;
+	ssize_t n;
 
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-		drain(&c->up);
-	if (wants_in(&c->down) && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
-		fill(&c->down, &piece);
-		drain(&c->down);
+		stream_drain(&c->up);
+	if (stream_wants(&c->down) &&
+	    (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
+		n = stream_read(&c->down, c->wire->piece);
+		if (n > 0) {
+			stream_write(&c->down, c->wire->piece, (size_t)n);
+			/* a key may be in it */
+			OPENSSL_cleanse(c->wire->piece, (size_t)n);
+		}
+		stream_drain(&c->down);
 	}
 	settle(c);
 }
@@ -303,6 +362,11 @@ static void name_peer(struct conn *c, enum port port,
 	c->peer.port = port;
 	c->peer.source = address->sin_addr;
 	c->peer.number = ++c->wire->numbered;
+}
+
+static struct conn_list *bucket(struct wire *wire, uint64_t number)
+{
+	return &wire->conns[number % BUCKETS];
 }
 
 /* Takes all three descriptors. */
@@ -326,28 +390,38 @@ static void open_conn(const struct listener *l, int fd, const int pair[2],
 	c->inner.fd = c->up.to = c->down.from = pair[0];
 	c->client.ready = client_ready;
 	c->inner.ready = inner_ready;
-	c->next = wire->conns;
-	if (c->next)
-		c->next->prev = c;
-	wire->conns = c;
-	wire->n_conns++;
 	name_peer(c, l->port, address);
+	LIST_INSERT_HEAD(bucket(wire, c->peer.number), c, same);
+	wire->n_conns++;
 	if (http_adopt(wire->emu->http, pair[1], &c->peer, address))
 		rearm(c);
 	else
 		kill_conn(c);
 }
 
-static void accept_more(struct wire *wire, bool accepting)
+static void accept_later(struct listener *l)
+{
+	l->wire->resume_at = loop_now_ms() + PAUSE_MS;
+	loop_want(&l->wire->emu->loop, &l->watch, 0);
+}
+
+static void accept_again(struct wire *wire)
 {
 	size_t i;
 
-	wire->resume_at = accepting ? 0 : loop_now_ms() + PAUSE_MS;
+	wire->resume_at = 0;
 	for (i = 0; i < PORTS; i++) {
 		if (wire->listeners[i].watch.fd >= 0)
 			loop_want(&wire->emu->loop, &wire->listeners[i].watch,
-				  accepting ? EPOLLIN : 0);
+				  EPOLLIN);
 	}
+}
+
+static bool has_room(const struct listener *l)
+{
+	size_t kept = l->port == PORT_CONTROL ? 0 : RESERVED;
+
+	return l->wire->n_conns < WIRE_MAX_CONNECTIONS - kept;
 }
 
 /* The pair first: a client that cannot be served waits in the backlog. */
@@ -359,10 +433,10 @@ static void listener_ready(struct loop_watch *watch, uint32_t events)
 	int fd, pair[2];
 
 	(void)events;
-	if (l->wire->n_conns >= WIRE_MAX_CONNECTIONS ||
+	if (!has_room(l) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
 		       pair) < 0) {
-		accept_more(l->wire, false);
+		accept_later(l);
 		return;
 	}
 	fd = accept4(watch->fd, (struct sockaddr *)&address, &len,
@@ -373,7 +447,7 @@ static void listener_ready(struct loop_watch *watch, uint32_t events)
 	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 	    errno == ENOBUFS)
-		accept_more(l->wire, false);
+		accept_later(l);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -385,6 +459,11 @@ struct wire *wire_open(struct emulator *emu)
 
 	if (!wire)
 		return NULL;
+	if (!timers_init(&wire->timers, WIRE_MAX_CONNECTIONS)) {
+		free(wire);
+		return NULL;
+	}
+	TAILQ_INIT(&wire->held);
 	wire->emu = emu;
 	for (i = 0; i < PORTS; i++) {
 		wire->listeners[i].watch.fd = -1;
@@ -401,17 +480,21 @@ void wire_close(struct wire *wire)
 
 	if (!wire)
 		return;
-	while (wire->conns) {
-		kill_conn(wire->conns);
-		free_conn(wire->conns);
+	for (i = 0; i < BUCKETS; i++) {
+		struct conn *c;
+
+		while ((c = LIST_FIRST(&wire->conns[i]))) {
+			kill_conn(c);
+			free_conn(c);
+		}
 	}
-	wire->specials = NULL;
 	for (i = 0; i < PORTS; i++) {
 		if (wire->listeners[i].watch.fd < 0)
 			continue;
 		loop_want(&wire->emu->loop, &wire->listeners[i].watch, 0);
 		close(wire->listeners[i].watch.fd);
 	}
+	timers_clear(&wire->timers);
 	free(wire);
 }
 
@@ -433,45 +516,72 @@ int wire_listen(struct wire *wire, enum port port, struct sockaddr_in *address)
 	return loop_want(&wire->emu->loop, &l->watch, EPOLLIN);
 }
 
-/* After the library has run, hence after it may have read. */
-static void look_again(struct conn *c, uint64_t now)
+static void time_over(struct conn *c)
 {
-	if (c->dead)
-		return;
-	drain(&c->up);
-	if (c->linger_at && now >= c->linger_at)
+	if (c->lingers)
 		kill_conn(c);
+	else
+		play(c);
+	settle(c);
+}
+
+/* After the library has run, hence after it may have read. */
+static void look_again(struct conn *c)
+{
+	if (!c->dead) {
+		stream_drain(&c->up);
+		settle(c);
+	}
+	if (c->dead)
+		free_conn(c);
+	else if (c->up.shut)
+		make_usual(c);
 }
 
 void wire_sweep(struct wire *wire)
 {
 	uint64_t now = loop_now_ms();
-	struct conn **p = &wire->specials;
+	struct conn *c, *next;
+	struct timer *timer;
 
 	if (wire->resume_at && now >= wire->resume_at)
-		accept_more(wire, true);
-	while (*p) {
-		struct conn *c = *p;
-
-		look_again(c, now);
-		if (c->dead) {
-			*p = c->next_special;
-			free_conn(c);
-		} else {
-			p = &c->next_special;
-		}
+		accept_again(wire);
+	while ((timer = timers_next(&wire->timers, now)))
+		time_over(container_of(timer, struct conn, timer));
+	for (c = LIST_FIRST(&wire->specials); c; c = next) {
+		next = LIST_NEXT(c, specials);
+		look_again(c);
 	}
 }
 
 int wire_timeout(const struct wire *wire)
 {
+	int ms = timers_wait(&wire->timers, loop_now_ms());
+
 	/* neither needs to be exact */
-	return wire->specials || wire->resume_at ? PAUSE_MS : -1;
+	if ((LIST_FIRST(&wire->specials) || wire->resume_at) &&
+	    (ms < 0 || ms > PAUSE_MS))
+		ms = PAUSE_MS;
+	return ms;
 }
 
 void wire_play(struct wire *wire, uint64_t connection, struct script *script)
 {
-	(void)wire;
-	(void)connection;
-	script_free(script);
+	struct conn *c;
+
+	LIST_FOREACH(c, bucket(wire, connection), same)
+	{
+		if (c->peer.number == connection)
+			break;
+	}
+	if (!c || c->dead || c->script) {
+		script_free(script);
+		return;
+	}
+	c->script = script;
+	c->down.more = true;
+	/* what the client sends from now on nobody reads */
+	c->up.broken = true;
+	stream_drain(&c->up);
+	settle(c);
 }

@@ -13,7 +13,9 @@
 
 #include <netinet/in.h>
 
-#define WIRE_MAX_CONNECTIONS 4096
+/** Three for each of 1,000 agents, with as much again for their fresh ones and
+ * for what hangs. A connection takes three descriptors. */
+#define WIRE_MAX_CONNECTIONS 8192
 
 struct wire;
 
@@ -24,7 +26,7 @@ struct wire *wire_open(struct emulator *emu);
 void wire_close(struct wire *wire);
 /* Listen; address->sin_port 0 is filled in. 0, or -1 and errno. */
 int wire_listen(struct wire *wire, enum port port, struct sockaddr_in *address);
-/* From now on this connection gets the script and nothing of the library. The
+/* After what the library has already said this connection gets the script; the
  * script is taken, also if the connection is gone. */
 void wire_play(struct wire *wire, uint64_t connection, struct script *script);
 /* Once per turn of the loop: what is over is freed, what lingers is ended. */
