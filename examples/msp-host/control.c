@@ -6,6 +6,7 @@
  */
 #include "control.h"
 #include "emulator.h"
+#include "fault/fault.h"
 #include "net/route.h"
 #include "vm/journal.h"
 #include "vm/state.h"
@@ -213,6 +214,10 @@ void control_call(struct call *call)
 		{ "POST", ENDPOINTS_PREFIX "*", NULL, endpoint },
 		{ "POST", "/status/raw", NULL, raw_status },
 		{ "DELETE", "/status/raw", NULL, own_status },
+		{ "GET", "/faults", NULL, faults_call },
+		{ "POST", "/faults", NULL, faults_call },
+		{ "DELETE", "/faults", NULL, faults_call },
+		{ "DELETE", "/faults/*", NULL, faults_call },
 		{ "GET", "/journal", NULL, journal_call },
 		{ "DELETE", "/journal", NULL, journal_call },
 	};

@@ -6,6 +6,7 @@
  */
 #include "options.h"
 
+#include "fault/fault.h"
 #include "vm/vms.h"
 
 #include <arpa/inet.h>
@@ -47,6 +48,8 @@ static const char help[] =
 	"  --log FILE             append request lines there, not to stdout\n"
 	"  --journal FILE         append a JSON object per request\n"
 	"  --record FILE          append every byte received, as JSON lines\n"
+	"  --fault NAME[,FIELD=VALUE]...\n"
+	"                         misbehave; msp-host(8) has the names\n"
 	"  --ready-fd N           write \"ready\" there once listening\n"
 	"  --help, --version\n"
 	"\n"
@@ -72,6 +75,7 @@ enum opt {
 	OPT_LOG,
 	OPT_RECORD,
 	OPT_JOURNAL,
+	OPT_FAULT,
 	OPT_READY_FD,
 	OPT_HELP,
 	OPT_VERSION
@@ -96,6 +100,7 @@ static const struct option long_options[] = {
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "record", required_argument, NULL, OPT_RECORD },
 	{ "journal", required_argument, NULL, OPT_JOURNAL },
+	{ "fault", required_argument, NULL, OPT_FAULT },
 	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -255,6 +260,17 @@ static bool add_fleet(struct vms *vms, const char *text)
 	       complain("fleet", text, "no room for it");
 }
 
+static bool add_fault(struct faults *faults, const char *text)
+{
+	struct buf why = { 0 };
+	bool ok = faults_add_text(faults, text, &why);
+
+	if (!ok)
+		complain("fault", text, why.data ? why.data : "out of memory");
+	buf_clear(&why);
+	return ok;
+}
+
 static bool set_seed(struct emulator *emu, const char *text)
 {
 	return random_seed(&emu->random, text) &&
@@ -292,6 +308,8 @@ static bool apply_to_host(struct emulator *emu, int opt, const char *arg)
 		return add_vm(emu->vms, arg);
 	case OPT_FLEET:
 		return add_fleet(emu->vms, arg);
+	case OPT_FAULT:
+		return add_fault(emu->faults, arg);
 	case OPT_SEED:
 		return set_seed(emu, arg);
 	default:
