@@ -5,6 +5,8 @@
  * Never: tells a key, or a change that is not on disk.
  */
 #include "control.h"
+
+#include "arm/arm.h"
 #include "emulator.h"
 #include "fault/fault.h"
 #include "net/route.h"
@@ -16,6 +18,7 @@
 
 #define ENDPOINTS_PREFIX "/endpoints/"
 #define MODE_SUFFIX	 "/mode"
+#define SUBSCRIPTIONS	 "/subscriptions/"
 
 void control_state(struct call *call, unsigned int status)
 {
@@ -220,6 +223,13 @@ void control_call(struct call *call)
 		{ "DELETE", "/faults/*", NULL, faults_call },
 		{ "GET", "/journal", NULL, journal_call },
 		{ "DELETE", "/journal", NULL, journal_call },
+		{ "GET", "/platform", NULL, arm_platform },
+		{ "PUT", "/platform", NULL, arm_platform },
+		{ "GET", SUBSCRIPTIONS "*", NULL, arm_call },
+		{ "PUT", SUBSCRIPTIONS "*", NULL, arm_call },
+		{ "PATCH", SUBSCRIPTIONS "*", NULL, arm_call },
+		{ "DELETE", SUBSCRIPTIONS "*", NULL, arm_call },
+		{ "POST", SUBSCRIPTIONS "*", NULL, arm_call },
 	};
 
 	if (!find_vm(call)) {

@@ -4,6 +4,7 @@
  * Out: an emulated host that listens until SIGTERM or SIGINT, then exit 0.
  * Never: starts a thread: everything below happens in this loop.
  */
+#include "arm/arm.h"
 #include "emulator.h"
 #include "fault/fault.h"
 #include "net/http.h"
@@ -203,14 +204,16 @@ static bool emulator_init(struct emulator *emu)
 {
 	emu->vms = random_any(&emu->names) ? vms_new(&emu->random, &emu->names)
 					   : NULL;
+	emu->arm = arm_new();
 	emu->faults = faults_new();
-	return emu->vms && emu->faults;
+	return emu->vms && emu->arm && emu->faults;
 }
 
 static void emulator_clear(struct emulator *emu)
 {
 	journal_free(emu->journal);
 	faults_free(emu->faults);
+	arm_free(emu->arm);
 	vms_free(emu->vms);
 	OPENSSL_cleanse(&emu->names, sizeof(emu->names));
 	OPENSSL_cleanse(&emu->random, sizeof(emu->random));

@@ -5,7 +5,8 @@
  *
  * All of it hangs below /subscriptions/{s}/resourceGroups/{g}/providers/
  * Microsoft.Compute/ on the control port; api-version is required. Letter case
- * of paths does not matter. Errors are {"error":{"code","message"}}.
+ * of paths and of JSON names does not matter. Errors are
+ * {"error":{"code","message"}}. A call that is refused has changed nothing.
  */
 #ifndef HOST_ARM_H
 #define HOST_ARM_H
@@ -16,13 +17,17 @@
 
 /** Galleries, profiles and versions kept, all together, at most. */
 #define ARM_RESOURCES_MAX 1024
+/** Bytes of them, of VM models, and of the VMs' rules, at most. */
+#define ARM_BYTES_MAX (64UL * 1024 * 1024)
+/** Bytes of one body, as ARM has it. */
+#define ARM_BODY_MAX (4UL * 1024 * 1024)
 
 struct arm;
 
 struct arm *arm_new(void);
 void arm_free(struct arm *arm);
 
-/* A call whose path begins with /subscriptions/ */
+/* A call whose path begins with /subscriptions/, any method. */
 void arm_call(struct call *call);
 /* PUT /platform {"regionsWithout":["westus"],"subscriptionsWithout":["S"]}:
  * where the feature is not available, and who has not registered for it. GET
