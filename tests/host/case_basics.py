@@ -135,6 +135,7 @@ def state_file_keeps_key_and_incarnation_0600():
 @case
 def key_that_cannot_be_stored_is_not_latched():
     with Host("--state", "/nonexistent/folder/state") as h:
+        h.complains = True
         expect(h.attest(h.acquire()).status, 500)
         expect(h.status()["keyGuid"], None)
 

@@ -53,6 +53,7 @@ class Host:
 
     def __init__(self, *options):
         self.at = {}
+        self.complains = False  # a case that wants a word on stderr says so
         self.dir = tempfile.TemporaryDirectory()
         self.log = os.path.join(self.dir.name, "log")
         self.process = subprocess.Popen(
@@ -85,7 +86,8 @@ class Host:
         self.process.stderr.close()
         self.dir.cleanup()
         if kind is None:
-            assert code == 0 and not errors, (code, errors)
+            assert code == 0, (code, errors)
+            assert bool(errors) == self.complains, errors
 
     def connect(self, port, source=None):
         """source: the address it comes from, which tells VMs apart."""

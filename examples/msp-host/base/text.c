@@ -91,19 +91,23 @@ void buf_format(struct buf *b, const char *format, ...)
 
 static void json_text(struct buf *b, const char *text, size_t len, bool utf8)
 {
-	size_t i;
+	size_t i, plain = 0;
 
 	buf_text(b, "\"");
 	for (i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
 
+		if (c != '"' && c != '\\' && c >= 0x20 && c != 0x7f &&
+		    (c < 0x7f || utf8))
+			continue;
+		buf_add(b, text + plain, i - plain);
+		plain = i + 1;
 		if (c == '"' || c == '\\')
 			buf_format(b, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f || (c > 0x7f && !utf8))
-			buf_format(b, "\\u%04x", c);
 		else
-			buf_add(b, text + i, 1);
+			buf_format(b, "\\u%04x", c);
 	}
+	buf_add(b, text + plain, len - plain);
 	buf_text(b, "\"");
 }
 
@@ -238,8 +242,8 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* A malformed escape stays as it is: this is a value, not a path. */
-static void decode(struct buf *out, const char *text, size_t len)
+/* A malformed escape stays as it is. */
+void text_decode(struct buf *out, const char *text, size_t len)
 {
 	size_t i;
 
@@ -272,7 +276,7 @@ bool text_query(const char *query, const char *name, struct buf *out)
 		if (text_equal_nocase(p, (size_t)(stop - p), name)) {
 			if (eq)
 				stop = eq + 1;
-			decode(out, stop, (size_t)(end - stop));
+			text_decode(out, stop, (size_t)(end - stop));
 			return !out->failed;
 		}
 		p = *end ? end + 1 : end;

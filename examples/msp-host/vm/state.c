@@ -1,65 +1,107 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In:  the key's document and incarnation; a file of ours.
- * Out: the same after a restart: a line "msp-host 1 <incarnation>", then the
- *      document of the latched key, if there is one.
- * Never: lets others read it, leaves half a file, or prints what is in it.
+ * In:  the state; a file of ours.
+ * Out: the same after a restart.
+ * Never: lets others read it, leaves half a file, takes over one that is not
+ *        as it was written, or prints what is in it.
  */
 #include "vm/state.h"
 
+#include "base/json.h"
 #include "emulator.h"
-#include "vm/vms.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC	  "msp-host 1 "
-#define STATE_MAX 4096
+#define HEAD   "{\"msp-host\":2,\"sha256\":\""
+#define MIDDLE "\",\"state\":"
+#define TAIL   "}\n"
+#define DIGEST 64 /* hex digits */
 
-/* The line with the incarnation; returns what follows it, or NULL. */
-static const char *read_head(const struct buf *file, uint32_t *incarnation)
+static bool digest(char out[DIGEST + 1], const char *data, size_t len)
 {
-	const size_t skip = sizeof(MAGIC) - 1;
-	const char *end;
-	uint64_t n;
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	unsigned int n = 0;
 
-	if (file->len < skip || memcmp(file->data, MAGIC, skip))
-		return NULL;
-	end = memchr(file->data, '\n', file->len);
-	if (!end ||
-	    !text_uint(file->data + skip, (size_t)(end - file->data) - skip,
-		       &n) ||
-	    n > UINT32_MAX)
-		return NULL;
-	*incarnation = (uint32_t)n;
-	return end + 1;
+	if (!EVP_Digest(data, len, bytes, &n, EVP_sha256(), NULL) ||
+	    2 * n != DIGEST)
+		return false;
+	text_hex(out, bytes, n, false);
+	return true;
 }
 
-static bool use(struct vm *vm, const struct buf *file)
-{
-	struct msp_key *key = NULL;
-	const char *doc;
-	size_t len;
-	int rc;
+/* ---- reading ----------------------------------------------------------- */
 
-	doc = read_head(file, &vm->incarnation);
-	if (!doc)
+static bool begins(const char *data, size_t len, const char *with)
+{
+	return len >= strlen(with) && !memcmp(data, with, strlen(with));
+}
+
+/* The bytes of the state; NULL and what is wrong. */
+static const char *open_envelope(const struct buf *file, size_t *len,
+				 const char **why)
+{
+	const size_t before = strlen(HEAD) + DIGEST + strlen(MIDDLE);
+	const char *data = file->data;
+	char seen[DIGEST + 1];
+
+	*why = "it is not a state file of msp-host";
+	if (!begins(data, file->len, HEAD))
+		return NULL;
+	*why = "it is not complete";
+	if (file->len <= before + strlen(TAIL) ||
+	    memcmp(data + file->len - strlen(TAIL), TAIL, strlen(TAIL)))
+		return NULL;
+	*why = "it was changed after it was written";
+	*len = file->len - before - strlen(TAIL);
+	if (!begins(data + strlen(HEAD) + DIGEST, *len, MIDDLE) ||
+	    !digest(seen, data + before, *len) ||
+	    memcmp(seen, data + strlen(HEAD), DIGEST))
+		return NULL;
+	return data + before;
+}
+
+static bool use(struct emulator *emu, const struct buf *file)
+{
+	struct buf error = { 0 };
+	const char *why = NULL;
+	yajl_val tree = NULL;
+	const char *state;
+	bool ok = false;
+	size_t len;
+
+	state = open_envelope(file, &len, &why);
+	if (state)
+		tree = json_tree(state, len, &error);
+	if (tree)
+		ok = state_read(emu, tree, &error);
+	if (!ok)
+		fprintf(stderr, "msp-host: %s: %s\n", emu->state_file,
+			state ? (error.len ? error.data : "out of memory")
+			      : why);
+	yajl_tree_free(tree);
+	buf_clear(&error);
+	return ok;
+}
+
+/* A pipe would be waited for, and could not be replaced. */
+static bool read_regular(struct buf *out, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
 		return false;
-	len = file->len - (size_t)(doc - file->data);
-	if (!len)
-		return true;
-	rc = msp_key_parse(&key, doc, len, NULL);
-	if (rc == 0)
-		rc = msp_signer_new(&vm->latched, key);
-	if (rc == 0)
-		buf_add(&vm->latched_doc, doc, len);
-	msp_key_free(key);
-	return rc == 0;
+	if (S_ISREG(st.st_mode))
+		return buf_read_file(out, path, STATE_MAX);
+	errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	return false;
 }
 
 bool state_load(struct emulator *emu)
@@ -69,21 +111,19 @@ bool state_load(struct emulator *emu)
 
 	if (!emu->state_file)
 		return true;
-	ok = buf_read_file(&file, emu->state_file, STATE_MAX);
+	ok = read_regular(&file, emu->state_file);
 	if (!ok && errno == ENOENT)
 		return true;
-	if (!ok) {
+	if (ok)
+		ok = use(emu, &file);
+	else
 		fprintf(stderr, "msp-host: %s: %s\n", emu->state_file,
 			strerror(errno));
-		return false;
-	}
-	ok = use(emu->vms->first, &file);
-	if (!ok)
-		fprintf(stderr, "msp-host: %s: not a state file\n",
-			emu->state_file);
 	buf_clear(&file);
 	return ok;
 }
+
+/* ---- writing ----------------------------------------------------------- */
 
 static bool write_all(int fd, const char *data, size_t len)
 {
@@ -123,9 +163,13 @@ static bool replace(const char *path, const struct buf *content)
 	bool ok = false;
 	int fd = -1;
 
-	buf_format(&temp, "%s.XXXXXX", path);
-	if (!temp.failed)
-		fd = mkostemp(temp.data, O_CLOEXEC); /* makes it 0600 */
+	buf_format(&temp, "%s.new", path);
+	if (!temp.failed) {
+		/* one that a killed predecessor left; never written through */
+		unlink(temp.data);
+		fd = open(temp.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			  0600);
+	}
 	if (fd >= 0) {
 		ok = write_all(fd, content->data, content->len);
 		ok = close(fd) == 0 && ok;
@@ -137,17 +181,36 @@ static bool replace(const char *path, const struct buf *content)
 	return ok && sync_folder_of(path);
 }
 
+static bool seal(const struct emulator *emu, struct buf *out)
+{
+	const size_t before = strlen(HEAD) + DIGEST + strlen(MIDDLE);
+	char sum[DIGEST + 1];
+
+	buf_format(out, HEAD "%*s" MIDDLE, DIGEST, "");
+	state_write(emu, out);
+	if (out->failed || !digest(sum, out->data + before, out->len - before))
+		return false;
+	memcpy(out->data + strlen(HEAD), sum, DIGEST);
+	buf_text(out, TAIL);
+	return !out->failed;
+}
+
 bool state_save(struct emulator *emu)
 {
-	const struct vm *vm = emu->vms->first;
 	struct buf content = { 0 };
-	bool ok;
+	const char *why = NULL;
 
 	if (!emu->state_file)
 		return true;
-	buf_format(&content, MAGIC "%u\n", vm->incarnation);
-	buf_add(&content, vm->latched_doc.data, vm->latched_doc.len);
-	ok = !content.failed && replace(emu->state_file, &content);
+	if (!seal(emu, &content))
+		why = "out of memory";
+	else if (content.len > STATE_MAX)
+		why = "it would be too large";
+	else if (!replace(emu->state_file, &content))
+		why = strerror(errno);
 	buf_clear(&content);
-	return ok;
+	if (why)
+		fprintf(stderr, "msp-host: %s: not stored: %s\n",
+			emu->state_file, why);
+	return !why;
 }
