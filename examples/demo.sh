@@ -143,7 +143,8 @@ ask() {
 		fi
 		exec env -i PATH="$PATH" setpriv --reuid="$uid" --regid=$GROUP \
 			--clear-groups curl -s -m 5 -o /dev/null \
-			-w '%{http_code}' -H Metadata:true "$url"
+			-w '%{http_code}' -H Metadata:true \
+			-H x-ms-version:2012-11-30 "$url"
 	)
 }
 

@@ -230,6 +230,12 @@ void control_call(struct call *call)
 		{ "PATCH", SUBSCRIPTIONS "*", NULL, arm_call },
 		{ "DELETE", SUBSCRIPTIONS "*", NULL, arm_call },
 		{ "POST", SUBSCRIPTIONS "*", NULL, arm_call },
+		{ "GET", "/report", NULL, report_call },
+		{ "GET", "/events", NULL, events_call },
+		{ "POST", "/events", NULL, events_call },
+		{ "DELETE", "/events", NULL, events_call },
+		{ "GET", "/identities", NULL, identities_call },
+		{ "GET", "/jwks", NULL, jwks_call },
 	};
 
 	if (!find_vm(call)) {

@@ -5,6 +5,7 @@
  * Never: starts a thread: everything below happens in this loop.
  */
 #include "arm/arm.h"
+#include "data/authority.h"
 #include "emulator.h"
 #include "fault/fault.h"
 #include "net/http.h"
@@ -214,6 +215,7 @@ static void emulator_clear(struct emulator *emu)
 	journal_free(emu->journal);
 	faults_free(emu->faults);
 	arm_free(emu->arm);
+	authority_free(emu->authority);
 	vms_free(emu->vms);
 	OPENSSL_cleanse(&emu->names, sizeof(emu->names));
 	OPENSSL_cleanse(&emu->random, sizeof(emu->random));

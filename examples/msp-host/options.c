@@ -43,6 +43,9 @@ static const char help[] =
 	"                         say; its requests come from there, e.g.\n"
 	"                         10.0.0.4 or 10.0.0.0/24\n"
 	"  --fleet NETWORK        each address in it is a VM of its own\n"
+	"  --imds-rate N          IMDS requests per second of a VM, more get "
+	"429;\n"
+	"                         default 0: any\n"
 	"  --seed TEXT            keys, guids and tokens repeat; for tests\n"
 	"  --state FILE           keep VMs and keys for the next start\n"
 	"  --log FILE             append request lines there, not to stdout\n"
@@ -70,6 +73,7 @@ enum opt {
 	OPT_OFFER_SECONDS,
 	OPT_VM,
 	OPT_FLEET,
+	OPT_IMDS_RATE,
 	OPT_SEED,
 	OPT_STATE,
 	OPT_LOG,
@@ -95,6 +99,7 @@ static const struct option long_options[] = {
 	{ "offer-seconds", required_argument, NULL, OPT_OFFER_SECONDS },
 	{ "vm", required_argument, NULL, OPT_VM },
 	{ "fleet", required_argument, NULL, OPT_FLEET },
+	{ "imds-rate", required_argument, NULL, OPT_IMDS_RATE },
 	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "log", required_argument, NULL, OPT_LOG },
@@ -310,6 +315,8 @@ static bool apply_to_host(struct emulator *emu, int opt, const char *arg)
 		return add_fleet(emu->vms, arg);
 	case OPT_FAULT:
 		return add_fault(emu->faults, arg);
+	case OPT_IMDS_RATE:
+		return parse_u32(&emu->imds_rate, "imds-rate", arg);
 	case OPT_SEED:
 		return set_seed(emu, arg);
 	default:

@@ -254,13 +254,14 @@ static int send_question(struct agent *a, struct msp_time now,
 	const struct question *q = question_of(a);
 	struct msp_message message = { .size = sizeof(message) };
 	char date[MSP_DATE_SIZE];
-	struct msp_header headers[4];
+	struct msp_header headers[5];
 
 	host_date(a, now, date);
 	set_header(&headers[0], "host", "fleet");
 	set_header(&headers[1], "metadata", "true");
 	set_header(&headers[2], MSP_HEADER_CLAIMS, MSP_CLAIMS_ROOT);
 	set_header(&headers[3], MSP_HEADER_DATE, date);
+	set_header(&headers[4], "x-ms-version", "2012-11-30");
 	message.method = q->method;
 	message.method_len = strlen(q->method);
 	message.target = q->target;

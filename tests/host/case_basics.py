@@ -37,7 +37,8 @@ def nothing_is_required_before_the_latch():
     with Host("--mode", "imds=Enforce") as h:
         expect(h.call("imds", "GET", "/metadata/versions",
                       [("Metadata", "true")]).status, 200)
-        expect(h.call("ws", "GET", "/machine?comp=goalstate").status, 200)
+        expect(h.call("ws", "GET", "/machine?comp=goalstate",
+                      [("x-ms-version", "2012-11-30")]).status, 200)
         h.acquire()
         expect(h.call("ws", "GET", "/?comp=versions").status, 200)
 
@@ -427,13 +428,15 @@ def token_is_shaped_like_a_token():
 @case
 def wireserver_and_hostga_answer_their_documents():
     with Host() as h:
-        state = h.call("ws", "GET", "/machine/?comp=goalstate").body.decode()
+        v = [("x-ms-version", "2012-11-30")]
+        state = h.call("ws", "GET", "/machine/?comp=goalstate", v)
+        state = state.body.decode()
         expect("<ContainerId>" in state, True)
         url = re.search("<SharedConfig>(.*)</SharedConfig>", state).group(1)
         url = url.replace("&amp;", "&")
         prefix = "http://%s:%d" % h.at["ws"]
         expect(url.startswith(prefix + "/machine/"), True, url)
-        shared = h.call("ws", "GET", url[len(prefix):])
+        shared = h.call("ws", "GET", url[len(prefix):], v)
         expect((shared.status, b"<Deployment" in shared.body), (200, True))
         for port, method, target, status in (
                 ("ws", "GET", "/machine?comp=goalstate", 200),
@@ -445,7 +448,7 @@ def wireserver_and_hostga_answer_their_documents():
                 ("ga", "GET", "/health", 200),
                 ("ga", "GET", "/extensionArtifact", 400),
                 ("ga", "GET", "/machine?comp=goalstate", 404)):
-            expect(h.call(port, method, target).status, status, target)
+            expect(h.call(port, method, target, v).status, status, target)
         answer = h.call("ga", "GET", "/extensionArtifact",
                         [("x-ms-artifact-location", "http://x/y")])
         expect(len(answer.body), 65536)

@@ -48,7 +48,8 @@ class Status(unittest.TestCase):
         w.get(INSTANCE, uid=NOBODY)
         w.get(UNSAFE_TARGET, uid=DAEMON)
         w.get("/metadata/..", uid=NOBODY)
-        w.get("/machine?comp=goalstate", WIRESERVER)
+        w.get("/machine?comp=goalstate", WIRESERVER,
+              headers=[(b"x-ms-version", b"2012-11-30")])
         w.get("/machine?comp=goalstate", WIRESERVER, uid=NOBODY)
         w.get(INSTANCE, *world.LISTENER)
         w.curl("-o", "/dev/null", "-H", "Metadata:true",

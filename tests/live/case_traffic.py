@@ -133,13 +133,16 @@ class Traffic(unittest.TestCase):
         self.assertIn(world.PASSED, answer.headers)
 
     def test_wireserver_is_for_root(self):
+        version = [(b"x-ms-version", b"2012-11-30")]
         target = "/machine?comp=goalstate"
         for host, port, path in ((WIRESERVER, 80, target),
                                  (WIRESERVER, world.HOSTGA_PORT, "/versions")):
             with self.subTest(port=port):
-                self.assertEqual(self.world.get(path, host, port).status, 200)
+                self.assertEqual(self.world.get(path, host, port,
+                                                headers=version).status, 200)
                 self.assertEqual(
-                    self.world.get(path, host, port, uid=DAEMON).status, 403)
+                    self.world.get(path, host, port, uid=DAEMON,
+                                   headers=version).status, 403)
 
     def test_direct_connection_to_the_listener_is_misdirected(self):
         answer = self.world.get(INSTANCE, *world.LISTENER)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * In:  calls on the instance metadata address.
- * Out: instance document, identity tokens nobody accepts, the versions.
+ * Out: instance document, tokens nobody accepts, events, the versions.
  * Never: answers what may come through a proxy: that is what Metadata: true
  *        and the refusal of X-Forwarded-For are for.
  */
@@ -10,32 +10,31 @@
 #include "emulator.h"
 #include "net/route.h"
 
-#include <openssl/rand.h>
 #include <string.h>
+#include <strings.h>
 
-#define JSON_TYPE     "application/json; charset=utf-8"
-#define INSTANCE      "/metadata/instance"
-#define TOKEN_SECONDS 86400
-#define TENANT	      "72f988bf-86f1-41af-91ab-2d7cd011db47"
-#define CLIENT	      "0c1e5a7d-3b92-4f68-a1d4-5e6f7a8b9c0d"
+#define LOADBALANCER "/metadata/loadbalancer"
+/** Query parameters at most; comparing them takes their square. */
+#define PARAMETERS_MAX 64
 
-/* oldest first */
+/* newest first */
 static const char *const api_versions[] = {
-	"2017-03-01", "2017-04-02", "2017-08-01", "2017-10-01", "2017-12-01",
-	"2018-02-01", "2018-04-02", "2018-10-01", "2019-02-01", "2019-03-11",
-	"2019-04-30", "2019-06-01", "2019-06-04", "2019-08-01", "2019-08-15",
-	"2019-11-01", "2020-06-01", "2020-07-15", "2020-09-01", "2020-10-01",
-	"2020-12-01", "2021-01-01", "2021-02-01", "2021-03-01", "2021-05-01",
-	"2021-10-01", "2021-11-01", "2021-11-15", "2021-12-13", "2023-07-01",
-	"2023-11-15", "2024-07-17",
+	"2025-04-07", "2024-07-17", "2024-03-15", "2023-11-15", "2023-07-01",
+	"2021-12-13", "2021-11-15", "2021-11-01", "2021-10-01", "2021-08-01",
+	"2021-05-01", "2021-03-01", "2021-02-01", "2021-01-01", "2020-12-01",
+	"2020-10-01", "2020-09-01", "2020-07-15", "2020-06-01", "2019-11-01",
+	"2019-08-15", "2019-08-01", "2019-06-04", "2019-06-01", "2019-04-30",
+	"2019-03-11", "2019-02-01", "2018-10-01", "2018-04-02", "2018-02-01",
+	"2017-12-01", "2017-10-01", "2017-08-01", "2017-04-02", "2017-03-01",
+	NULL,
 };
-#define N_VERSIONS (sizeof(api_versions) / sizeof(api_versions[0]))
+#define N_VERSIONS (sizeof(api_versions) / sizeof(api_versions[0]) - 1)
 
-static void bad_request(struct call *call, const char *text)
+void imds_error(struct call *call, unsigned int status, const char *text)
 {
 	struct buf *body = &call->reply.body;
 
-	call->reply.status = 400;
+	call->reply.status = status;
 	call->reply.type = JSON_TYPE;
 	buf_clear(body);
 	buf_text(body, "{\"error\":");
@@ -49,8 +48,9 @@ static bool through_a_proxy(struct call *call)
 	size_t len;
 
 	if (call_header(call, "x-forwarded-for", NULL)) {
-		bad_request(call, "Bad request. X-Forwarded-For header is not "
-				  "allowed");
+		imds_error(call, 400,
+			   "Bad request. X-Forwarded-For header is not "
+			   "allowed");
 		return true;
 	}
 	if (call_header(call, "metadata", &h)) {
@@ -61,24 +61,82 @@ static bool through_a_proxy(struct call *call)
 		if (text_equal_nocase(h->value, len, "true"))
 			return false;
 	}
-	bad_request(call, "Bad request. Required metadata header not "
-			  "specified");
+	imds_error(call, 400,
+		   "Bad request. Required metadata header not specified");
 	return true;
 }
 
-static bool has_version(struct call *call)
+/* Names of the parameters of a query, as many as fit; the number there is. */
+static size_t names_of(const char *query, const char **names, size_t *lens)
+{
+	const char *p = query;
+	size_t n = 0;
+
+	while (p && *p) {
+		const char *end = strchrnul(p, '&');
+		size_t len = strcspn(p, "=&");
+
+		if (len && n < PARAMETERS_MAX) {
+			names[n] = p;
+			lens[n] = len;
+		}
+		n += len > 0;
+		p = *end ? end + 1 : end;
+	}
+	return n;
+}
+
+/* Which of two the reader meant would be a guess. */
+static bool ambiguous(struct call *call)
+{
+	const char *names[PARAMETERS_MAX];
+	size_t lens[PARAMETERS_MAX];
+	size_t i, j, n;
+
+	n = names_of(call->query, names, lens);
+	if (n > PARAMETERS_MAX) {
+		imds_error(call, 400, "Bad request. Too many parameters");
+		return true;
+	}
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < i; j++) {
+			if (lens[i] != lens[j] ||
+			    strncasecmp(names[i], names[j], lens[i]))
+				continue;
+			imds_error(call, 400,
+				   "Bad request. Duplicate query parameter");
+			return true;
+		}
+	}
+	return false;
+}
+
+/* In each second of its own a VM has so many. */
+static bool too_many(struct call *call)
+{
+	struct vm *vm = call->vm;
+	uint64_t now = loop_now_ms();
+
+	if (!call->emu->imds_rate)
+		return false;
+	if (now - vm->imds_ms >= 1000) {
+		vm->imds_ms = now;
+		vm->imds_n = 0;
+	}
+	if (vm->imds_n < call->emu->imds_rate) {
+		vm->imds_n++;
+		return false;
+	}
+	imds_error(call, 429, "Too many requests");
+	call->reply.retry = 1;
+	return true;
+}
+
+static void bad_version(struct call *call, const char *const *list, bool given)
 {
 	struct buf *body = &call->reply.body;
-	struct buf version = { 0 };
-	bool given, known = false;
 	size_t i;
 
-	given = text_query(call->query, "api-version", &version);
-	for (i = 0; given && i < N_VERSIONS && !known; i++)
-		known = text_equal(version.data, version.len, api_versions[i]);
-	buf_clear(&version);
-	if (known)
-		return true;
 	call->reply.status = 400;
 	call->reply.type = JSON_TYPE;
 	buf_format(body,
@@ -87,116 +145,34 @@ static bool has_version(struct call *call)
 		   "\"newest-versions\":[",
 		   given ? "is invalid" : "was not specified in the request");
 	for (i = 0; i < 3; i++)
-		buf_format(body, "%s\"%s\"", i ? "," : "",
-			   api_versions[N_VERSIONS - 1 - i]);
+		buf_format(body, "%s\"%s\"", i ? "," : "", list[i]);
 	buf_text(body, "]}");
-	return false;
 }
 
-/* False and answered if the format is none we know. */
-static bool read_format(struct call *call, bool *as_text)
+bool imds_version_of(struct call *call, const char *const *list,
+		     const char *since, char out[IMDS_VERSION_SIZE])
 {
-	struct buf format = { 0 };
-	bool ok = true;
+	struct buf version = { 0 };
+	bool given, known = false;
+	size_t i;
 
-	*as_text = false;
-	if (text_query(call->query, "format", &format)) {
-		*as_text = text_equal_nocase(format.data, format.len, "text");
-		ok = *as_text ||
-		     text_equal_nocase(format.data, format.len, "json");
+	given = text_query(call->query, "api-version", &version);
+	for (i = 0; given && list[i] && !known; i++) {
+		known = text_equal(version.data, version.len, list[i]) &&
+			strcmp(list[i], since) >= 0;
+		if (known)
+			memcpy(out, list[i], IMDS_VERSION_SIZE);
 	}
-	buf_clear(&format);
-	if (!ok)
-		bad_request(call, "Bad request. Format is not supported");
-	return ok;
+	buf_clear(&version);
+	if (!known)
+		bad_version(call, list, given);
+	return known;
 }
 
-static void instance(struct call *call)
+bool imds_version(struct call *call, const char *since,
+		  char out[IMDS_VERSION_SIZE])
 {
-	const char *path = route_rest(call, INSTANCE);
-	bool as_text;
-
-	if (*path && *path != '/') {
-		call_error(call, 404, "Not found", "no such path");
-		return;
-	}
-	if (!has_version(call) || !read_format(call, &as_text))
-		return;
-	call->reply.status = 200;
-	call->reply.type = as_text ? "text/plain; charset=utf-8" : JSON_TYPE;
-	switch (document_read(&call->reply.body, path, as_text)) {
-	case DOCUMENT_OK:
-		break;
-	case DOCUMENT_NOT_FOUND:
-		call_error(call, 404, "Not found", "no such path");
-		break;
-	case DOCUMENT_IS_LEAF:
-		bad_request(call, "Bad request. A leaf needs format=text");
-		break;
-	case DOCUMENT_FAILED:
-		call_error(call, 500, "memory", "out of memory");
-		break;
-	}
-}
-
-/* Shaped like a JWT, signed by nobody. */
-static void add_jwt(struct buf *out, const struct buf *resource, int64_t now)
-{
-	static const char head[] = "{\"typ\":\"JWT\",\"alg\":\"RS256\","
-				   "\"kid\":\"msp-host\"}";
-	unsigned char signature[256];
-	struct buf claims = { 0 };
-
-	buf_text(&claims, "{\"aud\":");
-	buf_json(&claims, resource->data, resource->len);
-	buf_format(&claims,
-		   ",\"iss\":\"https://sts.windows.net/" TENANT "/\","
-		   "\"iat\":%lld,\"nbf\":%lld,\"exp\":%lld,"
-		   "\"appid\":\"" CLIENT "\",\"tid\":\"" TENANT "\","
-		   "\"ver\":\"1.0\"}",
-		   (long long)now, (long long)now,
-		   (long long)now + TOKEN_SECONDS);
-	if (claims.failed || RAND_bytes(signature, sizeof(signature)) != 1) {
-		out->failed = true;
-	} else {
-		buf_base64url(out, head, sizeof(head) - 1);
-		buf_text(out, ".");
-		buf_base64url(out, claims.data, claims.len);
-		buf_text(out, ".");
-		buf_base64url(out, signature, sizeof(signature));
-	}
-	buf_clear(&claims);
-}
-
-static void token(struct call *call)
-{
-	struct buf *body = &call->reply.body;
-	struct buf resource = { 0 };
-	int64_t now = loop_wall_s();
-
-	if (!has_version(call))
-		return;
-	if (!text_query(call->query, "resource", &resource) || !resource.len) {
-		buf_clear(&resource);
-		call_text(call, 400, JSON_TYPE,
-			  "{\"error\":\"invalid_request\","
-			  "\"error_description\":\"Required query variable "
-			  "'resource' is missing\"}");
-		return;
-	}
-	call->reply.status = 200;
-	call->reply.type = JSON_TYPE;
-	buf_text(body, "{\"access_token\":\"");
-	add_jwt(body, &resource, now);
-	buf_format(body,
-		   "\",\"client_id\":\"" CLIENT "\",\"expires_in\":\"%d\","
-		   "\"expires_on\":\"%lld\",\"ext_expires_in\":\"%d\","
-		   "\"not_before\":\"%lld\",\"resource\":",
-		   TOKEN_SECONDS, (long long)now + TOKEN_SECONDS, TOKEN_SECONDS,
-		   (long long)now);
-	buf_json(body, resource.data, resource.len);
-	buf_text(body, ",\"token_type\":\"Bearer\"}");
-	buf_clear(&resource);
+	return imds_version_of(call, api_versions, since, out);
 }
 
 static void versions(struct call *call)
@@ -207,19 +183,58 @@ static void versions(struct call *call)
 	call->reply.status = 200;
 	call->reply.type = JSON_TYPE;
 	buf_text(body, "{\"apiVersions\":[");
-	for (i = 0; i < N_VERSIONS; i++)
-		buf_format(body, "%s\"%s\"", i ? "," : "", api_versions[i]);
+	for (i = N_VERSIONS; i > 0; i--)
+		buf_format(body, "\"%s\"%s", api_versions[i - 1],
+			   i > 1 ? "," : "");
 	buf_text(body, "]}");
+}
+
+/* No VM is behind a load balancer here. */
+static void loadbalancer(struct call *call)
+{
+	char version[IMDS_VERSION_SIZE];
+
+	if (imds_version(call, "2020-10-01", version))
+		imds_error(call, 404,
+			   "No load balancer metadata is found. Please check "
+			   "if your VM is using any non-basic SKU load "
+			   "balancer and retry later.");
+}
+
+/* IMDS has its own words for what no row fits. */
+static void not_routed(struct call *call, unsigned int status)
+{
+	struct buf text = { 0 };
+
+	if (status == 405)
+		buf_text(&text, "Http method is not allowed: Path = \"");
+	else
+		buf_text(&text, "API is not found: Path = \"");
+	buf_format(&text, "%s\", Method = \"%s\"", call->path, call->method);
+	imds_error(call, status, text.failed ? "out of memory" : text.data);
+	buf_clear(&text);
+}
+
+static void route(struct call *call)
+{
+	static const struct route rows[] = {
+		{ "GET", "/metadata/instance*", NULL, document_call },
+		{ "GET", "/metadata/identity/oauth2/token", NULL, token_call },
+		{ "GET", "/metadata/identity/info", NULL, info_call },
+		{ "GET", "/metadata/attested/document", NULL, attested_call },
+		{ "GET", "/metadata/scheduledevents", NULL,
+		  scheduledevents_call },
+		{ "POST", "/metadata/scheduledevents", NULL, acknowledge_call },
+		{ "GET", LOADBALANCER, NULL, loadbalancer },
+		{ "GET", "/metadata/versions", NULL, versions },
+	};
+
+	if (!route_table(call, rows, sizeof(rows) / sizeof(rows[0])))
+		not_routed(call, call->reply.status);
 }
 
 void imds_call(struct call *call)
 {
-	static const struct route rows[] = {
-		{ "GET", INSTANCE "*", NULL, instance },
-		{ "GET", "/metadata/identity/oauth2/token", NULL, token },
-		{ "GET", "/metadata/versions", NULL, versions },
-	};
-
-	if (!through_a_proxy(call))
-		route_table(call, rows, sizeof(rows) / sizeof(rows[0]));
+	if (!too_many(call) && !through_a_proxy(call) && !ambiguous(call))
+		route(call);
 }

@@ -1,23 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * imds.h - the instance document and what can be read out of it.
+ * imds.h - what the parts of the instance metadata service share.
  */
 #ifndef HOST_IMDS_H
 #define HOST_IMDS_H
 
-#include "net/call.h"
+#include "vm/vm.h"
 
-/** What looking up a path in the instance document comes to. */
-enum document {
-	DOCUMENT_OK,
-	DOCUMENT_NOT_FOUND,
-	DOCUMENT_IS_LEAF, /* asked for as JSON, which has no form for it */
-	DOCUMENT_FAILED
-};
+#define JSON_TYPE "application/json; charset=utf-8"
 
-/* The part at path ("" or "/compute/vmId") as JSON or as text: a leaf's own
- * text, or the names below, one per line, those with more below ending in a
- * slash. */
-enum document document_read(struct buf *out, const char *path, bool as_text);
+/** Room for "2021-02-01" */
+#define IMDS_VERSION_SIZE 11
+
+/* The api-version of the call; answered and false if it is missing, unknown,
+ * or older than since. */
+bool imds_version(struct call *call, const char *since,
+		  char out[IMDS_VERSION_SIZE]);
+/* The same for a part with its own list, newest first, ended by NULL. */
+bool imds_version_of(struct call *call, const char *const *list,
+		     const char *since, char out[IMDS_VERSION_SIZE]);
+/* {"error":"text"} */
+void imds_error(struct call *call, unsigned int status, const char *text);
+
+/* document.c: /metadata/instance and below. */
+void document_call(struct call *call);
+/* identity.c: /metadata/identity */
+void token_call(struct call *call);
+void info_call(struct call *call);
+
+/* attested.c: /metadata/attested/document */
+void attested_call(struct call *call);
+
+/* events.c: /metadata/scheduledevents */
+void scheduledevents_call(struct call *call);
+void acknowledge_call(struct call *call);
 
 #endif
