@@ -228,6 +228,22 @@ answer(struct http *http, struct MHD_Connection *connection, struct call *call)
 	return result;
 }
 
+/* The library takes blanks off the front only; those at the end are no part
+ * of a value either (RFC 9110 5.5), and a signature is not over them. Not
+ * before the framing was looked at: there the library acts on what it has. */
+static void trim_values(struct call *call)
+{
+	size_t i;
+
+	for (i = 0; i < call->n_headers; i++) {
+		struct msp_header *h = &call->headers[i];
+
+		while (h->value_len && (h->value[h->value_len - 1] == ' ' ||
+					h->value[h->value_len - 1] == '\t'))
+			h->value_len--;
+	}
+}
+
 /* The head is complete: read it and decide whether the body is wanted. */
 static bool begin(struct MHD_Connection *connection, struct call *call,
 		  const char *method, const char *version)
@@ -255,7 +271,8 @@ static bool begin(struct MHD_Connection *connection, struct call *call,
 		call_error(call, 431, "headers", "too many header lines");
 		return true;
 	}
-	admit_head(call, version);
+	if (admit_head(call, version))
+		trim_values(call);
 	return true;
 }
 
