@@ -73,11 +73,27 @@ def arm(run, step):
             differ({f"error.{field}": step[field]}, document, step["arm"])
 
 
+def gallery(run, step):
+    """The profile, and its versions in short form."""
+    place = {"location": "westeurope"}
+    v = run.variables
+    arm(run, {"arm": f"PUT {v['GALLERY']}", "body": place})
+    arm(run, {"arm": f"PUT {v['PROFILE']}", "body": {
+        **place, "properties": {"osType": "Linux",
+                                "applicableHostEndpoint": "IMDS"}}})
+    for version, properties in step["gallery"].items():
+        arm(run, {"arm": f"PUT {v['PROFILE']}/versions/{version}", "body": {
+            **place, "properties": {
+                "mode": "Enforce", "defaultAccess": "Deny",
+                "targetLocations": [{"name": "West Europe"}],
+                **properties}}})
+
+
 def fault(run, step):
     status, document = ask_control(run, "POST", "/faults", step["fault"])
     if status not in (200, 201):
         raise Failed(f"fault: {status} {document}")
-    run.variables[step.get("as", "FAULT")] = document["id"]
+    run.variables[step.get("as", "FAULT")] = document["number"]
 
 
 def clear(run, step):
@@ -182,6 +198,8 @@ def judge_verdict(run, step, what, since):
     mine = [e for e in run.seen(since)
             if step["request"] == f"{e['method']} {e['target']}"]
     verdict = mine[-1]["verdict"] if mine else None
+    if mine and mine[-1]["reason"]:
+        verdict += ":" + mine[-1]["reason"]
     if not fits(step["verdict"], verdict):
         raise Failed(f"{what}: expected the host's verdict "
                      f"{step['verdict']!r}, seen {verdict!r}")
@@ -216,10 +234,7 @@ def status(run, step):
 
 
 def state(run, step):
-    vm = step.get("vm")
-    document = ask_control(run, "GET", "/state" + (f"?vm={vm}" if vm else ""),
-                           None)[1]
-    differ(step["state"], document, "the host's state")
+    differ(step["state"], host_state(run, step), "the host's state")
 
 
 def matching(entries, wanted):
@@ -266,11 +281,16 @@ def growth(run, step):
     differ(step["growth"], run.growth(), "growth of mspd")
 
 
+def host_state(run, step):
+    vm = step.get("vm")
+    return ask_control(run, "GET", "/state" + (f"?vm={vm}" if vm else ""),
+                       None)[1]
+
+
 def remember(run, step):
     for name, source in step["remember"].items():
         what, _, path = source.partition(".")
-        document = ask_control(run, "GET", "/state", None)[1] \
-            if what == "state" else run.status()
+        document = host_state(run, step) if what == "state" else run.status()
         run.variables[name] = at(document, path)
 
 
@@ -376,7 +396,7 @@ def eventually(run, step):
 
 
 VERBS = {f.__name__: f for f in (
-    control, arm, fault, clear, request, join, status, state, audit, seen,
+    control, arm, gallery, fault, clear, request, join, status, state, audit, seen,
     said, mark, files, growth, remember, keys, mspd, host, report, minutes,
     phase, eventually)}
 
