@@ -58,6 +58,9 @@ bool text_uint(const char *text, size_t len, uint64_t *out);
  * there is none or memory is short. Names: any letter case. */
 bool text_query(const char *query, const char *name, struct buf *out);
 
+/* Percent-decoded, a '+' as a blank, and NUL-terminated. */
+void text_decode(struct buf *out, const char *text, size_t len);
+
 /* RFC 1123 form, e.g. "Wed, 23 Apr 2025 12:00:00 GMT" */
 void text_http_date(char *out, size_t size, int64_t seconds);
 /* the same form and nothing else */
