@@ -201,7 +201,7 @@ def read_answer(s, method="GET"):
         expect(name.lower() in headers, False, name)
         headers[name.lower()] = value.strip()
     body = b""
-    if method == "HEAD":
+    if method == "HEAD" or status == 204:
         pass
     elif headers.get("transfer-encoding") == "chunked":
         while True:

@@ -336,11 +336,19 @@ static bool set_item(struct vm *vm, struct kept *kept, enum item item,
 	       !vm->items[item].reference.failed;
 }
 
-/* Names are drawn anew: those of the VM are kept aside. */
-static bool set_names(struct vm *vm, const struct draft *draft)
+/* Names are made anew, and those the VM had are kept aside. Of a name that
+ * differs in letter case alone the first spelling stays. */
+static char *name_of(const char *before, const char *now)
 {
-	vm->who.subscription = strdup(draft->path->subscription);
-	vm->who.group = strdup(draft->path->group);
+	return strdup(strcasecmp(before, now) ? now : before);
+}
+
+static bool set_names(struct vm *vm, const struct vm_name *before,
+		      const struct draft *draft)
+{
+	vm->who.subscription =
+		name_of(before->subscription, draft->path->subscription);
+	vm->who.group = name_of(before->group, draft->path->group);
 	vm->who.location = strdup(draft->location);
 	vm->who.os = draft->os;
 	return vm->who.subscription && vm->who.group && vm->who.location;
@@ -356,7 +364,7 @@ static bool set_all(struct vm *vm, struct kept *kept, struct draft *draft)
 	vm->legacy_mode = settings->legacy;
 	vm->model = draft->model;
 	memset(&draft->model, 0, sizeof(draft->model));
-	if (!set_names(vm, draft))
+	if (!set_names(vm, &kept->who, draft))
 		return false;
 	for (i = 0; i < ITEMS; i++)
 		if (!set_item(vm, kept, (enum item)i, &settings->items[i],

@@ -4,6 +4,7 @@
  * Out: the other one.
  * Never: takes over what it could not have written.
  */
+#include "arm/arm.h"
 #include "base/json.h"
 #include "emulator.h"
 #include "vm/state.h"
@@ -116,6 +117,8 @@ void state_write(const struct emulator *emu, struct buf *out)
 	}
 	buf_text(out, "],\"networks\":");
 	vms_all_networks(emu->vms, out);
+	buf_text(out, ",\"arm\":");
+	arm_save(emu->arm, out);
 	buf_text(out, "}");
 }
 
@@ -368,6 +371,11 @@ bool state_read(struct emulator *emu, yajl_val state, struct buf *error)
 		if (read_network(emu->vms, list->u.array.values[i]))
 			continue;
 		buf_text(error, "a network in it cannot be used");
+		return false;
+	}
+	list = json_member(state, "arm");
+	if (list && !arm_load(emu->arm, list)) {
+		buf_text(error, "a gallery in it cannot be used");
 		return false;
 	}
 	return true;
