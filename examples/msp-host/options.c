@@ -17,6 +17,7 @@
 
 static const char help[] =
 	"Usage: msp-host [OPTION]...\n"
+	"       msp-host report [OPTION]...\n"
 	"Emulates the Azure host side of the Metadata Security Protocol.\n"
 	"\n"
 	"  --wireserver IP:PORT   default 168.63.129.16:80\n"

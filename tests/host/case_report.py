@@ -414,9 +414,18 @@ def report_options_that_are_none_are_refused():
     expect((done.returncode, done.stderr), (0, b""))
 
 
+VIEW = ("/subscriptions/8d10da13-8125-4ba9-a717-bf7490507b3d/resourceGroups/"
+        "msp-host-rg/providers/Microsoft.Compute/virtualMachines/msp-host-vm/"
+        "instanceView?api-version=2025-04-01")
+
+
 @case
-def host_takes_the_report():
-    with Host() as h, Fake(http(status())) as ws:
+def host_shows_the_report():
+    names = ("a\"\\\x01", "\u20ac", "x" * 3000)
+    sent = status([group(n, names[n]) for n in range(3)],
+                  [group(1, size=30000)] * 4)
+    with Host() as h, Fake(http(sent)) as ws:
+        expect(h.control("GET", "/report").status, 404)
         done = subprocess.run(command(ws.at, "%s:%d" % h.at["ga"]),
                               check=False, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE)
@@ -424,3 +433,8 @@ def host_takes_the_report():
         last = h.control("GET", "/journal").json()["requests"][-1]
         expect((last["endpoint"], last["method"], last["target"],
                 last["status"]), ("HostGAPlugin", "PUT", "/status", 200))
+        kept = h.control("GET", "/report").json()[0]["status"]
+        expect([part["name"] for part in kept["substatus"]], NAMES)
+        h.latch()
+        shown = h.control("GET", VIEW).json()["guestProxyAgent"]
+        expect(shown, sent["proxyAgentStatus"])
