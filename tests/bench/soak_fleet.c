@@ -4,7 +4,7 @@
  * input. Out: a fleet that lived as agents do until then, and whether it is
  * whole at the end. Must never take a fault on the way for the end.
  *
- *   soak_fleet WIRESERVER:PORT IMDS:PORT AGENTS POLL_MS
+ *   soak_fleet WIRESERVER:PORT IMDS:PORT AGENTS POLL_MS KEYS
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -53,12 +53,12 @@ int main(int argc, char **argv)
 	unsigned int on_the_way, wrong, fewest;
 	unsigned long all;
 
-	if (argc != 5)
+	if (argc != 6)
 		measure_die("soak_fleet WIRESERVER:PORT IMDS:PORT AGENTS "
-			    "POLL_MS");
+			    "POLL_MS KEYS");
 	fleet_open(&fleet, strtoul(argv[3], NULL, 10), address(argv[1]),
 		   address(argv[2]), (uint32_t)strtoul(argv[4], NULL, 10),
-		   NULL);
+		   argv[5]);
 	fleet_latch(&fleet);
 	puts("latched");
 	fflush(stdout);
