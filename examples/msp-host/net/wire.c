@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,11 +33,12 @@
 #define LINGER_MS 2000
 /* Accepting is tried again after this when descriptors ran out. */
 #define PAUSE_MS 100
-/* Connections kept back for the control port, which ends the faults that hold
- * the others. */
-#define RESERVED 64
-/* Connections that a script keeps silent, at most; the oldest makes room. */
-#define HELD_MAX (WIRE_MAX_CONNECTIONS / 2)
+/* Descriptors of a connection, and those of everything else. */
+#define CONN_FDS  3
+#define OTHER_FDS 64
+/* One of so many connections is kept back for the control port, which ends the
+ * faults that hold the others. */
+#define CONTROL_SHARE 32
 /* Lists of connections, by number: a power of two. */
 #define BUCKETS 1024
 
@@ -51,7 +53,8 @@
  * @script:   sent after the last byte of the library, or NULL; owned
  * @playing:  the script has begun
  * @blocked:  it waits until the client reads
- * @held:     it is over, and the client is kept waiting
+ * @over:     it is over, and the client is kept waiting
+ * @held:     nothing moves: among those that make room
  * @lingers:  everything is said, the client may still be sending
  * @timer:    the next step of the script, or the end of lingering
  * @dead:     to be freed at the end of the turn
@@ -70,6 +73,7 @@ struct conn {
 	struct script *script;
 	bool playing;
 	bool blocked;
+	bool over;
 	bool held;
 	bool lingers;
 	struct timer timer;
@@ -99,9 +103,10 @@ struct listener {
  * @listeners: used ones have a descriptor
  * @conns:     all connections, by number
  * @n_conns:   how many
+ * @max_conns: how many there may be
  * @numbered:  connections so far
  * @specials:  connections which the sweep has to look at
- * @held:      those kept silent, the oldest first
+ * @held:      those that make room, the oldest first
  * @n_held:    how many
  * @timers:    of connections
  * @resume_at: when to accept again, 0: accepting
@@ -112,6 +117,7 @@ struct wire {
 	struct listener listeners[PORTS];
 	struct conn_list conns[BUCKETS];
 	size_t n_conns;
+	size_t max_conns;
 	uint64_t numbered;
 	struct conn_list specials;
 	struct conn_queue held;
@@ -190,12 +196,12 @@ static void rearm(struct conn *c)
 		kill_conn(c);
 }
 
-/* Kept waiting until it goes, or until too many others wait after it. */
+/* Nothing moves until the client goes, or half of all connections are so. */
 static void hold(struct conn *c)
 {
 	struct wire *wire = c->wire;
 
-	if (wire->n_held == HELD_MAX)
+	if (wire->n_held >= wire->max_conns / 2)
 		kill_conn(TAILQ_FIRST(&wire->held));
 	c->held = true;
 	TAILQ_INSERT_TAIL(&wire->held, c, waiting);
@@ -222,6 +228,7 @@ static void finish(struct conn *c)
 		reset(c);
 		break;
 	case SCRIPT_HOLD:
+		c->over = true;
 		hold(c);
 		break;
 	}
@@ -230,6 +237,7 @@ static void finish(struct conn *c)
 static void play(struct conn *c)
 {
 	c->blocked = false;
+	release(c);
 	switch (script_send(c->script, c->client.fd)) {
 	case SCRIPT_DONE:
 		finish(c);
@@ -276,10 +284,13 @@ static void settle(struct conn *c)
 	if (c->script && !c->playing && !c->dead && c->down.eof &&
 	    !c->down.len && !c->down.broken)
 		begin_script(c);
-	if (c->down.broken || (c->up.eof && (c->down.shut || c->held)))
+	if (c->down.broken || (c->up.eof && (c->down.shut || c->over)))
 		kill_conn(c);
 	if (c->dead)
 		return;
+	/* is it waiting, or gone? */
+	if (c->up.eof && c->playing && c->timer.slot && !c->held)
+		hold(c);
 	if (c->down.shut && !c->lingers)
 		linger(c);
 	if (c->up.eof && !c->up.shut)
@@ -419,9 +430,11 @@ static void accept_again(struct wire *wire)
 
 static bool has_room(const struct listener *l)
 {
-	size_t kept = l->port == PORT_CONTROL ? 0 : RESERVED;
+	size_t max = l->wire->max_conns;
 
-	return l->wire->n_conns < WIRE_MAX_CONNECTIONS - kept;
+	if (l->port != PORT_CONTROL)
+		max -= max / CONTROL_SHARE;
+	return l->wire->n_conns < max;
 }
 
 /* The pair first: a client that cannot be served waits in the backlog. */
@@ -452,6 +465,19 @@ static void listener_ready(struct loop_watch *watch, uint32_t events)
 	close(pair[1]);
 }
 
+/* As many as there are descriptors for. */
+static size_t max_conns(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur >= CONN_FDS * WIRE_MAX_CONNECTIONS + OTHER_FDS)
+		return WIRE_MAX_CONNECTIONS;
+	if (limit.rlim_cur < 2 * OTHER_FDS)
+		return OTHER_FDS / CONN_FDS;
+	return (limit.rlim_cur - OTHER_FDS) / CONN_FDS;
+}
+
 struct wire *wire_open(struct emulator *emu)
 {
 	struct wire *wire = calloc(1, sizeof(*wire));
@@ -459,7 +485,8 @@ struct wire *wire_open(struct emulator *emu)
 
 	if (!wire)
 		return NULL;
-	if (!timers_init(&wire->timers, WIRE_MAX_CONNECTIONS)) {
+	wire->max_conns = max_conns();
+	if (!timers_init(&wire->timers, wire->max_conns)) {
 		free(wire);
 		return NULL;
 	}
