@@ -70,7 +70,8 @@ variable, and paths into documents are dotted ("a.0.b"):
       also "fds"
   {"remember": {"GUID": "state.guid"}, "vm": "B"}   or "status.PATH"
   {"keys": "remove", "guid": "$G"}  key files: also tear, empty, wrong (another
-      key), other (another VM's file under this name), not-hex
+      key), other (another VM's file under this name), not-hex; restore (as it
+      was before the first change)
   {"mspd": "stop"} kill, start ("wait": false)   {"host": "stop"} kill, start
   {"report": 0}                                 msp-host report, exit status
   {"minutes": 10}                               of real time, scaled
@@ -163,6 +164,7 @@ class Scenario:
             raise Failed(f"{path}: not a scenario: {sorted(unknown)}")
         self.variables = dict(VARIABLES)
         self.begun = {}
+        self.backup = {}  # of key files that were changed
         self.outside = set()  # targets that were asked for past the agent
         self.down = {"host", "mspd"}
         self.words = dict(crowd.PHASES["free"])

@@ -313,10 +313,17 @@ def change_key(change, data):
 
 
 def keys(run, step):
+    if step["keys"] == "restore":
+        for name, data in run.backup.items():
+            with open(name, "wb") as f:
+                f.write(data)
+            os.chmod(name, 0o600)
+        return
     names = glob.glob(run.world.path("keys", step.get("guid", "*") + ".key"))
     if not names:
         raise Failed("there is no key file to change")
     for name in names:
+        run.backup.setdefault(name, run.world.read(name))
         if step["keys"] == "remove":
             os.remove(name)
             continue
