@@ -18,24 +18,32 @@
 #define BITS_MIN 2048
 #define BITS_MAX 8192
 
+/* Bytes of base64; padding counts in what is decoded, but is none of them. */
+static int decode_base64(unsigned char *out, const char *text, size_t len)
+{
+	int n = EVP_DecodeBlock(out, (const unsigned char *)text, (int)len);
+	size_t i;
+
+	for (i = 0; i < 2 && i < len && n > 0 && text[len - 1 - i] == '='; i++)
+		n--;
+	return n;
+}
+
 static X509 *decode(const struct msp_header *h)
 {
-	size_t room = h->value_len / 4 * 3 + 3;
-	const unsigned char *p;
+	const unsigned char *end;
 	unsigned char *der;
 	X509 *cert = NULL;
 	int len;
 
-	der = OPENSSL_malloc(room);
+	der = OPENSSL_malloc(h->value_len / 4 * 3 + 3);
 	if (!der)
 		return NULL;
-	len = EVP_DecodeBlock(der, (const unsigned char *)h->value,
-			      (int)h->value_len);
-	p = der;
+	len = decode_base64(der, h->value, h->value_len);
+	end = der;
 	if (len > 0)
-		cert = d2i_X509(NULL, &p, len);
-	/* padding was decoded to NULs */
-	if (cert && len - (p - der) > 2) {
+		cert = d2i_X509(NULL, &end, len);
+	if (cert && end != der + len) {
 		X509_free(cert);
 		cert = NULL;
 	}

@@ -35,10 +35,11 @@ static bool complain(struct complaint *c, const char *where, const char *name,
 	return false;
 }
 
+/* The member that the last part of the name says. */
 static bool is_text(struct complaint *c, yajl_val node, const char *where,
 		    const char *name)
 {
-	return json_string(json_member(node, name + 1)) ||
+	return json_string(json_member(node, strrchr(name, '.') + 1)) ||
 	       complain(c, where, name, "a text is required");
 }
 
@@ -68,8 +69,8 @@ static bool is_state(struct complaint *c, yajl_val node, const char *where)
 	if (!YAJL_IS_OBJECT(message))
 		return complain(c, where, ".formattedMessage",
 				"an object is required");
-	return is_text(c, message, where, ".lang") &&
-	       is_text(c, message, where, ".message");
+	return is_text(c, message, where, ".formattedMessage.lang") &&
+	       is_text(c, message, where, ".formattedMessage.message");
 }
 
 static bool are_substatuses(struct complaint *c, yajl_val list)

@@ -15,13 +15,14 @@
 #define EXPONENT    65537
 #define PRIME_BYTES (RSA_BITS / 16)
 
-/**
- * struct numbers - what a key consists of
- * @n, @e, @d: modulus and exponents
- * @p, @q:     primes; all owned
- */
-struct numbers {
-	BIGNUM *n, *e, *d, *p, *q;
+/* What a key consists of, in the order a key file has (RFC 8017 A.1.2). */
+enum { N, E, D, P, Q, DP, DQ, QINV, NUMBERS };
+
+static const char *const names[NUMBERS] = {
+	OSSL_PKEY_PARAM_RSA_N,	       OSSL_PKEY_PARAM_RSA_E,
+	OSSL_PKEY_PARAM_RSA_D,	       OSSL_PKEY_PARAM_RSA_FACTOR1,
+	OSSL_PKEY_PARAM_RSA_FACTOR2,   OSSL_PKEY_PARAM_RSA_EXPONENT1,
+	OSSL_PKEY_PARAM_RSA_EXPONENT2, OSSL_PKEY_PARAM_RSA_COEFFICIENT1,
 };
 
 /* Can the exponent be inverted? It is a prime, so it only must not divide. */
@@ -56,62 +57,55 @@ static BIGNUM *make_prime(const struct random *random, const char *purpose,
 	return NULL;
 }
 
-static void clear(struct numbers *k)
+/* All that follows from p, q and e. */
+static bool derive(BIGNUM *k[NUMBERS], BN_CTX *ctx)
 {
-	BN_free(k->n);
-	BN_free(k->e);
-	BN_clear_free(k->d);
-	BN_clear_free(k->p);
-	BN_clear_free(k->q);
-}
-
-/* d from p and q */
-static bool invert(struct numbers *k, BN_CTX *ctx)
-{
-	BIGNUM *p1 = BN_dup(k->p), *q1 = BN_dup(k->q), *phi = BN_new();
+	BIGNUM *p1 = BN_dup(k[P]), *q1 = BN_dup(k[Q]), *phi = BN_new();
 	bool ok;
 
-	ok = p1 && q1 && phi && BN_sub_word(p1, 1) && BN_sub_word(q1, 1) &&
-	     BN_mul(phi, p1, q1, ctx) && BN_mod_inverse(k->d, k->e, phi, ctx);
+	ok = p1 && q1 && phi && BN_set_word(k[E], EXPONENT) &&
+	     BN_sub_word(p1, 1) && BN_sub_word(q1, 1) &&
+	     BN_mul(k[N], k[P], k[Q], ctx) && BN_mul(phi, p1, q1, ctx) &&
+	     BN_mod_inverse(k[D], k[E], phi, ctx) &&
+	     BN_mod(k[DP], k[D], p1, ctx) && BN_mod(k[DQ], k[D], q1, ctx) &&
+	     BN_mod_inverse(k[QINV], k[Q], k[P], ctx);
 	BN_clear_free(p1);
 	BN_clear_free(q1);
 	BN_clear_free(phi);
 	return ok;
 }
 
-static bool make_numbers(struct numbers *k, const struct random *random,
+static bool make_numbers(BIGNUM *k[NUMBERS], const struct random *random,
 			 const char *purpose)
 {
 	BN_CTX *ctx = BN_CTX_secure_new();
-	bool ok;
+	bool ok = ctx;
+	size_t i;
 
-	if (!ctx)
-		return false;
-	k->n = BN_new();
-	k->e = BN_new();
-	k->d = BN_new();
-	k->p = make_prime(random, purpose, 1, ctx);
-	k->q = make_prime(random, purpose, 2, ctx);
-	ok = k->n && k->e && k->d && k->p && k->q &&
-	     BN_set_word(k->e, EXPONENT) && BN_mul(k->n, k->p, k->q, ctx) &&
-	     invert(k, ctx);
+	for (i = 0; i < NUMBERS && ok; i++) {
+		if (i == P || i == Q)
+			k[i] = make_prime(random, purpose, i - P, ctx);
+		else
+			k[i] = BN_new();
+		ok = k[i];
+	}
+	ok = ok && derive(k, ctx);
 	BN_CTX_free(ctx);
 	return ok;
 }
 
-static EVP_PKEY *build(const struct numbers *k)
+static EVP_PKEY *build(BIGNUM *const k[NUMBERS])
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
 	OSSL_PARAM *params = NULL;
 	EVP_PKEY *key = NULL;
+	bool ok = ctx && bld;
+	size_t i;
 
-	if (ctx && bld &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, k->n) &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, k->e) &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_D, k->d) &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_FACTOR1, k->p) &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_FACTOR2, k->q))
+	for (i = 0; i < NUMBERS && ok; i++)
+		ok = OSSL_PARAM_BLD_push_BN(bld, names[i], k[i]);
+	if (ok)
 		params = OSSL_PARAM_BLD_to_param(bld);
 	if (params &&
 	    (EVP_PKEY_fromdata_init(ctx) != 1 ||
@@ -125,12 +119,14 @@ static EVP_PKEY *build(const struct numbers *k)
 
 EVP_PKEY *rsa_make(const struct random *random, const char *purpose)
 {
-	struct numbers k = { 0 };
+	BIGNUM *k[NUMBERS] = { NULL };
 	EVP_PKEY *key = NULL;
+	size_t i;
 
-	if (make_numbers(&k, random, purpose))
-		key = build(&k);
-	clear(&k);
+	if (make_numbers(k, random, purpose))
+		key = build(k);
+	for (i = 0; i < NUMBERS; i++)
+		BN_clear_free(k[i]);
 	return key;
 }
 

@@ -142,20 +142,28 @@ static void goal_state(struct call *call)
 	goal_clear(&goal);
 }
 
+/* One step of a path; goes behind it. */
+static bool takes(const char **path, const char *name)
+{
+	size_t len = strcspn(*path, "/");
+	bool ok = text_equal_nocase(*path, len, name);
+
+	*path += len;
+	return ok;
+}
+
 /* Is it the address of the goal state as it is now? Old ones are gone, which
  * is how a guest learns that it must ask for the goal state again. */
 static bool is_current(struct call *call, const struct goal *goal)
 {
 	const char *path = route_rest(call, MACHINE);
-	size_t skip = strlen(goal->container);
 	struct buf value = { 0 };
 	uint64_t n;
 	bool ok;
 
-	ok = text_equal_nocase(path, strcspn(path, "/"), goal->container) &&
-	     path[skip] == '/' &&
-	     text_equal_nocase(path + skip + 1, strcspn(path + skip + 1, "/"),
-			       goal->instance.data);
+	ok = takes(&path, goal->container) && *path++ == '/' &&
+	     takes(&path, goal->instance.data) &&
+	     (!*path || !strcmp(path, "/"));
 	if (ok && text_query(call->query, "incarnation", &value))
 		ok = text_uint(value.data, value.len, &n) &&
 		     n == goal->incarnation;
