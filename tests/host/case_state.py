@@ -115,6 +115,28 @@ def restart_keeps_who_a_vm_is():
 
 
 @case
+def what_is_nested_as_deeply_as_may_be_comes_back():
+    """What the file adds around it must not make it too deep to be read."""
+    at = ("/subscriptions/8d10da13-8125-4ba9-a717-bf7490507b3d/"
+          "resourceGroups/g/providers/Microsoft.Compute/virtualMachines/deep"
+          "?api-version=2025-04-01")
+
+    def put(h, levels):
+        inner = json.loads("[" * levels + "]" * levels)
+        body = {"location": "westus", "properties": {"hardwareProfile": inner}}
+        return h.control("PUT", at, json.dumps(body).encode()).status
+    with file() as path:
+        with Host("--state", path) as h:
+            levels = 70
+            while put(h, levels) != 201:
+                levels -= 1
+            expect(levels > 20, True, levels)
+            before = h.control("GET", at).body
+        with Host("--state", path) as h:
+            expect(h.control("GET", at).body, before)
+
+
+@case
 def seed_draws_no_key_twice_after_a_restart():
     with file() as path:
         options = ["--state", path, "--seed", "x"]
@@ -292,6 +314,9 @@ def sealed_nonsense_is_refused_too():
         for change in (
                 lambda s: s.clear(), lambda s: s.update(vms=1),
                 lambda s: s.update(names="00"), lambda s: s.update(vms=[1]),
+                lambda s: s.pop("arm"), lambda s: s.update(arm="[]"),
+                lambda s: s.update(arm="{"), lambda s: s.update(arm={}),
+                lambda s: s.pop("networks"),
                 lambda s: s["networks"].append({"network": "x", "vm": None}),
                 lambda s: s["networks"].append({"network": "1.2.3.4",
                                                 "vm": "nobody"}),

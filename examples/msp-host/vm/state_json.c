@@ -104,6 +104,16 @@ static void put_vm(struct buf *out, const struct vm *vm)
 	buf_text(out, "}");
 }
 
+static void put_arm(struct buf *out, const struct arm *arm)
+{
+	struct buf json = { 0 };
+
+	arm_save(arm, &json);
+	put_json(out, "arm", &json);
+	out->failed |= json.failed;
+	buf_clear(&json);
+}
+
 void state_write(const struct emulator *emu, struct buf *out)
 {
 	char names[2 * sizeof(emu->names.seed) + 1];
@@ -117,8 +127,7 @@ void state_write(const struct emulator *emu, struct buf *out)
 	}
 	buf_text(out, "],\"networks\":");
 	vms_all_networks(emu->vms, out);
-	buf_text(out, ",\"arm\":");
-	arm_save(emu->arm, out);
+	put_arm(out, emu->arm);
 	buf_text(out, "}");
 }
 
@@ -353,30 +362,54 @@ static bool read_seed(struct emulator *emu, yajl_val state)
 	return ok;
 }
 
-bool state_read(struct emulator *emu, yajl_val state, struct buf *error)
+static bool read_arm(struct arm *arm, yajl_val state)
 {
-	yajl_val list = json_member(state, "vms");
+	const char *text = get_text(state, "arm");
+	yajl_val tree = text ? json_tree(text, strlen(text), NULL) : NULL;
+	bool ok = tree && arm_load(arm, tree);
+
+	yajl_tree_free(tree);
+	return ok;
+}
+
+static bool read_vms(struct vms *vms, yajl_val list, struct buf *error)
+{
 	size_t i;
 
-	if (!read_seed(emu, state) || !YAJL_IS_ARRAY(list)) {
-		buf_text(error, "it is not a state of msp-host");
-		return false;
-	}
 	for (i = 0; i < list->u.array.len; i++) {
-		if (!read_vm(emu->vms, list->u.array.values[i], error))
+		if (!read_vm(vms, list->u.array.values[i], error))
 			return false;
 	}
-	list = json_member(state, "networks");
-	for (i = 0; YAJL_IS_ARRAY(list) && i < list->u.array.len; i++) {
-		if (read_network(emu->vms, list->u.array.values[i]))
-			continue;
-		buf_text(error, "a network in it cannot be used");
+	return true;
+}
+
+static bool read_networks(struct vms *vms, yajl_val list)
+{
+	size_t i;
+
+	if (!YAJL_IS_ARRAY(list))
 		return false;
-	}
-	list = json_member(state, "arm");
-	if (list && !arm_load(emu->arm, list)) {
-		buf_text(error, "a gallery in it cannot be used");
-		return false;
+	for (i = 0; i < list->u.array.len; i++) {
+		if (!read_network(vms, list->u.array.values[i]))
+			return false;
 	}
 	return true;
+}
+
+bool state_read(struct emulator *emu, yajl_val state, struct buf *error)
+{
+	yajl_val vms = json_member(state, "vms");
+	const char *what = NULL;
+
+	if (!YAJL_IS_ARRAY(vms) || !read_seed(emu, state))
+		what = "it is not a state of msp-host";
+	else if (!read_vms(emu->vms, vms, error))
+		return false;
+	else if (!read_networks(emu->vms, json_member(state, "networks")))
+		what = "a network in it cannot be used";
+	else if (!read_arm(emu->arm, state))
+		what = "a gallery in it cannot be used";
+	if (what)
+		buf_text(error, what);
+	return !what;
 }
