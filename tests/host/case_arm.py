@@ -389,10 +389,10 @@ def arm_resources_are_limited():
         seen = [call(host, "PUT", "%s/versions/1.0.%d" % (at, i), version())
                 .status for i in range(1030)]
         expect((seen.count(201), seen.count(409)), (1022, 8))
-    filler = {"location": "westus", "tags": {"x": "y" * ((4 << 20) - 100)}}
+    filler = {"location": "westus", "tags": {"x": "y" * ((2 << 20) - 100)}}
     with Host() as host:
         seen = [call(host, "PUT", "%s%d" % (GALLERY, i), filler).status
-                for i in range(20)]
+                for i in range(40)]
         expect(sorted(set(seen)), [201, 409])
         expect(host.control("GET", "/state").status, 200)
 

@@ -292,7 +292,7 @@ def arm_refuses_malformed_bodies():
             ("PUT", COMPUTE + "/virtualMachines/new",
              {"location": "westus"}, 400, "InvalidParameter", None,
              {"query": "network=10.0.0.300"}),
-            ("PUT", FIRST, b"[" + b" " * (4 * 1024 * 1024) + b"]", 413,
+            ("PUT", FIRST, b"[" + b" " * (2 * 1024 * 1024) + b"]", 413,
              "RequestContentTooLarge", None),
             ("PUT", GALLERY + "2", {}, 400, "LocationRequired", None),
             ("PUT", profiles + "/q", {"location": "westeurope"}, 400,

@@ -19,8 +19,9 @@
 #define ARM_RESOURCES_MAX 1024
 /** Bytes of them, of VM models, and of the VMs' rules, at most. */
 #define ARM_BYTES_MAX (64UL * 1024 * 1024)
-/** Bytes of one body, as ARM has it. */
-#define ARM_BODY_MAX (4UL * 1024 * 1024)
+/** Bytes of one body: half of ARM's, because nobody else is answered while it
+ * is read, and twice what a profile may have. */
+#define ARM_BODY_MAX (2UL * 1024 * 1024)
 
 struct arm;
 
