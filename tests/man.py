@@ -5,6 +5,7 @@ In: man/ and a build directory. Out: whether the pages are well formed and say
 what the code does - its options, keys, names, numbers. Must never pass a page
 because a list it is compared with could not be found.
 """
+import fnmatch
 import glob
 import os
 import re
@@ -20,7 +21,7 @@ ESCAPES = ((r"\e", "\\"), (r"\&", ""), (r"\ ", " "))
 # What mandoc says of pages that this machine does not have.
 ELSEWHERE = re.compile(r"referenced manual not found")
 # One row of mspd/config.c's table; it ends where the next one, or nothing, is.
-FIELD = re.compile(r'^\t(TEXT|NUMBER|IGNORED|WORD|SWITCH)\("(\w+)",(.*?)\),$(?=\n\t?[A-Z}])',
+FIELD = re.compile(r'^\t(TEXT|NUMBER|TIMEOUT|INTERVAL|IGNORED|WORD|SWITCH)\("(\w+)",(.*?)\),$(?=\n\t?[A-Z}])',
                    re.M | re.S)
 # Names of codes; not those of requests that have a canonical form.
 CANON = "CANON_(?!OK|UNKNOWN)[A-Z0-9_]+"
@@ -124,8 +125,10 @@ def program(build, name, *command):
                           check=True).stdout
 
 
-def options(build, name, least):
-    told = re.findall(r"(?<![\w-])--([a-z][a-z-]*)", program(build, name))
+def options(build, name, least, *commands):
+    text = program(build, name) + "".join(program(build, name, command)
+                                          for command in commands)
+    told = re.findall(r"(?<![\w-])--([a-z][a-z-]*)", text)
     told.append("help")
     text = page(f"{name}.8")
     documented = re.findall(r"^\.(?:It|Nm|Op|Fl).*", text, re.M)
@@ -155,6 +158,13 @@ def config_fields():
             for kind, name, rest in FIELD.findall(read("mspd/config.c"))]
 
 
+def range_of(kind):
+    """The range of all keys of that kind, in seconds."""
+    row = read("mspd/config.c").split(f"#define {kind}(", 1)[1]
+    row = row.split("}", 1)[0].split(",")
+    return int(row[-3]) / 1000, int(row[-2]) / 1000
+
+
 def config_values():
     """Defaults and ranges, as each key's own paragraph has them."""
     text = page("mspd.conf.5")
@@ -163,6 +173,10 @@ def config_values():
         wanted = []
         if kind == "NUMBER":
             wanted = [f"from {rest[2]} to {rest[3]}, default {rest[1]}."]
+        elif kind in ("TIMEOUT", "INTERVAL"):
+            least, most = range_of(kind)
+            wanted = [f"Time from {least:g} to {most:g}, "
+                      f"default {int(rest[1]) / 1000:g}."]
         elif kind == "TEXT" and rest[-1] != "NULL":
             wanted = [rest[-1].strip('"')]
         if any("REQUIRED" in part for part in rest):
@@ -205,6 +219,53 @@ def host_reasons():
     names = re.findall(r'return "([a-z-]+)"', code.split("\n}\n", 1)[0])
     return compare(items(section(page("msp-host.8"), "Log and record"), "Cm"),
                    names, 8)
+
+
+def host_faults():
+    code = read("examples/msp-host/fault/kinds.c").split("kinds[] = {", 1)[1]
+    rows = re.findall(r'^\t\{ "([a-z0-9-]+)",', code.split("\n};", 1)[0], re.M)
+    text = page("msp-host-control.8").split("\n.Sh FAULTS\n", 1)[1]
+    text = text.split("\n.Sh ", 1)[0]
+    names = []
+    for line in re.findall(r"^\.It Cm (.*)$", text, re.M):
+        names += re.split(" Ic ", line)[0].split(" , ")
+    return compare(names, rows, 30)
+
+
+def host_routes():
+    """Each call of the control port has an entry, and no entry has none."""
+    code = read("examples/msp-host/control.c")
+    for name, value in re.findall(r'^#define (\w+)\s+"(/[^"]*)"', code, re.M):
+        code = code.replace(f'{name} "', f'"{value}')
+    rows = re.findall(r'^\t\t\{ "([A-Z]+)", "([^"]+)", NULL, \w+ \},$', code,
+                      re.M)
+    if len(rows) < 20:
+        yield f"only {rows} found in the code"
+    said = [line.split("?")[0].split() for line in re.findall(
+        r"^\.It Li (.*)$", page("msp-host-control.8"), re.M)]
+    said = [(words[0] if len(words) > 1 else "*", words[-1])
+            for words in said]
+    for method, path in rows:
+        if not any(have in (method, "*") and fnmatch.fnmatch(at, path)
+                   for have, at in said):
+            yield f"{method} {path} is not in the page"
+    for method, at in said:
+        if not any(method in (have, "*") and fnmatch.fnmatch(at, path)
+                   for have, path in rows):
+            yield f"{method} {at} is not in the code"
+
+
+def host_refusals():
+    """Codes of the control plane, with their HTTP status."""
+    code = "".join(read(path) for path in
+                   sorted(glob.glob("examples/msp-host/arm/*.c")))
+    rows = re.findall(r'refuse\([\w&>-]+, (\d+), "(\w+)"', code)
+    said = []
+    for line in re.findall(r"^\.It Er (.*)$", page("msp-host-control.8"),
+                           re.M):
+        names, _, status = line.partition(" No ")
+        said += [(status, name) for name in names.split(" , ")]
+    return compare(said, rows, 15)
 
 
 def calls():
@@ -298,7 +359,7 @@ def main(build):
         suite.claim(f"{name}_has_examples_as_they_are", copies(path))
     suite.claim("mspd_options", options(build, "mspd", 4))
     suite.claim("mspctl_options", ctl_options(build))
-    suite.claim("msp_host_options", options(build, "msp-host", 10))
+    suite.claim("msp_host_options", options(build, "msp-host", 20, "report"))
     suite.claim("mspd_conf_keys",
                 compare(items(page("mspd.conf.5"), "Ic"),
                         [name for _, name, _ in config_fields()], 20))
@@ -308,6 +369,9 @@ def main(build):
     suite.claim("mspd_audit_flags", audit_flags())
     suite.claim("mspd_audit_reasons", audit_reasons())
     suite.claim("msp_host_reasons", host_reasons())
+    suite.claim("msp_host_faults", host_faults())
+    suite.claim("msp_host_calls", host_routes())
+    suite.claim("msp_host_refusals", host_refusals())
     suite.claim("libmsp_calls_are_exported", calls())
     suite.claim("libmsp_headers", headers())
     suite.claim("libmsp_errors", errors())
