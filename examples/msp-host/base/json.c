@@ -339,7 +339,7 @@ static void write_object(struct buf *out, yajl_val node)
 		const char *key = node->u.object.keys[i];
 
 		buf_text(out, i ? "," : "");
-		buf_json(out, key, strlen(key));
+		buf_json_utf8(out, key);
 		buf_text(out, ":");
 		json_write(out, node->u.object.values[i]);
 	}
