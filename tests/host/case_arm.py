@@ -351,8 +351,8 @@ def arm_changes_nothing_when_it_cannot_be_stored():
         os.mkdir(folder)
         with Host("--state", os.path.join(folder, "state")) as host:
             at = add_profile(host, "p")
-            good(host, "PUT", FIRST, settings(enabled=True,
-                                              imds={REFERENCE: at}))
+            good(host, "PUT", FIRST, dict(settings(
+                enabled=True, imds={REFERENCE: at}), tags={"a": "b"}))
             key = host.latch()
             before = everything(host)
             os.rename(folder, folder + "-gone")
@@ -360,6 +360,8 @@ def arm_changes_nothing_when_it_cannot_be_stored():
             for method, path, body, query in (
                     ("PATCH", FIRST, settings(enabled=False), ""),
                     ("PATCH", FIRST, settings(keyIncarnationId=9), ""),
+                    ("PATCH", FIRST, {"tags": {"a": "c"}}, ""),
+                    ("PATCH", FIRST, settings(imds={"mode": "Disabled"}), ""),
                     ("PUT", COMPUTE + "/virtualMachines/new", new,
                      "network=127.0.0.1"),
                     ("PUT", GALLERY + "2", {"location": "westus"}, ""),

@@ -120,11 +120,10 @@ def arm_view_shows_failure():
 
 @case
 def arm_view_bears_any_report():
-    deep = '{"a":' * 60 + "1" + "}" * 60
-    deeper = '{"a":' * 9000 + "1" + "}" * 9000
+    deep = ['{"a":' * n + "1" + "}" * n for n in (32, 33, 63, 64, 65, 9000)]
     with Host() as host:
-        for agent in ("", "[]", "1", "null", "{", '{"version":1}', deep,
-                      deeper, '{"version":"\\u0000"}', '"Disabled"',
+        for agent in ("", "[]", "1", "null", "{", '{"version":1}', *deep,
+                      '{"version":"\\u0000"}', '"Disabled"',
                       "\ud83d\ude00", '{"a":1,"a":2}', "x" * 90000):
             expect(post(host, report(agent)), 200, agent[:40])
             view(host)
