@@ -140,7 +140,13 @@ msp_client_write(struct msp_client *client, const void *data, size_t len,
  * Errors: MSP_ERR_INVAL, MSP_ERR_STATE. */
 MSP_API MSP_MUST_CHECK int msp_client_finish(struct msp_client *client);
 
-/** msp_client_fd - socket to poll, or -1 when there is none. */
+/**
+ * msp_client_fd - socket to poll, or -1 when there is none
+ *
+ * After any call it may be another one, even under the same number. For an
+ * epoll set that is kept: on_socket is where a new one can be added; one that
+ * is closed leaves the set by itself.
+ */
 MSP_API int msp_client_fd(const struct msp_client *client);
 
 /**
