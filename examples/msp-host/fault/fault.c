@@ -64,8 +64,7 @@ static bool make_room(struct faults *faults)
 
 	if (faults->n < FAULTS_MAX)
 		return true;
-	TAILQ_FOREACH(f, &faults->all, link)
-	{
+	TAILQ_FOREACH (f, &faults->all, link) {
 		if (is_over(f)) {
 			drop(faults, f);
 			return true;
@@ -123,8 +122,7 @@ void faults_list(const struct faults *faults, struct buf *out)
 	const struct fault *f;
 
 	buf_text(out, "[");
-	TAILQ_FOREACH(f, &faults->all, link)
-	{
+	TAILQ_FOREACH (f, &faults->all, link) {
 		buf_text(out, f == TAILQ_FIRST(&faults->all) ? "{" : ",{");
 		fault_write(f, out);
 		buf_text(out, "}");
@@ -181,8 +179,7 @@ static struct fault *meet(struct faults *faults, const struct call *call,
 {
 	struct fault *f;
 
-	TAILQ_FOREACH(f, &faults->all, link)
-	{
+	TAILQ_FOREACH (f, &faults->all, link) {
 		if (f->kind->skews != skews || !fits(f, call))
 			continue;
 		f->hits++;
@@ -214,8 +211,7 @@ static void take_back(struct faults *faults, struct call *call)
 {
 	struct fault *f;
 
-	TAILQ_FOREACH(f, &faults->all, link)
-	{
+	TAILQ_FOREACH (f, &faults->all, link) {
 		if (f == call->fault) {
 			f->hits--;
 			f->left += f->given[FIELD_COUNT];

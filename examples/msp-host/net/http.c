@@ -24,8 +24,6 @@
 
 /* Room for a request line and head of the largest allowed size. */
 #define POOL_BYTES (256 * 1024)
-/* A client that is silent for so long is cut off. */
-#define SILENCE_SECONDS 60
 /* The wire counts; the library notices later that one has ended. */
 #define CONNECTIONS_MAX (2 * WIRE_MAX_CONNECTIONS)
 #define STREAM_PIECE	16384
@@ -106,12 +104,25 @@ static void *on_target(void *cls, const char *target,
 	return call_new(http->emu, target);
 }
 
+/* How much of what the client sent was this request. Of one in chunks that is
+ * not known; the wire then knows that it does not know. */
+static void tell_wire(struct http *http, struct MHD_Connection *connection,
+		      const struct call *call)
+{
+	const union MHD_ConnectionInfo *head;
+
+	head = MHD_get_connection_info(connection,
+				       MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	if (head && call->begun && call->peer)
+		wire_answered(http->emu->wire, call->peer->number,
+			      head->header_size + call->body_len);
+}
+
 static void on_completed(void *cls, struct MHD_Connection *connection,
 			 void **context, enum MHD_RequestTerminationCode code)
 {
-	(void)cls;
-	(void)connection;
-	(void)code;
+	if (*context && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		tell_wire(cls, connection, *context);
 	call_free(*context);
 	*context = NULL;
 }
@@ -318,8 +329,8 @@ struct http *http_open(struct emulator *emu)
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)SILENCE_SECONDS,
-		MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned int)HTTP_SILENCE_SECONDS, MHD_OPTION_END);
 	if (http->daemon)
 		info = MHD_get_daemon_info(http->daemon,
 					   MHD_DAEMON_INFO_EPOLL_FD);

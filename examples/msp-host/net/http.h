@@ -10,6 +10,9 @@
 
 #include <netinet/in.h>
 
+/** A client that is silent for so long is cut off. */
+#define HTTP_SILENCE_SECONDS 60
+
 struct http;
 
 /* NULL on error */

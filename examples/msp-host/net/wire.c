@@ -19,9 +19,11 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/crypto.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -30,7 +32,11 @@
 /* How long a client may go on sending after we said all we had to. Closing at
  * once would make the kernel reset the connection and the client lose the
  * answer to a body it is still sending. */
-#define LINGER_MS 2000
+#define ACCEPTS_PER_TURN 64
+#define LINGER_MS	 2000
+/* A connection between two requests for so long goes on without the library,
+ * which keeps 256 KiB for each. */
+#define PARK_MS 100
 /* Accepting is tried again after this when descriptors ran out. */
 #define PAUSE_MS 100
 /* Descriptors of a connection, and those of everything else. */
@@ -56,7 +62,11 @@
  * @over:     it is over, and the client is kept waiting
  * @held:     nothing moves: among those that make room
  * @lingers:  everything is said, the client may still be sending
- * @timer:    the next step of the script, or the end of lingering
+ * @given:    bytes of the client that went to the library
+ * @answered: bytes of requests that it has answered
+ * @parked:   no request is under way, and the library does not know of it
+ * @timer:    the next step of the script, the end of lingering or silence, or
+ *            time to park
  * @dead:     to be freed at the end of the turn
  * @special:  is among those the sweep looks at
  * @same:     in the list of its bucket
@@ -76,6 +86,9 @@ struct conn {
 	bool over;
 	bool held;
 	bool lingers;
+	uint64_t given;
+	uint64_t answered;
+	bool parked;
 	struct timer timer;
 	bool dead;
 	bool special;
@@ -187,7 +200,7 @@ static void rearm(struct conn *c)
 		client |= EPOLLIN;
 	if (c->down.len || c->blocked)
 		client |= EPOLLOUT;
-	if (stream_wants(&c->down))
+	if (stream_wants(&c->down) && c->inner.fd >= 0)
 		inner |= EPOLLIN;
 	if (c->up.len)
 		inner |= EPOLLOUT;
@@ -255,12 +268,63 @@ static void play(struct conn *c)
 	}
 }
 
-/* The library has closed its end, and all it said before is out. */
-static void begin_script(struct conn *c)
+static void leave_library(struct conn *c)
 {
 	loop_want(&c->wire->emu->loop, &c->inner, 0);
 	close(c->inner.fd);
 	c->inner.fd = -1;
+}
+
+/* pair[0] is ours; both are taken. */
+static bool join_library(struct conn *c, const int pair[2])
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr = c->peer.source };
+
+	c->inner.fd = c->up.to = c->down.from = pair[0];
+	return http_adopt(c->wire->emu->http, pair[1], &c->peer, &address);
+}
+
+static bool make_pair(int pair[2])
+{
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			  0, pair) == 0;
+}
+
+/* Is nothing of a request or an answer anywhere? */
+static bool is_idle(const struct conn *c)
+{
+	int unread = 0;
+
+	return c->given == c->answered && !c->up.eof && !c->down.eof &&
+	       !c->up.len && !c->down.len &&
+	       ioctl(c->inner.fd, FIONREAD, &unread) == 0 && !unread;
+}
+
+static void park(struct conn *c)
+{
+	if (!is_idle(c))
+		return;
+	leave_library(c);
+	c->parked = true;
+	timer_set(&c->wire->timers, &c->timer,
+		  loop_now_ms() + 1000 * HTTP_SILENCE_SECONDS);
+}
+
+static bool unpark(struct conn *c)
+{
+	int pair[2];
+
+	c->parked = false;
+	timer_stop(&c->wire->timers, &c->timer);
+	return make_pair(pair) && join_library(c, pair);
+}
+
+/* The library has closed its end, and all it said before is out. */
+static void begin_script(struct conn *c)
+{
+	leave_library(c);
+	timer_stop(&c->wire->timers, &c->timer);
 	c->up.shut = true;
 	c->playing = true;
 	if (c->script->wait_ms)
@@ -284,7 +348,8 @@ static void settle(struct conn *c)
 	if (c->script && !c->playing && !c->dead && c->down.eof &&
 	    !c->down.len && !c->down.broken)
 		begin_script(c);
-	if (c->down.broken || (c->up.eof && (c->down.shut || c->over)))
+	if (c->down.broken ||
+	    (c->up.eof && (c->down.shut || c->over || c->parked)))
 		kill_conn(c);
 	if (c->dead)
 		return;
@@ -309,7 +374,10 @@ static bool move_up(struct conn *c)
 	n = stream_read(&c->up, wire->piece);
 	if (n < 0 && c->up.eof)
 		return false;
+	if (n > 0 && c->parked && !unpark(c))
+		return false;
 	if (n > 0) {
+		c->given += (uint64_t)n;
 		if (record && c->peer.port != PORT_CONTROL)
 			record_bytes(record, c->peer.number, c->peer.port,
 				     wire->piece, (size_t)n);
@@ -398,13 +466,12 @@ static void open_conn(const struct listener *l, int fd, const int pair[2],
 	c->wire = wire;
 	c->up.patient = true;
 	c->client.fd = c->up.from = c->down.to = fd;
-	c->inner.fd = c->up.to = c->down.from = pair[0];
 	c->client.ready = client_ready;
 	c->inner.ready = inner_ready;
 	name_peer(c, l->port, address);
 	LIST_INSERT_HEAD(bucket(wire, c->peer.number), c, same);
 	wire->n_conns++;
-	if (http_adopt(wire->emu->http, pair[1], &c->peer, address))
+	if (join_library(c, pair))
 		rearm(c);
 	else
 		kill_conn(c);
@@ -438,31 +505,42 @@ static bool has_room(const struct listener *l)
 }
 
 /* The pair first: a client that cannot be served waits in the backlog. */
-static void listener_ready(struct loop_watch *watch, uint32_t events)
+static bool accept_one(struct listener *l)
 {
-	struct listener *l = container_of(watch, struct listener, watch);
 	struct sockaddr_in address;
 	socklen_t len = sizeof(address);
 	int fd, pair[2];
 
-	(void)events;
-	if (!has_room(l) ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-		       pair) < 0) {
+	if (!has_room(l) || !make_pair(pair)) {
 		accept_later(l);
-		return;
+		return false;
 	}
-	fd = accept4(watch->fd, (struct sockaddr *)&address, &len,
+	fd = accept4(l->watch.fd, (struct sockaddr *)&address, &len,
 		     SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		open_conn(l, fd, pair, &address);
-		return;
+		return true;
 	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 	    errno == ENOBUFS)
 		accept_later(l);
 	close(pair[0]);
 	close(pair[1]);
+	return false;
+}
+
+/* All that came together: their keys are written down together. */
+static void listener_ready(struct loop_watch *watch, uint32_t events)
+{
+	struct listener *l = container_of(watch, struct listener, watch);
+	struct pollfd more = { .fd = watch->fd, .events = POLLIN };
+	unsigned int i;
+
+	(void)events;
+	for (i = 0; i < ACCEPTS_PER_TURN; i++) {
+		if (!accept_one(l) || poll(&more, 1, 0) != 1)
+			return;
+	}
 }
 
 /* As many as there are descriptors for. */
@@ -545,10 +623,12 @@ int wire_listen(struct wire *wire, enum port port, struct sockaddr_in *address)
 
 static void time_over(struct conn *c)
 {
-	if (c->lingers)
+	if (c->lingers || c->parked)
 		kill_conn(c);
-	else
+	else if (c->playing)
 		play(c);
+	else
+		park(c);
 	settle(c);
 }
 
@@ -592,15 +672,32 @@ int wire_timeout(const struct wire *wire)
 	return ms;
 }
 
-void wire_play(struct wire *wire, uint64_t connection, struct script *script)
+static struct conn *find(struct wire *wire, uint64_t number)
 {
 	struct conn *c;
 
-	LIST_FOREACH(c, bucket(wire, connection), same)
-	{
-		if (c->peer.number == connection)
-			break;
+	LIST_FOREACH (c, bucket(wire, number), same) {
+		if (c->peer.number == number)
+			return c;
 	}
+	return NULL;
+}
+
+void wire_answered(struct wire *wire, uint64_t connection, uint64_t bytes)
+{
+	struct conn *c = find(wire, connection);
+
+	if (!c || c->dead || c->script || c->lingers || c->parked)
+		return;
+	c->answered += bytes;
+	if (c->answered == c->given)
+		timer_set(&wire->timers, &c->timer, loop_now_ms() + PARK_MS);
+}
+
+void wire_play(struct wire *wire, uint64_t connection, struct script *script)
+{
+	struct conn *c = find(wire, connection);
+
 	if (!c || c->dead || c->script) {
 		script_free(script);
 		return;

@@ -29,6 +29,8 @@ int wire_listen(struct wire *wire, enum port port, struct sockaddr_in *address);
 /* After what the library has already said this connection gets the script; the
  * script is taken, also if the connection is gone. */
 void wire_play(struct wire *wire, uint64_t connection, struct script *script);
+/* The library has answered a request of so many bytes, head and body. */
+void wire_answered(struct wire *wire, uint64_t connection, uint64_t bytes);
 /* Once per turn of the loop: what is over is freed, what lingers is ended. */
 void wire_sweep(struct wire *wire);
 /* Milliseconds until wire_sweep() is due at the latest, -1: no limit. */
