@@ -5,9 +5,11 @@ journal's word for what was sent: each case knows what it sent.
 """
 import json
 import os
+import resource
 import stat
 import tempfile
 
+import client
 from client import (AUTH, DATE, SCHEME, Host, case, expect, now, read_all,
                     read_answer, send_request, sign)
 
@@ -98,9 +100,25 @@ def journal_is_read_in_pieces():
 
 @case
 def journal_of_a_vm():
-    with Host() as h:
+    with Host("--fleet", "127.7.0.0/24") as h:
+        for source in ("127.7.0.1", "127.7.0.2", "127.7.0.1", "127.0.0.1"):
+            h.call("ws", "GET", "/" + source, source=source)
+        expect([e["vm"] for e in requests(h)],
+               ["vm-127-7-0-1", "vm-127-7-0-2", "vm-127-7-0-1",
+                "msp-host-vm"])
+        expect([e["seq"] for e in requests(h, "?vm=VM-127-7-0-1")], [1, 3])
+        expect(requests(h, "?vm=vm-127-7-0-2&since=3"), [])
+        expect(h.control("GET", "/journal?vm=nobody").status, 404)
+
+
+@case
+def journal_names_the_fault_a_request_met():
+    with Host("--fault", "503,count=1", "--fault", "close,count=1") as h:
         h.call("ws", "GET", "/a")
-        expect(len(requests(h, "?vm=MSP-HOST-VM")), 1)
+        expect(h.raw("ws", b"GET /b HTTP/1.1\r\nhost: h\r\n\r\n"), b"")
+        h.call("ws", "GET", "/c")
+        expect([pick(e, "target", "status", "fault") for e in requests(h)],
+               [("/a", 503, "503"), ("/b", 404, "close"), ("/c", 404, None)])
 
 
 @case
@@ -230,20 +248,57 @@ def journal_file_has_the_same_objects_0600_and_goes_on():
                    ["/a", '/"b', "/c"])
 
 
-@case
-def full_disk_is_said_once_and_stops_nothing():
-    h = Host("--journal", "/dev/full")
-    for _ in range(3):
-        expect(h.call("ws", "GET", "/a").status, 404)
-    expect(len(requests(h)), 3)
+def ended(h):
+    """What a host said until its orderly end."""
     h.process.terminate()
     expect(h.process.wait(5), 0)
     errors = h.process.stderr.read().decode()
     h.process.stdout.close()
     h.process.stderr.close()
     h.dir.cleanup()
-    expect(errors.splitlines(),
-           ["msp-host: --journal: No space left on device"])
+    return errors.splitlines()
+
+
+@case
+def full_disk_is_said_once_and_stops_nothing():
+    h = Host("--journal", "/dev/full")
+    for _ in range(3):
+        expect(h.call("ws", "GET", "/a").status, 404)
+    expect(len(requests(h)), 3)
+    expect(ended(h), ["msp-host: --journal: No space left on device"])
+
+
+def limited(folder):
+    """A program like msp-host whose files cannot grow beyond 400 bytes."""
+    path = os.path.join(folder, "msp-host")
+    with open(path, "w", encoding="ascii") as f:
+        f.write("#!/bin/sh\ntrap '' XFSZ\nexec prlimit --fsize=400:unlimited "
+                '"%s" "$@"\n' % client.HOST)
+    os.chmod(path, 0o700)
+    return path
+
+
+@case
+def line_that_was_cut_does_not_spoil_the_next_one():
+    program = client.HOST
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "journal")
+        client.HOST = limited(d)
+        try:
+            h = Host("--log", "/dev/null", "--journal", path)
+        finally:
+            client.HOST = program
+        for target in ("/a", "/b", "/c"):
+            expect(h.call("ws", "GET", target).status, 404)
+        resource.prlimit(h.process.pid, resource.RLIMIT_FSIZE,
+                         (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        h.call("ws", "GET", "/d")
+        expect([e["target"] for e in requests(h)], ["/a", "/b", "/c", "/d"])
+        expect(ended(h), ["msp-host: --journal: a line was cut"])
+        with open(path, encoding="ascii") as f:
+            lines = f.read().split("\n")
+        expect([json.loads(lines[0])["target"], json.loads(lines[2])["target"],
+                lines[3:]], ["/a", "/d", [""]])
 
 
 @case
