@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import subprocess
+import time
 
 import client
 from client import (Host, case, expect, now, pattern, read_answer,
@@ -27,6 +28,15 @@ def fault(h, name, **fields):
 
 def listed(h):
     return h.control("GET", "/faults").json()
+
+
+def until(what):
+    """True as soon as it is; the limit is for hopeless cases."""
+    for _ in range(400):
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 class Seen:
@@ -53,20 +63,27 @@ class Seen:
         return json.loads(self.body)
 
 
-def see(h, port, method, target, lines=(), body=b"", wait=0.5):
+def see(h, port, method, target, lines=(), body=b"", wait=3):
     lines = [("host", "h"), *lines]
     if body or method == "POST":
         lines.append(("content-length", str(len(body))))
     with h.connect(port) as s:
         send_request(s, method, target, lines, body)
-        return collect(s, wait)
+        return collect(s, wait, method)
 
 
-def collect(s, wait=0.5):
+def is_whole(data, method):
+    """As much as was announced: what follows is too much, or the end."""
+    seen = Seen(data, "")
+    length = seen.values("content-length")
+    return length and (method == "HEAD" or len(seen.body) >= int(length[0]))
+
+
+def collect(s, wait=3, method="GET"):
     data, end = b"", "closed"
-    s.settimeout(wait if wait else None)
     try:
         while True:
+            s.settimeout(0.2 if is_whole(data, method) else wait)
             piece = s.recv(65536)
             if not piece:
                 break
@@ -549,6 +566,7 @@ def attestation_lost_before_or_after_the_latch():
                               client.sign(key, "POST", to, lines, b"")))
                 with h.connect("ws") as s:
                     send_request(s, "POST", to, lines, b"")
+                    expect(until(lambda: listed(h)[0]["hits"]), True)
                     seen = collect(s, 0.2)
                 expect(seen.data[:12] != b"HTTP/1.1 200" or name in
                        ("close-head", "close-body"), True, (name, seen.data))
