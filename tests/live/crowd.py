@@ -14,6 +14,7 @@ import wire
 import world
 
 PACE = 0.1  # seconds between two rounds of one client
+SETTLE = 15  # seconds at most until a phase begins
 PR_SET_PDEATHSIG = 1
 # name: uid, address
 CLIENTS = {"daemon@imds": (world.DAEMON, world.IMDS),
@@ -47,12 +48,14 @@ def outcome_of(error):
 class Client:
     """One user's loop, in a process of its own."""
 
-    def __init__(self, name, out):
+    def __init__(self, name, out, idle):
         self.name = name
+        self.idle = idle  # seconds a connection may be kept unused
         self.out = out
         self.address = (CLIENTS[name][1], 80)
         self.kept = None
         self.opened = 0.0  # when the kept connection was
+        self.used = 0.0  # and last used
         self.n = 0
 
     def ask(self, connection, fresh):
@@ -75,6 +78,10 @@ class Client:
 
     def once(self, fresh):
         begin = time.time()
+        if self.kept and begin - self.used > self.idle:
+            # the agent may be about to close it
+            self.kept.close()
+            self.kept = None
         opened = begin if fresh else self.opened
         own, passed, keep = True, False, False
         connection = None if fresh else self.kept
@@ -92,6 +99,7 @@ class Client:
         if not fresh:
             self.kept = connection if keep else None
             self.opened = opened
+            self.used = time.time()
         self.out.write(json.dumps({
             "client": self.name, "n": self.n, "fresh": fresh, "begin": begin,
             "end": time.time(), "opened": opened, "status": status,
@@ -114,8 +122,11 @@ class Crowd:
         self.pids = []
         self.phases = []  # (time, {client: due}, answers)
         self.read_to = 0
+        self.unjudged = []
+        self.latest = {}  # by client and kind of connection
 
     def start(self):
+        open(self.path, "a", encoding="ascii").close()
         for name in CLIENTS:
             pid = os.fork()
             if pid == 0:
@@ -129,11 +140,12 @@ class Crowd:
         signal.alarm(0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        out = open(self.path, "a", encoding="ascii")
+        out = open(self.path, "a", encoding="ascii")  # root's
         self.world.become(CLIENTS[name][0], True)
         # forgotten when the user changes, hence here
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        Client(name, out).run()
+        Client(name, out,
+               self.world.config["idleTimeoutInSeconds"] / 2).run()
 
     def stop(self):
         for pid in self.pids:
@@ -146,8 +158,24 @@ class Crowd:
         return [name for name, pid in zip(CLIENTS, self.pids)
                 if os.waitpid(pid, os.WNOHANG)[0]]
 
-    def phase(self, words, answers):
+    def phase(self, words, answers, first=False):
+        """In force once each has got their due on both kinds of connection:
+        what the past has left them with, they have noticed by then. For the
+        first one nothing else is good enough."""
+        asked = time.time()
+        new = (asked, dict(words), set() if first else set(answers))
+        while self.pids and time.time() < asked + SETTLE and \
+                not self.has_settled(new):
+            time.sleep(PACE / 4)
         self.phases.append((time.time(), dict(words), set(answers)))
+
+    def has_settled(self, phase):
+        self.read()
+        judged = [name for name in CLIENTS if phase[1][name] != "free"]
+        mine = [e for e in self.latest.values()
+                if e["client"] in judged and e["begin"] > phase[0]]
+        return len(mine) == 2 * len(judged) and \
+            all(self.good(phase, e) for e in mine)
 
     # ---- judgement --------------------------------------------------------
     def in_force(self, begin, end):
@@ -157,14 +185,17 @@ class Crowd:
             if phase[0] <= end and until >= begin:
                 yield phase
 
-    def entries(self):
+    def read(self):
         """Whole lines that were not read before."""
         with open(self.path, "rb") as f:
             f.seek(self.read_to)
             data = f.read()
         whole = data[:data.rfind(b"\n") + 1]
         self.read_to += len(whole)
-        return [json.loads(line) for line in whole.splitlines()]
+        for line in whole.splitlines():
+            entry = json.loads(line)
+            self.latest[entry["client"], entry["fresh"]] = entry
+            self.unjudged.append(entry)
 
     @staticmethod
     def good(phase, entry):
@@ -182,7 +213,9 @@ class Crowd:
 
     def judge(self):
         """Sentences about answers that nobody must get."""
-        for entry in self.entries():
+        self.read()
+        entries, self.unjudged = self.unjudged, []
+        for entry in entries:
             phases = list(self.in_force(entry["begin"], entry["end"]))
             if any(self.good(phase, entry) for phase in phases):
                 continue

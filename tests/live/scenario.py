@@ -32,8 +32,9 @@ A phase says what is each one's due: "served" (200 with its own body, through
 the agent, verified by the host), "audited" (likewise, but what was connected
 past the agent before may go on), "refused" (403, and the host never sees it
 signed), "direct" (200, past the agent but for what was connected to it
-before), "free" (not judged). An answer is judged by the phases it was under
-way in.
+before), "free" (not judged). A phase begins when all have had their due once
+on both kinds of connection, or after some seconds; an answer is judged by the
+phases it was under way in.
 
 Steps; values that are expected are written as expect.py says, $NAME is a
 variable, and paths into documents are dotted ("a.0.b"):
@@ -127,7 +128,6 @@ CONFIG = {"pollKeyStatusIntervalInSeconds": 15, "idleTimeoutInSeconds": 60,
 CRASH = re.compile(r"Sanitizer|runtime error:|Assertion|assertion|"
                    r"double free|corrupt(ed|ion)|stack smashing|\bSEGV\b")
 GROWTH = {"rss_mib": {"max": 24}, "fds": {"max": 24}}
-SETTLE = 0.3  # seconds until each client has seen what became of the past
 CALM = 1.0  # seconds in which everybody gets their due and nothing else
 
 
@@ -245,7 +245,7 @@ class Scenario:
         return {k: now[k] - self.at_start[k] for k in ("rss_mib", "fds")}
 
     # ---- judging ----------------------------------------------------------
-    def set_phase(self, phase, answers=None):
+    def set_phase(self, phase, answers=None, first=False):
         words = crowd.PHASES[phase] if isinstance(phase, str) else phase
         unknown = set(words) - set(crowd.CLIENTS)
         if unknown:
@@ -253,9 +253,8 @@ class Scenario:
         if self.stretches:
             self.stretches[-1][2] = self.seen_size()
         self.words = {**self.words, **words}
-        time.sleep(SETTLE)
         self.crowd.phase(self.words, self.text.get("answers", []) +
-                         (answers or []))
+                         (answers or []), first)
         self.stretches.append([self.words, self.seen_size(), None])
 
     def check_processes(self):
@@ -316,7 +315,7 @@ class Scenario:
             return
         self.world.start_mspd()
         self.down.discard("mspd")
-        self.set_phase(self.text.get("phase", "enforced"))
+        self.set_phase(self.text.get("phase", "enforced"), first=True)
         self.growth()
 
     def run(self):
