@@ -58,8 +58,7 @@ static bool read_nonce(struct call *call, char out[STAMP_SIZE])
 	if (ok)
 		memcpy(out, nonce.data, NONCE_DIGITS + 1);
 	else
-		imds_error(call, 400,
-			   "Bad request. The nonce must have 10 digits");
+		imds_error(call, 400, "The nonce must have 10 digits");
 	buf_clear(&nonce);
 	return ok;
 }

@@ -389,7 +389,7 @@ static bool read_format(struct call *call, bool *as_text)
 	}
 	buf_clear(&format);
 	if (!ok)
-		imds_error(call, 400, "Bad request. Format is not supported");
+		imds_error(call, 400, "Format is not supported");
 	return ok;
 }
 
@@ -399,7 +399,7 @@ static void answer(struct call *call, yajl_val node, bool as_text)
 		imds_error(call, 404, "Not found");
 	} else if (!as_text && !has_more(node)) {
 		imds_error(call, 400,
-			   "Bad request. A leaf has no JSON form: "
+			   "A leaf has no JSON form: "
 			   "format=text is required");
 	} else {
 		call->reply.status = 200;

@@ -301,10 +301,10 @@ void acknowledge_call(struct call *call)
 	tree = json_tree(call->body.data, call->body.len, NULL);
 	if (!tree || !read_requests(tree, ids, &n))
 		imds_error(call, 400,
-			   "Bad request. StartRequests, a list of EventId, is "
+			   "StartRequests, a list of EventId, is "
 			   "required");
 	else if (count_known(call->vm, ids) != n)
-		imds_error(call, 400, "Bad request. No such EventId");
+		imds_error(call, 400, "No such EventId");
 	else if (apply(call->vm, &c, NULL) < 0)
 		imds_error(call, 500, "Internal server error");
 	else

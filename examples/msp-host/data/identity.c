@@ -26,18 +26,6 @@ struct wanted {
 	bool system;
 };
 
-static void refuse(struct call *call, unsigned int status, const char *code,
-		   const char *text)
-{
-	struct buf *body = &call->reply.body;
-
-	call->reply.status = status;
-	call->reply.type = JSON_TYPE;
-	buf_clear(body);
-	buf_format(body, "{\"error\":\"%s\",\"error_description\":\"%s\"}",
-		   code, text);
-}
-
 /* How a caller may name an identity: by one id of it. */
 static const char *const selectors[] = { "client_id", "object_id", "msi_res_id",
 					 "mi_res_id" };
@@ -102,14 +90,15 @@ static bool read_wanted(struct call *call, struct wanted *wanted)
 	n = read_selector(call, &which, &id);
 	if (!text_query(call->query, "resource", &wanted->resource) ||
 	    !wanted->resource.len)
-		refuse(call, 400, "invalid_request",
-		       "Required query variable 'resource' is missing");
+		imds_error(call, 400,
+			   "Required query variable 'resource' is missing");
 	else if (n > 1)
-		refuse(call, 400, "invalid_request",
-		       "Only one of client_id, object_id and msi_res_id may be "
-		       "given");
+		imds_error(call, 400,
+			   "Only one of client_id, object_id and msi_res_id "
+			   "may be "
+			   "given");
 	else if (!choose(call->vm, wanted, n, which, &id))
-		refuse(call, 400, "invalid_request", "Identity not found");
+		imds_error(call, 400, "Identity not found");
 	else
 		ok = true;
 	buf_clear(&id);
@@ -174,8 +163,7 @@ void token_call(struct call *call)
 		call->reply.status = 200;
 		call->reply.type = JSON_TYPE;
 		if (!add_token(call, &wanted))
-			refuse(call, 500, "server_error",
-			       "The token could not be signed");
+			imds_error(call, 500, "The token could not be signed");
 	}
 	buf_clear(&wanted.resource);
 	names_identity_clear(&wanted.identity);
@@ -189,7 +177,7 @@ void info_call(struct call *call)
 	if (!imds_version(call, SINCE, version))
 		return;
 	if (!names_tenant(call->vm, tenant)) {
-		refuse(call, 500, "server_error", "out of memory");
+		imds_error(call, 500, "out of memory");
 		return;
 	}
 	call->reply.status = 200;

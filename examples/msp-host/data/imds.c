@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #define LOADBALANCER "/metadata/loadbalancer"
+#define IDENTITY     "/metadata/identity"
 /** Query parameters at most; comparing them takes their square. */
 #define PARAMETERS_MAX 64
 
@@ -30,6 +31,44 @@ static const char *const api_versions[] = {
 };
 #define N_VERSIONS (sizeof(api_versions) / sizeof(api_versions[0]) - 1)
 
+static bool is_identity(const struct call *call)
+{
+	return !strncasecmp(call->path, IDENTITY, sizeof(IDENTITY) - 1);
+}
+
+/* As OAuth has it (RFC 6749 section 5.2), with more words for the code. */
+static void oauth_error(struct buf *out, unsigned int status, const char *text)
+{
+	const char *code = "invalid_request";
+
+	if (status == 404)
+		code = "not_found";
+	else if (status == 405)
+		code = "method_not_allowed";
+	else if (status == 429)
+		code = "too_many_requests";
+	else if (status >= 500)
+		code = "server_error";
+	buf_format(out, "{\"error\":\"%s\",\"error_description\":", code);
+	buf_json(out, text, strlen(text));
+	buf_text(out, "}");
+}
+
+/* Everywhere else the text is all. */
+static void plain_error(struct buf *out, unsigned int status, const char *text)
+{
+	struct buf whole = { 0 };
+
+	buf_format(&whole, "%s%s", status == 400 ? "Bad request. " : "", text);
+	buf_text(out, "{\"error\":");
+	if (whole.failed)
+		out->failed = true;
+	else
+		buf_json(out, whole.data, whole.len);
+	buf_text(out, "}");
+	buf_clear(&whole);
+}
+
 void imds_error(struct call *call, unsigned int status, const char *text)
 {
 	struct buf *body = &call->reply.body;
@@ -37,9 +76,10 @@ void imds_error(struct call *call, unsigned int status, const char *text)
 	call->reply.status = status;
 	call->reply.type = JSON_TYPE;
 	buf_clear(body);
-	buf_text(body, "{\"error\":");
-	buf_json(body, text, strlen(text));
-	buf_text(body, "}");
+	if (is_identity(call))
+		oauth_error(body, status, text);
+	else
+		plain_error(body, status, text);
 }
 
 static bool through_a_proxy(struct call *call)
@@ -49,7 +89,7 @@ static bool through_a_proxy(struct call *call)
 
 	if (call_header(call, "x-forwarded-for", NULL)) {
 		imds_error(call, 400,
-			   "Bad request. X-Forwarded-For header is not "
+			   "X-Forwarded-For header is not "
 			   "allowed");
 		return true;
 	}
@@ -61,8 +101,7 @@ static bool through_a_proxy(struct call *call)
 		if (text_equal_nocase(h->value, len, "true"))
 			return false;
 	}
-	imds_error(call, 400,
-		   "Bad request. Required metadata header not specified");
+	imds_error(call, 400, "Required metadata header not specified");
 	return true;
 }
 
@@ -95,7 +134,7 @@ static bool ambiguous(struct call *call)
 
 	n = names_of(call->query, names, lens);
 	if (n > PARAMETERS_MAX) {
-		imds_error(call, 400, "Bad request. Too many parameters");
+		imds_error(call, 400, "Too many parameters");
 		return true;
 	}
 	for (i = 0; i < n; i++) {
@@ -103,8 +142,7 @@ static bool ambiguous(struct call *call)
 			if (lens[i] != lens[j] ||
 			    strncasecmp(names[i], names[j], lens[i]))
 				continue;
-			imds_error(call, 400,
-				   "Bad request. Duplicate query parameter");
+			imds_error(call, 400, "Duplicate query parameter");
 			return true;
 		}
 	}
@@ -137,6 +175,13 @@ static void bad_version(struct call *call, const char *const *list, bool given)
 	struct buf *body = &call->reply.body;
 	size_t i;
 
+	if (is_identity(call)) {
+		imds_error(call, 400,
+			   given ? "The value of 'api-version' is invalid"
+				 : "Required query variable 'api-version' is "
+				   "missing");
+		return;
+	}
 	call->reply.status = 400;
 	call->reply.type = JSON_TYPE;
 	buf_format(body,
@@ -219,8 +264,8 @@ static void route(struct call *call)
 {
 	static const struct route rows[] = {
 		{ "GET", "/metadata/instance*", NULL, document_call },
-		{ "GET", "/metadata/identity/oauth2/token", NULL, token_call },
-		{ "GET", "/metadata/identity/info", NULL, info_call },
+		{ "GET", IDENTITY "/oauth2/token", NULL, token_call },
+		{ "GET", IDENTITY "/info", NULL, info_call },
 		{ "GET", "/metadata/attested/document", NULL, attested_call },
 		{ "GET", "/metadata/scheduledevents", NULL,
 		  scheduledevents_call },

@@ -19,7 +19,8 @@ bool imds_version(struct call *call, const char *since,
 /* The same for a part with its own list, newest first, ended by NULL. */
 bool imds_version_of(struct call *call, const char *const *list,
 		     const char *since, char out[IMDS_VERSION_SIZE]);
-/* {"error":"text"} */
+/* {"error":"text"}, a 400 with "Bad request. " before it; below
+ * /metadata/identity {"error":"code","error_description":"text"} */
 void imds_error(struct call *call, unsigned int status, const char *text);
 
 /* document.c: /metadata/instance and below. */
