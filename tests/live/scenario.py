@@ -426,6 +426,13 @@ def too_long(signum, frame):
     raise Failed("took too long")
 
 
+def interrupted(signum, frame):
+    # once: cleaning up must not be cut short by who kills the whole group
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__.strip(), file=sys.stderr)
@@ -436,7 +443,8 @@ def main():
     os.umask(0o022)
     world.enter_namespace()
     signal.signal(signal.SIGALRM, too_long)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGINT, interrupted)
     signal.alarm(int(LIMIT * max(1.0, 60 / SCALE)))
     scenario = None
     try:

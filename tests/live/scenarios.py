@@ -23,6 +23,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 running = set()
+stopped = threading.Event()
 lock = threading.Lock()
 
 
@@ -30,6 +31,8 @@ def run_one(build, path):
     """Exit status, what it printed, seconds."""
     begin = time.monotonic()
     with lock:
+        if stopped.is_set():
+            return 130, "", 0.0
         process = subprocess.Popen(
             [sys.executable, os.path.join(HERE, "scenario.py"), build, path],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -42,9 +45,10 @@ def run_one(build, path):
 
 
 def stop(signum, frame):
+    """Those that run clean up behind them, the others do not begin."""
+    stopped.set()
     for process in list(running):
         process.terminate()
-    raise KeyboardInterrupt
 
 
 def wanted(words):
@@ -68,6 +72,8 @@ def run_all(build, paths):
             name = os.path.splitext(os.path.basename(begun[done]))[0]
             status, out, took = done.result()
             passed += status == 0
+            if stopped.is_set():
+                continue
             if status != 0:
                 print(f"  FAILED  {name}  {took:.1f} s, exit status {status}")
                 print("".join(f"      {line}\n"
@@ -89,6 +95,9 @@ def main():
     signal.signal(signal.SIGINT, stop)
     paths = list(wanted(sys.argv[2:]))
     passed = run_all(os.path.abspath(sys.argv[1]), paths)
+    if stopped.is_set():
+        print("interrupted")
+        return 130
     print(f"{passed} passed, {len(paths) - passed} failed, 0 skipped")
     return 0 if passed == len(paths) else 1
 

@@ -259,6 +259,7 @@ class World:
         pid = os.fork()
         if pid == 0:
             status = 1
+            result = (False, (Failed, "", "the client was interrupted"))
             try:
                 os.close(reader)
                 self.become(uid, inside)
