@@ -385,6 +385,29 @@ def connections_between_requests_are_one_descriptor_each():
 
 
 @case
+def end_of_a_connection_between_requests_is_nobody_elses():
+    with Host() as h:
+        h.control("GET", "/state")
+        bare = descriptors(h)
+        first = [h.connect("ws") for _ in range(20)]
+        for s in first:
+            send_request(s, "GET", "/?comp=versions", [("host", "h")], b"")
+            expect(read_answer(s).status, 200)
+        expect(until(lambda: descriptors(h) <= bare + 22), True)
+        second = [h.connect("ws") for _ in range(20)]
+        for s in second:
+            s.sendall(b"GET /?comp=versions HTTP/1.1\r\n")
+        expect(until(lambda: descriptors(h) >= bare + 70), True)
+        for s in first:
+            s.close()
+        served(h)
+        for s in second:
+            s.sendall(b"Host: h\r\n\r\n")
+            expect(read_answer(s).status, 200)
+            s.close()
+
+
+@case
 def half_a_request_waits_for_its_rest():
     one = b"GET /?comp=versions HTTP/1.1\r\nHost: h\r\n\r\n"
     put = (b"PUT /vmAgentLog HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"

@@ -272,7 +272,8 @@ static void leave_library(struct conn *c)
 {
 	loop_want(&c->wire->emu->loop, &c->inner, 0);
 	close(c->inner.fd);
-	c->inner.fd = -1;
+	/* the number is soon another connection's */
+	c->inner.fd = c->up.to = c->down.from = -1;
 }
 
 /* pair[0] is ours; both are taken. */
