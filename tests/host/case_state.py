@@ -14,7 +14,7 @@ import tempfile
 import threading
 
 import client
-from client import Host, case, expect
+from client import (Host, case, expect, now, read_all, send_request, sign)
 
 A, B = "127.0.0.2", "127.0.0.3"
 VERSIONS = "/?comp=versions"
@@ -209,6 +209,55 @@ def killed_at_any_time_it_has_all_that_it_answered():
                         for vm in h.control("GET", "/vms").json()[1:]}
                 lost = [x for x in answered if kept.get(x[0]) != x[1]]
                 expect(lost, [])
+
+
+@case
+def attestations_that_come_together_are_stored_together():
+    """One file for all; and if it cannot be written, for none."""
+    with tempfile.TemporaryDirectory() as d:
+        folder = os.path.join(d, "folder")
+        os.mkdir(folder)
+        path = os.path.join(folder, "state")
+        at = ["127.7.0.%d" % i for i in range(1, 41)]
+        with Host("--state", path, "--fleet", "127.7.0.0/24") as h:
+            h.complains = True
+            keys = {source: h.acquire(source=source) for source in at}
+
+            def attest_all():
+                """The status is asked for on the same connection."""
+                sockets = []
+                h.process.send_signal(signal.SIGSTOP)
+                for source in at:
+                    to = ("/secure-channel/key/%s/key-attestation"
+                          % keys[source]["guid"])
+                    lines = [("host", "h"), (client.DATE, now()),
+                             ("content-length", "0")]
+                    lines.append((client.AUTH, sign(keys[source], "POST", to,
+                                                    lines, b"")))
+                    s = h.connect("ws", source)
+                    send_request(s, "POST", to, lines, b"")
+                    send_request(s, "GET", "/secure-channel/status",
+                                 [("host", "h"), ("connection", "close")],
+                                 b"")
+                    sockets.append(s)
+                h.process.send_signal(signal.SIGCONT)
+                seen = []
+                for s in sockets:
+                    with s:
+                        whole = read_all(s).decode()
+                    first, _, second = whole.partition("HTTP/1.1")[2] \
+                        .partition("HTTP/1.1 200")
+                    seen.append((first[:4], json.loads(
+                        second.partition("\r\n\r\n")[2])["keyGuid"]))
+                return seen
+            os.rename(folder, folder + ".away")
+            expect(attest_all(), [(" 500", None)] * 40)
+            os.rename(folder + ".away", folder)
+            every = [(" 200", keys[source]["guid"]) for source in at]
+            expect(attest_all(), every)
+        with Host("--state", path) as h:
+            expect([h.status(source=source)["keyGuid"] for source in at],
+                   [guid for _, guid in every])
 
 
 @case

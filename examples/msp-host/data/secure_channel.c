@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "emulator.h"
 #include "net/route.h"
+#include "vm/state.h"
 #include "vm/verify.h"
 #include "vm/vm.h"
 
@@ -62,41 +63,77 @@ void channel_acquire(struct call *call)
 	call->reply.type = JSON_TYPE;
 }
 
-static void attested(struct call *call, struct msp_signer *signer)
+/* The guid in the path; NULL, and answered, if that is not an attestation. */
+static const char *attested_guid(struct call *call, size_t *len)
 {
-	switch (vm_latch(call->emu, call->vm, signer)) {
-	case ATTESTED:
+	const char *guid = route_rest(call, KEY_PREFIX);
+
+	*len = strcspn(guid, "/");
+	if (!strcasecmp(guid + *len, ATTESTATION))
+		return guid;
+	call_error(call, 404, "not-found", "no such path");
+	return NULL;
+}
+
+static bool latch(struct call *call)
+{
+	struct msp_signer *signer;
+	const char *guid;
+	size_t len;
+
+	/* once more: it may have been reset since it was judged */
+	guid = attested_guid(call, &len);
+	signer = guid ? vm_attester(call->vm, guid, len) : NULL;
+	if (vm_latch(call->vm, signer)) {
 		call_text(call, 200, JSON_TYPE, "{}");
-		break;
-	case ATTEST_NO_KEY:
-		call_error(call, 401, "guid", "no such key is offered");
-		break;
-	case ATTEST_FAILED:
+		return true;
+	}
+	call_error(call, 401, "guid", "no such key is offered");
+	return false;
+}
+
+/*
+ * What is not on disk would be forgotten by a restart, and the VM shut out.
+ * One file for all that came in this turn: a thousand agents that start at
+ * once would wait for a thousand files.
+ */
+void channel_settle(struct call *first)
+{
+	bool latched = false;
+	struct call *call;
+
+	for (call = first; call; call = call->next)
+		latched |= latch(call);
+	if (!latched || state_save(first->emu))
+		return;
+	for (call = first; call; call = call->next) {
+		if (call->reply.status != 200)
+			continue;
+		vm_unlatch(call->vm);
 		call_error(call, 500, "state", "the key cannot be stored");
-		break;
 	}
 }
 
 void channel_attest(struct call *call)
 {
 	struct vm *vm = call->vm;
-	const char *guid = route_rest(call, KEY_PREFIX);
-	size_t len = strcspn(guid, "/");
 	struct msp_signer *signer;
+	const char *guid;
+	size_t len;
 
 	call->reply.dated = true;
-	if (strcasecmp(guid + len, ATTESTATION)) {
-		call_error(call, 404, "not-found", "no such path");
+	guid = attested_guid(call, &len);
+	if (!guid)
 		return;
-	}
 	signer = vm_attester(vm, guid, len);
 	call->verdict = verify_call(call, signer, call->now, vm->skew);
-	if (call->verdict.auth != AUTH_VERIFIED) {
+	if (call->verdict.auth != AUTH_VERIFIED)
 		call_error(call, 401, verdict_name(&call->verdict),
 			   call->verdict.reason
 				   ? reason_name(call->verdict.reason)
 				   : "not signed");
-		return;
-	}
-	attested(call, signer);
+	else if (call->fault) /* it wants to spoil the answer now */
+		channel_settle(call);
+	else
+		call->waits = true;
 }

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <openssl/evp.h>
 
+struct MHD_Connection;
 struct emulator;
 struct fault;
 struct script;
@@ -129,6 +130,9 @@ struct reply {
  * @sha256:    running digest of it; owned
  * @verdict:   of its signature
  * @reply:     its answer
+ * @waits:     it is answered by channel_settle(), later in the same turn
+ * @next:      of those that wait
+ * @library:   the HTTP library's connection; http.c's own
  */
 struct call {
 	struct emulator *emu;
@@ -152,6 +156,9 @@ struct call {
 	EVP_MD_CTX *sha256;
 	struct verdict verdict;
 	struct reply reply;
+	bool waits;
+	struct call *next;
+	struct MHD_Connection *library;
 };
 
 const char *port_name(enum port port);

@@ -46,12 +46,14 @@ struct newborn {
  * @daemon:   owned
  * @watch:    of the library's own epoll set
  * @newborns: not announced yet; owned
+ * @waiting:  calls that are answered together; the library's
  */
 struct http {
 	struct emulator *emu;
 	struct MHD_Daemon *daemon;
 	struct loop_watch watch;
 	struct newborn *newborns;
+	struct call *waiting;
 };
 
 /* The library's set is ready: http_run() follows in the same turn. */
@@ -287,6 +289,27 @@ static bool begin(struct MHD_Connection *connection, struct call *call,
 	return true;
 }
 
+/* The library asks for its answer again when it is resumed. */
+static enum MHD_Result
+hold(struct http *http, struct MHD_Connection *connection, struct call *call)
+{
+	MHD_suspend_connection(connection);
+	call->library = connection;
+	call->next = http->waiting;
+	http->waiting = call;
+	return MHD_YES;
+}
+
+static void settle(struct http *http)
+{
+	struct call *call = http->waiting;
+
+	http->waiting = NULL;
+	channel_settle(call);
+	for (; call; call = call->next)
+		MHD_resume_connection(call->library);
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
 				  const char *url, const char *method,
 				  const char *version, const char *data,
@@ -310,7 +333,10 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
 		*len = 0;
 		return ok ? MHD_YES : MHD_NO;
 	}
-	route_call(call);
+	if (!call->waits)
+		route_call(call);
+	if (call->waits && !call->reply.status)
+		return hold(http, connection, call);
 	return answer(http, connection, call);
 }
 
@@ -323,14 +349,15 @@ struct http *http_open(struct emulator *emu)
 		return NULL;
 	http->emu = emu;
 	http->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
-		on_request, http, MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+			MHD_ALLOW_SUSPEND_RESUME,
+		0, NULL, NULL, on_request, http, MHD_OPTION_URI_LOG_CALLBACK,
+		on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+		http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned int)HTTP_SILENCE_SECONDS, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)HTTP_SILENCE_SECONDS,
+		MHD_OPTION_END);
 	if (http->daemon)
 		info = MHD_get_daemon_info(http->daemon,
 					   MHD_DAEMON_INFO_EPOLL_FD);
@@ -386,6 +413,11 @@ bool http_adopt(struct http *http, int fd, const struct peer *peer,
 void http_run(struct http *http)
 {
 	MHD_run(http->daemon);
+	while (http->waiting) {
+		settle(http);
+		/* what was resumed is only looked at in here */
+		MHD_run(http->daemon);
+	}
 }
 
 int http_timeout(struct http *http)

@@ -42,6 +42,8 @@ bool bench_call(struct call *call);
 void channel_status(struct call *call);
 void channel_acquire(struct call *call);
 void channel_attest(struct call *call);
+/* Answer the calls that wait: keys are latched and written down together. */
+void channel_settle(struct call *first);
 /* Rows of the control port whose contents live in data/: the guest's status
  * report, its scheduled events, the ids it may get tokens for, and the key
  * tokens are signed with. */

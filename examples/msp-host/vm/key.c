@@ -144,34 +144,36 @@ bool vm_retired(const struct vm *vm, const char *guid, size_t len)
 	return false;
 }
 
+bool vm_latch(struct vm *vm, struct msp_signer *signer)
+{
+	/* an answer that was lost on the way: attested once more */
+	if (signer && signer == vm->latched)
+		return true;
+	if (!signer || signer != vm->offered || vm->latched)
+		return false;
+	vm->latched = vm->offered;
+	vm->latched_doc = vm->offered_doc;
+	vm->offered = NULL;
+	memset(&vm->offered_doc, 0, sizeof(vm->offered_doc));
+	return true;
+}
+
+void vm_unlatch(struct vm *vm)
+{
+	if (!vm->latched || vm->offered)
+		return;
+	vm->offered = vm->latched;
+	vm->offered_doc = vm->latched_doc;
+	vm->latched = NULL;
+	memset(&vm->latched_doc, 0, sizeof(vm->latched_doc));
+}
+
 /* ---- changes that must be on disk before anybody hears of them --------- */
 
 /*
  * Each keeps a copy of the VM as it was, changes it, saves, and on failure
  * puts the copy back. Until then nothing that the copy points to is freed.
  */
-
-enum attested vm_latch(struct emulator *emu, struct vm *vm,
-		       struct msp_signer *signer)
-{
-	const struct vm before = *vm;
-
-	/* an answer that was lost on the way: attested once more */
-	if (signer && signer == vm->latched)
-		return ATTESTED;
-	if (!signer || signer != vm->offered || vm->latched)
-		return ATTEST_NO_KEY;
-	vm->latched = vm->offered;
-	vm->latched_doc = vm->offered_doc;
-	vm->offered = NULL;
-	memset(&vm->offered_doc, 0, sizeof(vm->offered_doc));
-	/* what is not on disk would be forgotten by a restart, and the VM
-	 * shut out */
-	if (state_save(emu))
-		return ATTESTED;
-	*vm = before;
-	return ATTEST_FAILED;
-}
 
 static void retire(struct vm *vm, const struct msp_signer *signer)
 {

@@ -145,13 +145,6 @@ struct vm {
 	struct vm *next;
 };
 
-/** What an attestation comes to. */
-enum attested {
-	ATTESTED,
-	ATTEST_NO_KEY, /* nothing by that guid is waiting or latched */
-	ATTEST_FAILED  /* signed, but it could not be written down */
-};
-
 /* A VM as Azure makes one: WireServer enforced, IMDS disabled. NULL if memory
  * is short. vms_add() is the only caller. */
 struct vm *vm_new(struct vms *vms, const char *name);
@@ -200,9 +193,11 @@ bool vm_offered(const struct vm *vm);
 struct msp_signer *vm_attester(struct vm *vm, const char *guid, size_t len);
 /* Was this the guid of a former key of the VM? */
 bool vm_retired(const struct vm *vm, const char *guid, size_t len);
-/* The attestation was signed with the offered key: latch it. */
-enum attested vm_latch(struct emulator *emu, struct vm *vm,
-		       struct msp_signer *signer);
+/* The attestation was signed with the offered key: latch it; nothing to do if
+ * it is latched. False: it is neither. The caller saves the state before
+ * anybody hears of it, or takes it back. */
+bool vm_latch(struct vm *vm, struct msp_signer *signer);
+void vm_unlatch(struct vm *vm);
 /* Latch a new key that nobody has: as if the agent of a disk that is gone had
  * done it. If one is latched it takes a reset, so the incarnation goes up.
  * False: not made or not stored, and nothing has changed. */
