@@ -35,7 +35,7 @@
 #define ACCEPTS_PER_TURN 64
 #define LINGER_MS	 2000
 /* A connection between two requests for so long goes on without the library,
- * which keeps 256 KiB for each. */
+ * which keeps its pool for each. */
 #define PARK_MS 100
 /* Accepting is tried again after this when descriptors ran out. */
 #define PAUSE_MS 100
