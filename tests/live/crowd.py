@@ -177,6 +177,10 @@ class Crowd:
         return len(mine) == 2 * len(judged) and \
             all(self.good(phase, e) for e in mine)
 
+    def is_served(self):
+        """Has each had their due in the latest phase?"""
+        return self.has_settled(self.phases[-1])
+
     # ---- judgement --------------------------------------------------------
     def in_force(self, begin, end):
         """Phases that were in force at some time of that interval."""

@@ -94,6 +94,10 @@ def main():
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     paths = list(wanted(sys.argv[2:]))
+    if not paths:
+        print("there is no such scenario")
+        print("0 passed, 1 failed, 0 skipped")
+        return 1
     passed = run_all(os.path.abspath(sys.argv[1]), paths)
     if stopped.is_set():
         print("interrupted")

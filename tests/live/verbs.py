@@ -16,7 +16,7 @@ import crowd
 import sign
 import wire
 import world
-from expect import at, differences, fits
+from expect import ABSENT, at, differences, fits
 from world import Failed
 
 USERS = {"root": 0, "daemon": world.DAEMON, "nobody": world.NOBODY}
@@ -179,7 +179,11 @@ def judge_answer(run, step, answer, since):
     if not fits(step.get("status", 200), status):
         raise Failed(f"{what}: expected status {step.get('status', 200)}, "
                      f"seen {status}")
+    if "verdict" in step:
+        judge_verdict(run, step, what, since)
     if isinstance(answer, str):
+        if "through" in step or "expect" in step:
+            raise Failed(f"{what}: {answer}, hence nothing to look at")
         return
     if "through" in step and \
             step["through"] != (world.PASSED in answer.headers):
@@ -190,8 +194,6 @@ def judge_answer(run, step, answer, since):
                what)
     differ({k: v for k, v in step.get("expect", {}).items() if k != "body"},
            text_of(answer), what)
-    if "verdict" in step:
-        judge_verdict(run, step, what, since)
 
 
 def judge_verdict(run, step, what, since):
@@ -237,8 +239,13 @@ def state(run, step):
     differ(step["state"], host_state(run, step), "the host's state")
 
 
-def matching(entries, wanted):
-    return [e for e in entries
+def matching(entries, wanted, since):
+    """Those since then. Entries have all fields: what asks for another one
+    fits nowhere, and "none of them" would always hold."""
+    for name in wanted:
+        if entries and at(entries[-1], name) is ABSENT:
+            raise Failed(f"no such field: {name}")
+    return [e for e in entries[since:]
             if all(fits(v, at(e, k)) for k, v in wanted.items())]
 
 
@@ -251,13 +258,14 @@ def judge_count(step, what, found, entries):
 
 
 def audit(run, step):
-    entries = run.audit()[run.marks["audit"]:]
-    judge_count(step, "audit", matching(entries, step["audit"]), entries)
+    entries = run.audit()
+    found = matching(entries, step["audit"], run.marks["audit"])
+    judge_count(step, "audit", found, entries)
 
 
 def seen(run, step):
     entries = run.seen(run.marks["seen"])
-    judge_count(step, "seen", matching(entries, step["seen"]), entries)
+    judge_count(step, "seen", matching(entries, step["seen"], 0), entries)
 
 
 def said(run, step):
@@ -359,6 +367,8 @@ def host(run, step):
     if step["host"] == "stop":
         w.stop_host()
         return
+    if step["host"] != "kill":
+        raise Failed(f"host: {step['host']}")
     w.host.kill()
     w.host.wait()
 
@@ -406,17 +416,40 @@ VERBS = {f.__name__: f for f in (
     control, arm, gallery, fault, clear, request, join, status, state, audit, seen,
     said, mark, files, growth, remember, keys, mspd, host, report, minutes,
     phase, eventually)}
+JUDGED = "status expect through verdict"
+# What a step may say besides its verb.
+WORDS = {"control": "body status expect",
+         "arm": "body status expect code message api",
+         "fault": "as", "join": JUDGED, "state": "vm", "audit": "count",
+         "request": "of as inside headers body metadata source sign skew "
+         "drip begin " + JUDGED,
+         "seen": "count", "said": "in count", "files": "count",
+         "remember": "vm", "keys": "guid", "mspd": "wait", "host": "args",
+         "phase": "answers", "eventually": "within"}
+# With nothing in them these would hold whatever is the case.
+NEVER_EMPTY = {"status", "state", "growth", "remember", "eventually"}
 
 
 def verb_of(step):
     # "status" is a verb and what other verbs expect: last
     names = [n for n in VERBS if n in step and n != "status"] or \
         [n for n in ("status",) if n in step]
-    if len(names) == 2 and "join" in names:
-        names.remove("request")
     if len(names) != 1:
         raise Failed(f"not one verb: {sorted(step)}")
     return names[0]
+
+
+def check(steps):
+    """Before anything is begun: a word that nobody reads is a mistake."""
+    for step in [steps] if isinstance(steps, dict) else steps:
+        verb = verb_of(step)
+        unknown = set(step) - {verb, *WORDS.get(verb, "").split()}
+        if unknown:
+            raise Failed(f"{verb} takes no {sorted(unknown)}: {step}")
+        if verb in NEVER_EMPTY and not step[verb]:
+            raise Failed(f"{verb} with nothing in it")
+        if verb == "eventually":
+            check(step[verb])
 
 
 def do(run, step):
