@@ -3,6 +3,7 @@
 In: scenarios that could not fail. Out: the runner refuses each, and says why.
 Must never need a world.
 """
+import os
 import unittest
 import unittest.mock
 
@@ -78,3 +79,13 @@ class Steps(unittest.TestCase):
                 verbs.VERBS, late=lambda run, step: scenario.too_long(0, 0)), \
                 self.assertRaises(scenario.TooLong):
             verbs.do(Run, {"eventually": {"late": True}})
+
+    def test_an_agent_that_was_restarted_may_not_grow_either(self):
+        run = scenario.Scenario.__new__(scenario.Scenario)
+        run.world = run.crowd = unittest.mock.MagicMock()
+        run.world.mspd.pid = os.getpid()
+        run.at_start = {"pid": 0, "rss_mib": 0, "fds": 0}
+        run.text, run.down, run.words, run.stretches = {}, set(), {}, []
+        run.set_phase("enforced")
+        with open("/dev/null", encoding="ascii"):
+            self.assertEqual(run.growth()["fds"], 1)

@@ -89,7 +89,7 @@ for the rules alone. Variables that are always there: VM, GALLERY, PROFILE
 instance document), DIR (of the world).
 
 At the end faults are cleared, and mspd must become healthy by itself: each
-client gets its due and nothing else, the status says so, descriptors and
+client has asked, got its due and nothing else, the status says so, descriptors and
 memory have not grown, nothing has crashed, and it ends when it is told to.
 """
 import json
@@ -258,6 +258,8 @@ class Scenario:
         self.crowd.phase(self.words, self.text.get("answers", []) +
                          (answers or []), first)
         self.stretches.append([self.words, self.seen_size(), None])
+        if "served" in self.words.values() and "mspd" not in self.down:
+            self.growth()  # what it is compared with, if it was restarted
 
     def check_processes(self):
         for name in {"host", "mspd"} - self.down:
