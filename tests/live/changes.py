@@ -89,16 +89,6 @@ CHANGES = [
 	if (!guid)
 		return acquire(l, now);
 """),
-    Change("a key that was retired is not taken again",
-           "reset-while-the-agent-is-away", "libmsp/latch.c", """\
-	if (!guid)
-		return acquire(l, now);
-""", """\
-	if (!guid && !l->key) {
-		wait_for_poll(l, now);
-		return 0;
-	}
-"""),
     Change("a key that the host has replaced is dropped",
            "fault-guid-changed", "libmsp/latch.c", """\
 	if (l->key) {
@@ -153,12 +143,17 @@ CHANGES = [
 """),
     Change("version 1.0 protects both endpoints",
            "status-version-1", "libmsp/keystatus.c", """\
-			       ? MSP_MODE_AUDIT
-			       : MSP_MODE_ENFORCE;
+	status->enabled = true;
+	status->wireserver = MSP_MODE_ENFORCE;
 """, """\
-			       ? MSP_MODE_AUDIT
-			       : MSP_MODE_DISABLED;
+	status->enabled = true;
+	status->wireserver = MSP_MODE_DISABLED;
 """),
+    Change("audit lets everybody in",
+           "enforce-to-audit", "libmsp/decision.c", """\
+	if (out->verdict == MSP_DENY && rules->mode == MSP_MODE_AUDIT)
+		out->verdict = MSP_ALLOW_AUDITED;
+""", ""),
     Change("WireServer is for root whatever the rules say",
            "wireserver-audit-is-for-root", "libmsp/decision.c", """\
 	else if (!elevated && endpoint != MSP_ENDPOINT_IMDS)
@@ -225,20 +220,6 @@ CHANGES = [
 	if (slot)
 		return now.wall_s;
 """),
-    Change("a path that climbs is refused in audit, too",
-           "enforce-to-audit", "mspd/proxy.c", """\
-	if (traversal(call)) {
-""", """\
-	if (traversal(call) &&
-	    call->policy->mode[MSP_ENDPOINT_IMDS] == MSP_MODE_ENFORCE) {
-"""),
-    Change("without a key there is 503, not an unsigned request",
-           "disk-moved-to-another-vm", "mspd/proxy.c", """\
-	return !call->exempt && !call->policy->key &&
-	       call->policy->mode[call->endpoint] == MSP_MODE_ENFORCE;
-""", """\
-	return !call->policy;
-"""),
     Change("only rules that enforce need a key",
            "audit-without-a-key", "mspd/proxy.c", """\
 	return !call->exempt && !call->policy->key &&
@@ -288,11 +269,10 @@ CHANGES = [
 """, """\
 		flags = 0;
 """),
-    Change("a connection is kept only if its answer has ended",
+    Change("a kept connection that was closed is tried again",
            "fault-imds-closed", "mspd/upstream.c", """\
-	if (msp_client_reusable(up->client) &&
-	    up->pool""", """\
-	if (up->pool"""),
+		up->reused = true;
+""", ""),
     Change("a host that is silent is waited for as long as configured",
            "fault-imds-hang", "mspd/upstream.c", """\
 	opts.first_byte_ms = pool->opts.timeout_ms;
