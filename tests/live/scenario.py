@@ -50,14 +50,13 @@ variable, and paths into documents are dotted ("a.0.b"):
       of: imds, wireserver, hostga, listener; as: root, daemon, nobody;
       "inside": false (not in the agent's cgroup), "headers": {}, "body": text,
       "metadata": false (no such header), "source": "127.0.0.2" (address it
-      comes from), "sign": "GUID" (with the key file of that name), "skew": seconds
-      (dated so far ahead), "drip": N
-      (the last N bytes come slowly); expected: "status": 200, or a word:
-      refused, reset, closed (without an answer), cut (not HTTP), timeout,
-      denied (by the kernel);
-      "expect": {path: value}, "body" being all of it; "through": true (the
-      agent answered); "verdict": of the host, as "bad:stale", null: it never
-      came there;
+      comes from), "sign": "GUID" (with the key file of that name), "skew":
+      seconds (dated so far ahead), "drip": N (the last N bytes come slowly);
+      expected: "status": 200, or a word: refused, reset, closed (without an
+      answer), cut (not HTTP), timeout, denied (by the kernel); "expect":
+      {path: value}, "body" being all of it; "through": true (the agent
+      answered); "verdict": of the host, as "bad:stale", null: it never came
+      there;
       "begin": "A" lets it run beside the steps until
   {"join": "A", "status": 200, ..}              which judges it
   {"status": {path: value}}                     aggregate status of the agent
@@ -85,12 +84,13 @@ variable, and paths into documents are dotted ("a.0.b"):
 In JSON {"$item": "id", "mode": "audit", "access": "deny", "allow": ["root"],
 "paths": ["/"]} stands for a rule item, {"$rules": ["root"], "paths": ["/"]}
 for the rules alone. Variables that are always there: VM, GALLERY, PROFILE
-(an IMDS profile in it), COMPUTE (what they begin with), NAME (of the VM), INSTANCE (target of the
-instance document), DIR (of the world).
+(an IMDS profile in it), COMPUTE (what they begin with), NAME (of the VM),
+INSTANCE (target of the instance document), DIR (of the world).
 
 At the end faults are cleared, and mspd must become healthy by itself: each
-client has asked, got its due and nothing else, the status says so, descriptors and
-memory have not grown, nothing has crashed, and it ends when it is told to.
+client has asked, got its due and nothing else, the status says so,
+descriptors and memory have not grown, nothing has crashed, and it ends when it
+is told to.
 """
 import json
 import os

@@ -413,9 +413,9 @@ def eventually(run, step):
 
 
 VERBS = {f.__name__: f for f in (
-    control, arm, gallery, fault, clear, request, join, status, state, audit, seen,
-    said, mark, files, growth, remember, keys, mspd, host, report, minutes,
-    phase, eventually)}
+    control, arm, gallery, fault, clear, request, join, status, state, audit,
+    seen, said, mark, files, growth, remember, keys, mspd, host, report,
+    minutes, phase, eventually)}
 JUDGED = "status expect through verdict"
 # What a step may say besides its verb.
 WORDS = {"control": "body status expect",
