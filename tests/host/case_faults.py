@@ -634,6 +634,18 @@ def answers_that_are_no_json_are_left_alone():
 
 
 @case
+def a_raw_status_of_many_members_is_spoilt_in_one_pass():
+    with Host() as h:
+        members = 500000
+        raw = b"[" + b",".join([b"1"] * members) + b"]"
+        expect(h.control("POST", "/status/raw", raw).status, 200)
+        fault(h, "wrong-types", count=1)
+        # with a pass for each member the host would be gone for an hour
+        seen = h.call("ws", "GET", STATUS).json()
+        expect((len(seen), set(seen)), (members, {"1"}))
+
+
+@case
 def members_are_removed_with_their_comma():
     doc = b'{ "a" : [1, {"b":2 ,"c":{}}, "]"] , "d":null,"e\\"f":"," }'
     with Host() as h:

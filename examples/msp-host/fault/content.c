@@ -64,42 +64,63 @@ bool spoil_not_offered(const struct fault *fault, struct call *call)
 }
 
 /* A value of another type, made of the bytes of this one where that works. */
-static void change_type(struct buf *json, const struct span *s)
+static void add_other(struct buf *out, const struct buf *json,
+		      const struct span *s)
 {
-	struct buf other = { 0 };
 	char c = json->data[s->start];
 
 	if (c == '"')
-		buf_text(&other, "7");
+		buf_text(out, "7");
 	else if (c == '{')
-		buf_text(&other, "[]");
+		buf_text(out, "[]");
 	else if (c == '[' || c == 'n')
-		buf_text(&other, "{}");
+		buf_text(out, "{}");
 	else
-		buf_json(&other, json->data + s->start, s->end - s->start);
+		buf_json(out, json->data + s->start, s->end - s->start);
+}
+
+static bool change_one(struct buf *json, const char *field)
+{
+	struct buf other = { 0 };
+	struct span s;
+
+	if (!splice_find(json, field, &s))
+		return false;
+	add_other(&other, json, &s);
 	if (!other.failed)
-		splice(json, s->start, s->end, other.data);
+		splice(json, s.start, s.end, other.data);
 	buf_clear(&other);
+	return true;
+}
+
+/* In one pass: a raw status may have a million members. */
+static bool change_all(struct buf *json)
+{
+	struct span s = { 0 };
+	struct buf out = { 0 };
+	size_t done = 0;
+
+	while (splice_next(json, &s)) {
+		buf_add(&out, json->data + done, s.start - done);
+		add_other(&out, json, &s);
+		done = s.end;
+	}
+	if (!done)
+		return false;
+	buf_add(&out, json->data + done, json->len - done);
+	buf_clear(json);
+	*json = out;
+	return true;
 }
 
 bool spoil_types(const struct fault *fault, struct call *call)
 {
 	const char *field = fault->text[FIELD_FIELD];
 	struct buf *json = body(call);
-	struct span s;
-	size_t n;
 
 	if (!json)
 		return false;
-	if (*field) {
-		if (!splice_find(json, field, &s))
-			return false;
-		change_type(json, &s);
-		return true;
-	}
-	for (n = 0; !json->failed && splice_nth(json, n, &s); n++)
-		change_type(json, &s);
-	return n;
+	return *field ? change_one(json, field) : change_all(json);
 }
 
 bool spoil_missing(const struct fault *fault, struct call *call)
@@ -233,7 +254,7 @@ bool spoil_depth(const struct fault *fault, struct call *call)
 	int64_t depth = fault->value[FIELD_DEPTH];
 	struct buf *json = body(call);
 	struct buf out = { 0 };
-	struct span s;
+	struct span s = { 0 };
 
 	if (!json)
 		return false;
@@ -242,7 +263,7 @@ bool spoil_depth(const struct fault *fault, struct call *call)
 	add_many(&out, '[', depth);
 	add_many(&out, ']', depth);
 	if (*json->data == '{') {
-		buf_text(&out, splice_nth(json, 0, &s) ? "," : "");
+		buf_text(&out, splice_next(json, &s) ? "," : "");
 		buf_add(&out, json->data + 1, json->len - 1);
 	}
 	buf_clear(json);

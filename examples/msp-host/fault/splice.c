@@ -66,32 +66,41 @@ static void find_edges(const struct buf *b, struct span *s, size_t first,
 		s->from = comma;
 }
 
+/* The member that begins at at or behind blanks there: s->from is its key's
+ * first byte, if it has one, and key_end is behind the key. */
+static bool read_member(const struct buf *b, size_t at, bool object,
+			struct span *s, size_t *key_end)
+{
+	at = skip_blank(b, at);
+	s->from = *key_end = at;
+	if (object && at < b->len && b->data[at] == '"') {
+		*key_end = skip_string(b, at);
+		at = skip_blank(b, *key_end);
+		if (at >= b->len || b->data[at] != ':')
+			return false;
+		at = skip_blank(b, at + 1);
+	}
+	s->start = at;
+	s->end = skip_value(b, at);
+	return s->end > s->start && s->end <= b->len;
+}
+
 /* The member of the object or array at at that has this name, or with name
  * NULL this number. */
 static bool find_member(const struct buf *b, size_t at, const char *name,
 			size_t name_len, size_t number, struct span *s)
 {
 	bool object = b->data[at] == '{';
-	size_t i, first, comma = 0;
+	size_t i, key_end, comma = 0;
 
 	for (i = 0, at++;; i++, at++) {
-		size_t key = at = first = skip_blank(b, at), key_end = at;
-
-		if (object && at < b->len && b->data[at] == '"') {
-			key_end = skip_string(b, at);
-			at = skip_blank(b, key_end);
-			if (at >= b->len || b->data[at] != ':')
-				return false;
-			at = skip_blank(b, at + 1);
-		}
-		s->start = at;
-		s->end = skip_value(b, at);
-		if (s->end == s->start || s->end > b->len)
+		if (!read_member(b, at, object, s, &key_end))
 			return false;
-		if (name ? key_end - key == name_len + 2 &&
-				    !memcmp(b->data + key + 1, name, name_len)
+		if (name ? key_end - s->from == name_len + 2 &&
+				    !memcmp(b->data + s->from + 1, name,
+					    name_len)
 			 : i == number) {
-			find_edges(b, s, first, comma);
+			find_edges(b, s, s->from, comma);
 			return true;
 		}
 		at = comma = skip_blank(b, s->end);
@@ -131,11 +140,18 @@ bool splice_find(const struct buf *json, const char *path, struct span *out)
 	}
 }
 
-bool splice_nth(const struct buf *json, size_t n, struct span *out)
+bool splice_next(const struct buf *json, struct span *s)
 {
-	size_t at = skip_blank(json, 0);
+	size_t top = skip_blank(json, 0), at = top, key_end;
 
-	return opens(json, at) && find_member(json, at, NULL, 0, n, out);
+	if (!opens(json, top))
+		return false;
+	if (s->end) {
+		at = skip_blank(json, s->end);
+		if (at >= json->len || json->data[at] != ',')
+			return false;
+	}
+	return read_member(json, at + 1, json->data[top] == '{', s, &key_end);
 }
 
 void splice(struct buf *json, size_t from, size_t to, const char *text)

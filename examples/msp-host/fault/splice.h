@@ -28,8 +28,10 @@ struct span {
 /* By names with dots between them, elements of an array by number:
  * "authorizationRules.imds.rules.roles.0.name". */
 bool splice_find(const struct buf *json, const char *path, struct span *out);
-/* The nth member of the document itself, from 0. */
-bool splice_nth(const struct buf *json, size_t n, struct span *out);
+/* The member of the document itself behind this one, the first if it is all
+ * 0; @to is not set. One step costs that member only, however many there are.
+ */
+bool splice_next(const struct buf *json, struct span *span);
 /* Bytes from to to become text. */
 void splice(struct buf *json, size_t from, size_t to, const char *text);
 
