@@ -390,6 +390,34 @@ def sealed_nonsense_is_refused_too():
 
 
 @case
+def what_a_sealed_state_says_is_quoted():
+    import hashlib
+    odd = '","x":"' + "'" * 29
+    with file() as path:
+        with Host("--state", path) as h:
+            h.latch()
+            h.control("POST", "/key/reset")
+        with open(path, "rb") as f:
+            state = json.load(f)["state"]
+        state["vms"][0]["retired"] = [odd]
+        state["vms"][0]["events"] = json.dumps(
+            [{"EventId": odd, "EventType": odd, "NotBefore": odd,
+              "EventSource": odd, "Description": odd}])
+        text = json.dumps(state)
+        with open(path, "w") as f:
+            f.write('{"msp-host":2,"sha256":"%s","state":%s}\n' % (
+                hashlib.sha256(text.encode()).hexdigest(), text))
+        with Host("--state", path) as h:
+            event = h.control("GET", "/events").json()["Events"][0]
+            for name in ("EventId", "EventType", "NotBefore", "EventSource",
+                         "Description"):
+                expect(event[name], odd, name)
+            h.latch()
+        with Host("--state", path) as h:
+            expect(h.control("GET", "/state").json()["latched"], True)
+
+
+@case
 def other_things_than_files_are_refused_or_not_waited_for():
     with tempfile.TemporaryDirectory() as d:
         code, text = ended(d)

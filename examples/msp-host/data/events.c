@@ -63,18 +63,22 @@ static void write_event(struct buf *out, const struct event *e,
 {
 	buf_text(out, "{\"EventId\":");
 	buf_json_utf8(out, e->id);
+	buf_format(out, ",\"EventStatus\":\"%s\",\"EventType\":",
+		   e->started ? "Started" : "Scheduled");
+	buf_json_utf8(out, e->type);
 	buf_format(out,
-		   ",\"EventStatus\":\"%s\",\"EventType\":\"%s\","
-		   "\"ResourceType\":\"VirtualMachine\",\"Resources\":%s,"
-		   "\"NotBefore\":\"%s\"",
-		   e->started ? "Started" : "Scheduled", e->type, e->resources,
-		   e->started ? "" : e->not_before);
+		   ",\"ResourceType\":\"VirtualMachine\",\"Resources\":%s,"
+		   "\"NotBefore\":",
+		   e->resources);
+	buf_json_utf8(out, e->started ? "" : e->not_before);
 	if (!version || strcmp(version, "2019-04-01") >= 0) {
 		buf_text(out, ",\"Description\":");
 		buf_json_utf8(out, e->description);
 	}
-	if (!version || strcmp(version, "2019-08-01") >= 0)
-		buf_format(out, ",\"EventSource\":\"%s\"", e->source);
+	if (!version || strcmp(version, "2019-08-01") >= 0) {
+		buf_text(out, ",\"EventSource\":");
+		buf_json_utf8(out, e->source);
+	}
 	if (!version || strcmp(version, "2020-07-01") >= 0)
 		buf_format(out, ",\"DurationInSeconds\":%lld", e->duration);
 	buf_text(out, "}");

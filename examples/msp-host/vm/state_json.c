@@ -59,9 +59,10 @@ static void put_retired(struct buf *out, const struct vm *vm)
 	if (!vm->n_retired)
 		return;
 	buf_text(out, ",\"retired\":[");
-	for (i = first; i < vm->n_retired; i++)
-		buf_format(out, "%s\"%s\"", i > first ? "," : "",
-			   vm->retired[i % VM_RETIRED]);
+	for (i = first; i < vm->n_retired; i++) {
+		buf_text(out, i > first ? "," : "");
+		buf_json_utf8(out, vm->retired[i % VM_RETIRED]);
+	}
 	buf_text(out, "]");
 }
 
