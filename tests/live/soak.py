@@ -65,8 +65,9 @@ class Soak:
         self.fleet = subprocess.Popen(
             [os.path.join(self.world.build, "tests/bench/soak_fleet"),
              f"{world.WIRESERVER}:80", f"{world.IMDS}:80", str(self.agents),
-             str(POLL_S * 1000), self.world.path("fleet")], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, env=self.world.environment(), text=True)
+             str(POLL_S * 1000), self.world.path("fleet")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env=self.world.environment(), text=True)
         if self.fleet.stdout.readline() != "latched\n":
             raise Failed("the fleet did not latch")
 
