@@ -154,9 +154,10 @@ class Crowd:
         self.pids = []
 
     def died(self):
-        """Names of clients that are no more."""
+        """Names of clients that are no more; stop() still ends them."""
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return [name for name, pid in zip(CLIENTS, self.pids)
-                if os.waitpid(pid, os.WNOHANG)[0]]
+                if os.waitid(os.P_PID, pid, how)]
 
     def phase(self, words, answers, first=False):
         """In force once each has got their due on both kinds of connection:
