@@ -390,6 +390,44 @@ def sealed_nonsense_is_refused_too():
 
 
 @case
+def key_on_disk_stays_latched_when_the_disk_fails():
+    """Attested once more, alone and beside one that cannot be stored."""
+    with tempfile.TemporaryDirectory() as d:
+        folder = os.path.join(d, "gone")
+        os.mkdir(folder)
+        with Host("--state", os.path.join(folder, "state"), "--vm", "a=" + A,
+                  "--vm", "b=" + B) as h:
+            h.complains = True
+            mine, other = h.latch(source=A), h.acquire(source=B)
+            os.rename(folder, folder + ".away")
+            expect(h.attest(mine, source=A).status, 200)
+            with h.connect("ws", A) as a, h.connect("ws", B) as b, \
+                    h.connect("ws", B) as c:
+                # all three in one turn
+                h.process.send_signal(signal.SIGSTOP)
+                for s, key in (a, mine), (b, other), (c, other):
+                    send_attestation(s, key)
+                h.process.send_signal(signal.SIGCONT)
+                expect([client.read_answer(s).status for s in (a, b, c)],
+                       [200, 500, 500])
+            for name, latched in ("a", True), ("b", False):
+                expect(h.control("GET", "/state?vm=" + name).json()["latched"],
+                       latched, name)
+            expect(h.call("ws", "GET", "/machine/?comp=goalstate",
+                          source=A).status, 401)
+            expect(h.acquire(source=A).status, 403)
+            os.rename(folder + ".away", folder)
+            expect(h.attest(other, source=B).status, 200)
+
+
+def send_attestation(s, key):
+    target = "/secure-channel/key/%s/key-attestation" % key["guid"]
+    lines = [("host", "a"), ("content-length", "0"), (client.DATE, now())]
+    lines.append((client.AUTH, sign(key, "POST", target, lines, b"")))
+    send_request(s, "POST", target, lines, b"")
+
+
+@case
 def what_a_sealed_state_says_is_quoted():
     import hashlib
     odd = '","x":"' + "'" * 29

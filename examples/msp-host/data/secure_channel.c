@@ -75,21 +75,39 @@ static const char *attested_guid(struct call *call, size_t *len)
 	return NULL;
 }
 
-static bool latch(struct call *call)
+static void latch(struct call *call)
 {
+	struct vm *vm = call->vm;
 	struct msp_signer *signer;
 	const char *guid;
 	size_t len;
 
 	/* once more: it may have been reset since it was judged */
 	guid = attested_guid(call, &len);
-	signer = guid ? vm_attester(call->vm, guid, len) : NULL;
-	if (vm_latch(call->vm, signer)) {
+	signer = guid ? vm_attester(vm, guid, len) : NULL;
+	call->latches = vm_latch(vm, signer);
+	/* latched before: attested once more, its answer was lost */
+	if (signer && signer == vm->latched)
 		call_text(call, 200, JSON_TYPE, "{}");
-		return true;
+	else
+		call_error(call, 401, "guid", "no such key is offered");
+}
+
+/* Keys that were latched before stay: only those of this turn go back. */
+static void unlatch(struct call *first)
+{
+	struct call *call;
+
+	for (call = first; call; call = call->next) {
+		if (call->latches)
+			vm_unlatch(call->vm);
 	}
-	call_error(call, 401, "guid", "no such key is offered");
-	return false;
+	/* also those that came second in this turn */
+	for (call = first; call; call = call->next) {
+		if (call->reply.status == 200 && !call->vm->latched)
+			call_error(call, 500, "state",
+				   "the key cannot be stored");
+	}
 }
 
 /*
@@ -99,19 +117,15 @@ static bool latch(struct call *call)
  */
 void channel_settle(struct call *first)
 {
-	bool latched = false;
+	bool latches = false;
 	struct call *call;
 
-	for (call = first; call; call = call->next)
-		latched |= latch(call);
-	if (!latched || state_save(first->emu))
-		return;
 	for (call = first; call; call = call->next) {
-		if (call->reply.status != 200)
-			continue;
-		vm_unlatch(call->vm);
-		call_error(call, 500, "state", "the key cannot be stored");
+		latch(call);
+		latches |= call->latches;
 	}
+	if (latches && !state_save(first->emu))
+		unlatch(first);
 }
 
 void channel_attest(struct call *call)

@@ -131,6 +131,7 @@ struct reply {
  * @verdict:   of its signature
  * @reply:     its answer
  * @waits:     it is answered by channel_settle(), later in the same turn
+ * @latches:   it has latched a key that is not on disk yet
  * @next:      of those that wait
  * @library:   the HTTP library's connection; http.c's own
  */
@@ -157,6 +158,7 @@ struct call {
 	struct verdict verdict;
 	struct reply reply;
 	bool waits;
+	bool latches;
 	struct call *next;
 	struct MHD_Connection *library;
 };

@@ -146,9 +146,6 @@ bool vm_retired(const struct vm *vm, const char *guid, size_t len)
 
 bool vm_latch(struct vm *vm, struct msp_signer *signer)
 {
-	/* an answer that was lost on the way: attested once more */
-	if (signer && signer == vm->latched)
-		return true;
 	if (!signer || signer != vm->offered || vm->latched)
 		return false;
 	vm->latched = vm->offered;

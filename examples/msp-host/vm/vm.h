@@ -193,9 +193,9 @@ bool vm_offered(const struct vm *vm);
 struct msp_signer *vm_attester(struct vm *vm, const char *guid, size_t len);
 /* Was this the guid of a former key of the VM? */
 bool vm_retired(const struct vm *vm, const char *guid, size_t len);
-/* The attestation was signed with the offered key: latch it; nothing to do if
- * it is latched. False: it is neither. The caller saves the state before
- * anybody hears of it, or takes it back. */
+/* The attestation was signed with the offered key: latch it. False: it is not
+ * that. The caller saves the state before anybody hears of it, or takes it
+ * back; never a key that was latched before. */
 bool vm_latch(struct vm *vm, struct msp_signer *signer);
 void vm_unlatch(struct vm *vm);
 /* Latch a new key that nobody has: as if the agent of a disk that is gone had
