@@ -353,6 +353,19 @@ def file_is_read_when_the_agent_does_not_answer():
 
 
 @case
+def pipe_instead_of_a_status_file_is_not_waited_for():
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "pipe")
+        os.mkfifo(path)
+        nowhere = "127.0.0.1:1"
+        done = subprocess.run(
+            [*command(nowhere, nowhere), "--status-file", path],
+            capture_output=True, timeout=60)
+        expect(done.returncode, 1)
+        expect(path in done.stdout.decode(), True, done.stdout)
+
+
+@case
 def report_that_could_not_be_posted_is_a_failure():
     with Fake(http(status())) as ws:
         with socket.create_server(("127.0.0.1", 0)) as s:

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -179,6 +180,18 @@ bool buf_read_file(struct buf *b, const char *path, size_t limit)
 	close(fd);
 	errno = err;
 	return !err;
+}
+
+bool buf_read_regular(struct buf *b, const char *path, size_t limit)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return false;
+	if (S_ISREG(st.st_mode))
+		return buf_read_file(b, path, limit);
+	errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	return false;
 }
 
 void buf_clear(struct buf *b)

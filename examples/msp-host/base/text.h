@@ -43,6 +43,8 @@ void buf_base64(struct buf *b, const void *data, size_t len);
 void buf_base64url(struct buf *b, const void *data, size_t len);
 /* whole file; false and errno on error, EFBIG if over limit */
 bool buf_read_file(struct buf *b, const char *path, size_t limit);
+/* the same of a regular file only: a pipe would be waited for */
+bool buf_read_regular(struct buf *b, const char *path, size_t limit);
 /* wipe, free and make empty */
 void buf_clear(struct buf *b);
 

@@ -126,7 +126,7 @@ static bool read_status(const struct reporter *r, struct buf *status,
 {
 	if (ask_agent(r, status, why))
 		return true;
-	if (buf_read_file(status, r->file, REPORT_STATUS_MAX))
+	if (buf_read_regular(status, r->file, REPORT_STATUS_MAX))
 		return true;
 	buf_format(why, "; %s: %s", r->file, strerror(errno));
 	return false;

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEAD   "{\"msp-host\":2,\"sha256\":\""
@@ -91,19 +90,6 @@ static bool use(struct emulator *emu, const struct buf *file)
 	return ok;
 }
 
-/* A pipe would be waited for, and could not be replaced. */
-static bool read_regular(struct buf *out, const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return false;
-	if (S_ISREG(st.st_mode))
-		return buf_read_file(out, path, STATE_MAX);
-	errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-	return false;
-}
-
 bool state_load(struct emulator *emu)
 {
 	struct buf file = { 0 };
@@ -111,7 +97,8 @@ bool state_load(struct emulator *emu)
 
 	if (!emu->state_file)
 		return true;
-	ok = read_regular(&file, emu->state_file);
+	/* a pipe could not be replaced either */
+	ok = buf_read_regular(&file, emu->state_file, STATE_MAX);
 	if (!ok && errno == ENOENT)
 		return true;
 	if (ok)
