@@ -43,6 +43,7 @@ struct msp_latch {
 	enum step step;
 	bool started;
 	bool poll_soon;	     /* poll as soon as no call is under way */
+	bool stale;	     /* the poll under way was asked before a reset */
 	uint64_t started_ms; /* boot ms of the first run */
 	uint64_t next_ms;    /* boot ms of the next poll */
 	unsigned int changes;
@@ -397,6 +398,7 @@ static int use_status(struct msp_latch *l, struct msp_time now)
 		return acquire(l, now);
 	if (!l->key || !msp_guid_equal(guid, msp_key_guid(l->key)))
 		return find_key(l, now, guid);
+	set_state(l, MSP_LATCH_LATCHED); /* it may have been reset */
 	if (l->good)
 		set_message(l, l->good); /* it may have told of a failure */
 	wait_for_poll(l, now);
@@ -410,6 +412,11 @@ static int status_arrived(struct msp_latch *l, struct msp_time now)
 
 	if (!status)
 		return poll_failed(l, now, MSP_ERR_STATE, &info);
+	if (l->stale) {
+		msp_keystatus_free(status);
+		wait_for_poll(l, now);
+		return 0;
+	}
 	msp_keystatus_free(l->status);
 	l->status = status;
 	l->changes |= MSP_LATCH_CHANGED_STATUS;
@@ -424,6 +431,7 @@ static int poll_status(struct msp_latch *l, struct msp_time now)
 	int rc;
 
 	l->poll_soon = false;
+	l->stale = false;
 	date_header(l, now, date);
 	rc = msp_channel_status(l->channel, now, date, &info);
 	if (rc < 0)
@@ -512,6 +520,16 @@ void msp_latch_poll_now(struct msp_latch *latch)
 {
 	if (latch)
 		latch->poll_soon = true;
+}
+
+void msp_latch_reset(struct msp_latch *latch)
+{
+	if (!latch)
+		return;
+	set_state(latch, MSP_LATCH_UNKNOWN);
+	latch->started = false;
+	latch->poll_soon = true;
+	latch->stale = latch->step == STEP_STATUS;
 }
 
 unsigned int msp_latch_changes(struct msp_latch *latch)

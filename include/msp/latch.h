@@ -104,6 +104,16 @@ MSP_API MSP_MUST_CHECK int msp_latch_run(struct msp_latch *latch,
  * as the poll under way has ended. At most one is remembered. */
 MSP_API void msp_latch_poll_now(struct msp_latch *latch);
 
+/**
+ * msp_latch_reset - the machine may have become another one: look anew
+ *
+ * The state is unknown again, the host is polled at the next run, and eagerly
+ * from then on, as after msp_latch_new(). An answer that is on its way was
+ * asked for before, so it is not used. The key and the last status stay until
+ * the host says something else. NULL is fine.
+ */
+MSP_API void msp_latch_reset(struct msp_latch *latch);
+
 /** msp_latch_changes - or of enum msp_latch_change since the last call. */
 MSP_API unsigned int msp_latch_changes(struct msp_latch *latch);
 

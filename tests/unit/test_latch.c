@@ -505,6 +505,55 @@ START_TEST(latch_polls_when_told)
 }
 END_TEST
 
+START_TEST(latch_looks_anew_after_a_reset)
+{
+	latch_a();
+	mind.status = DISABLED(GUID_A);
+	ck_assert_int_eq(drive(400000), 0);
+	check_latch(MSP_LATCH_DISABLED, NULL, OFF);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 415000);
+	msp_latch_changes(latch);
+
+	msp_latch_reset(latch);
+	ck_assert_uint_eq(msp_latch_changes(latch), MSP_LATCH_CHANGED_STATE);
+	check_latch(MSP_LATCH_UNKNOWN, NULL, OFF);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 0);
+	mind.status = REFUSED;
+	ck_assert_int_eq(drive(400100), 0);
+	/* eagerly again, long after the first 300 s of the latch */
+	ck_assert_uint_eq(msp_latch_deadline(latch), 401100);
+	mind.status = ENABLED(GUID_A);
+	ck_assert_int_eq(drive(401100), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, FOUND);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 416100);
+	check_asked(4, 1, 1);
+}
+END_TEST
+
+/* Of a machine that has become another one it would be the old one's. */
+START_TEST(latch_does_not_use_what_was_asked_before_a_reset)
+{
+	static const char late[] = DISABLED(GUID_A);
+
+	latch_a();
+	mind.status = HANGS;
+	ck_assert_int_eq(drive(15000), 0);
+	msp_latch_reset(latch);
+	fakehost_say(&host, late, strlen(late));
+	fakehost_hang_up(&host);
+	while (msp_latch_fd(latch) >= 0)
+		ck_assert_int_eq(msp_latch_run(latch, at(15001)), 0);
+	check_latch(MSP_LATCH_UNKNOWN, GUID_A, ATTESTED);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 0);
+	/* what is asked after it is used, and the key is still there */
+	mind.status = ENABLED(GUID_A);
+	ck_assert_int_eq(drive(15002), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, ATTESTED);
+	check_asked(3, 1, 1);
+	msp_latch_reset(NULL);
+}
+END_TEST
+
 /* ---- the host's time (spec 5.9) ---------------------------------------- */
 
 #define AT_NOON	 INT64_C(1745409600000)
@@ -664,6 +713,8 @@ static TCase *changes_case(void)
 	tcase_add_test(tc, latch_signs_with_old_key_until_new_one_is_attested);
 	tcase_add_test(tc, latch_takes_guid_in_any_case);
 	tcase_add_test(tc, latch_polls_when_told);
+	tcase_add_test(tc, latch_looks_anew_after_a_reset);
+	tcase_add_test(tc, latch_does_not_use_what_was_asked_before_a_reset);
 	tcase_add_test(tc, latch_keeps_the_host_time);
 	tcase_add_test(tc, latch_checks_arguments);
 	tcase_add_test(tc, latch_takes_intervals_from_options);
