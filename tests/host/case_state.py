@@ -18,11 +18,12 @@ from client import (Host, case, expect, now, read_all, send_request, sign)
 
 A, B = "127.0.0.2", "127.0.0.3"
 VERSIONS = "/?comp=versions"
-ITEM = {"defaultAccess": "deny", "mode": "enforce", "id": "\u00e4\"1\\", "rules":
-        {"privileges": [{"name": "p", "path": "/metadata/instance"}],
-         "roles": [{"name": "r", "privileges": ["p"]}],
-         "identities": [{"name": "i", "userName": "root"}],
-         "roleAssignments": [{"role": "r", "identities": ["i"]}]}}
+ITEM = {"defaultAccess": "deny", "mode": "enforce", "id": "\u00e4\"1\\",
+        "rules": {
+            "privileges": [{"name": "p", "path": "/metadata/instance"}],
+            "roles": [{"name": "r", "privileges": ["p"]}],
+            "identities": [{"name": "i", "userName": "root"}],
+            "roleAssignments": [{"role": "r", "identities": ["i"]}]}}
 
 
 @contextlib.contextmanager
