@@ -417,11 +417,13 @@ def half_a_request_waits_for_its_rest():
     with Host() as h:
         for first in (one, put, chunked, b"\r\n" + one, one + put + one):
             for rest in (one, put):
-                for cut in (1, len(rest) - 2):
+                for before, after in ((1, 0), (0, len(rest) - 2)):
+                    cut = before + after
                     with h.connect("ws") as s:
-                        s.sendall(first + rest[:cut])
+                        s.sendall(first + rest[:before])
                         for _ in range(first.count(b"HTTP/1.1")):
                             expect(read_answer(Buffered(s)).status, 200)
+                        s.sendall(rest[before:cut])
                         time.sleep(0.3)
                         s.sendall(rest[cut:])
                         expect(read_answer(Buffered(s)).status, 200)

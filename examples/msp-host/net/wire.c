@@ -321,7 +321,8 @@ static bool unpark(struct conn *c)
 	return make_pair(pair) && join_library(c, pair);
 }
 
-/* The library has closed its end, and all it said before is out. */
+/* The library has closed its end; all it said before is out, or that would not
+ * have been read. */
 static void begin_script(struct conn *c)
 {
 	leave_library(c);
@@ -347,7 +348,7 @@ static void linger(struct conn *c)
 static void settle(struct conn *c)
 {
 	if (c->script && !c->playing && !c->dead && c->down.eof &&
-	    !c->down.len && !c->down.broken)
+	    !c->down.broken)
 		begin_script(c);
 	if (c->down.broken ||
 	    (c->up.eof && (c->down.shut || c->over || c->parked)))
