@@ -3,7 +3,6 @@
  * In: a profile, and how it is wanted. Out: its text. Must never write what
  * reads back as another profile: names and values are anybody's.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "libmsp/info.h"
@@ -14,140 +13,6 @@
 #define FLAGS                                                                  \
 	(MSP_PROFILE_COMPACT | MSP_PROFILE_TEMPLATE | MSP_PROFILE_ENDPOINT)
 
-/* ---- text -------------------------------------------------------------- */
-
-/* yajl does not check what its allocator returns, so it gets one that cannot
- * fail: its generator takes a handle and the head of a buffer that is not
- * used, some 700 bytes, once. */
-struct heap {
-	size_t used;
-	_Alignas(max_align_t) unsigned char space[8192];
-};
-
-static void *heap_alloc(void *ctx, size_t size)
-{
-	const size_t align = _Alignof(max_align_t);
-	struct heap *heap = ctx;
-	void *block = heap->space + heap->used;
-
-	/* not this yajl's doing: better no process than a wrong write */
-	if (size > sizeof(heap->space) / 2 ||
-	    heap->used > sizeof(heap->space) / 2)
-		abort();
-	heap->used += (size + align - 1) / align * align;
-	return block;
-}
-
-static void *heap_realloc(void *ctx, void *old, size_t size)
-{
-	(void)ctx;
-	(void)old;
-	(void)size;
-	abort(); /* only its own buffer grows, and that one is ours */
-}
-
-static void heap_free(void *ctx, void *old)
-{
-	(void)ctx;
-	(void)old;
-}
-
-static bool make_room(struct msp_writer *w, size_t more)
-{
-	size_t room = w->room ? w->room : 1024;
-	char *text;
-
-	if (more > SIZE_MAX / 4 || w->len > SIZE_MAX / 4)
-		return false;
-	while (room - w->len <= more) /* a NUL follows */
-		room *= 2;
-	if (w->text && room == w->room)
-		return true;
-	text = msp_mem_realloc(w->text, room);
-	if (!text)
-		return false;
-	w->text = text;
-	w->room = room;
-	return true;
-}
-
-static void put(void *ctx, const char *text, size_t len)
-{
-	struct msp_writer *w = ctx;
-
-	if (w->rc < 0)
-		return;
-	if (!make_room(w, len)) {
-		w->rc = MSP_ERR_NOMEM;
-		return;
-	}
-	memcpy(w->text + w->len, text, len);
-	w->len += len;
-	w->text[w->len] = '\0';
-}
-
-static void check(struct msp_writer *w, yajl_gen_status status)
-{
-	if (status != yajl_gen_status_ok && w->rc == 0)
-		w->rc = MSP_ERR_INVAL;
-}
-
-static void put_string(struct msp_writer *w, const char *text, size_t len)
-{
-	check(w, yajl_gen_string(w->gen, (const unsigned char *)text, len));
-}
-
-static void put_name(struct msp_writer *w, const char *name)
-{
-	if (name)
-		put_string(w, name, strlen(name));
-}
-
-void msp_writer_word(struct msp_writer *w, const char *name, const char *text)
-{
-	put_name(w, name);
-	put_string(w, text, strlen(text));
-}
-
-static void put_text(struct msp_writer *w, const char *text, size_t len)
-{
-	char *escaped;
-
-	if (!w->escape || len < 2 || text[0] != '[' || text[len - 1] != ']') {
-		put_string(w, text, len);
-		return;
-	}
-	escaped = msp_mem_alloc(len + 1);
-	if (!escaped) {
-		w->rc = MSP_ERR_NOMEM;
-		return;
-	}
-	escaped[0] = '[';
-	memcpy(escaped + 1, text, len);
-	put_string(w, escaped, len + 1);
-	msp_mem_free(escaped);
-}
-
-void msp_writer_string(struct msp_writer *w, const char *name, const char *text,
-		       size_t len)
-{
-	put_name(w, name);
-	put_text(w, text, len);
-}
-
-void msp_writer_open(struct msp_writer *w, const char *name, bool array)
-{
-	put_name(w, name);
-	check(w,
-	      array ? yajl_gen_array_open(w->gen) : yajl_gen_map_open(w->gen));
-}
-
-void msp_writer_close(struct msp_writer *w, bool array)
-{
-	check(w, array ? yajl_gen_array_close(w->gen)
-		       : yajl_gen_map_close(w->gen));
-}
-
 /* ---- rules ------------------------------------------------------------- */
 
 static void put_member(struct msp_writer *w, const char *name,
@@ -155,18 +20,6 @@ static void put_member(struct msp_writer *w, const char *name,
 {
 	if (text->text)
 		msp_writer_string(w, name, text->text, text->len);
-}
-
-/* false if it is empty, and was written: yajl would leave a line in it */
-static bool open_list(struct msp_writer *w, const char *name, size_t n)
-{
-	if (n > 0) {
-		msp_writer_open(w, name, true);
-		return true;
-	}
-	put_name(w, name);
-	check(w, yajl_gen_number(w->gen, "[]", 2));
-	return false;
 }
 
 static void put_privilege(struct msp_writer *w, const struct msp_privilege *p)
@@ -179,8 +32,10 @@ static void put_privilege(struct msp_writer *w, const struct msp_privilege *p)
 	if (p->n_params)
 		msp_writer_open(w, "queryParameters", false);
 	for (i = 0; i < p->n_params; i++) {
-		put_text(w, p->params[i].name.text, p->params[i].name.len);
-		put_text(w, p->params[i].value.text, p->params[i].value.len);
+		msp_writer_text(w, p->params[i].name.text,
+				p->params[i].name.len);
+		msp_writer_text(w, p->params[i].value.text,
+				p->params[i].value.len);
 	}
 	if (p->n_params)
 		msp_writer_close(w, false);
@@ -192,7 +47,7 @@ static void put_privileges(struct msp_writer *w)
 	const struct msp_profile *p = w->profile;
 	size_t i;
 
-	if (!open_list(w, "privileges", p->n_privileges))
+	if (!msp_writer_open_some(w, "privileges", true, p->n_privileges))
 		return;
 	for (i = 0; i < p->n_privileges; i++)
 		put_privilege(w, &p->privileges[i]);
@@ -205,13 +60,14 @@ static void put_roles(struct msp_writer *w)
 	const struct msp_role *role;
 	size_t i, j;
 
-	if (!open_list(w, "roles", p->n_roles))
+	if (!msp_writer_open_some(w, "roles", true, p->n_roles))
 		return;
 	for (i = 0; i < p->n_roles; i++) {
 		role = &p->roles[i];
 		msp_writer_open(w, NULL, false);
 		put_member(w, "name", &role->name);
-		if (open_list(w, "privileges", role->n_privileges)) {
+		if (msp_writer_open_some(w, "privileges", true,
+					 role->n_privileges)) {
 			for (j = 0; j < role->n_privileges; j++)
 				put_member(w, NULL,
 					   &p->privileges[role->privileges[j]]
@@ -229,7 +85,7 @@ static void put_identities(struct msp_writer *w)
 	const struct msp_identity *identity;
 	size_t i;
 
-	if (!open_list(w, "identities", p->n_identities))
+	if (!msp_writer_open_some(w, "identities", true, p->n_identities))
 		return;
 	for (i = 0; i < p->n_identities; i++) {
 		identity = &p->identities[i];
@@ -250,13 +106,14 @@ static void put_assignments(struct msp_writer *w)
 	const struct msp_assignment *a;
 	size_t i, j;
 
-	if (!open_list(w, "roleAssignments", p->n_assignments))
+	if (!msp_writer_open_some(w, "roleAssignments", true, p->n_assignments))
 		return;
 	for (i = 0; i < p->n_assignments; i++) {
 		a = &p->assignments[i];
 		msp_writer_open(w, NULL, false);
 		put_member(w, "role", &p->roles[a->role].name);
-		if (open_list(w, "identities", a->n_identities)) {
+		if (msp_writer_open_some(w, "identities", true,
+					 a->n_identities)) {
 			for (j = 0; j < a->n_identities; j++)
 				put_member(
 					w, NULL,
@@ -417,8 +274,10 @@ static int choose(struct wish *wish, const struct msp_profile *p,
 	return 0;
 }
 
-static void put_form(struct msp_writer *w, const struct wish *wish)
+static void put_form(struct msp_writer *w, const void *arg)
 {
+	const struct wish *wish = arg;
+
 	if (wish->form == MSP_PROFILE_LOCAL)
 		put_local(w);
 	else if (wish->form != MSP_PROFILE_ARM)
@@ -428,21 +287,6 @@ static void put_form(struct msp_writer *w, const struct wish *wish)
 				    wish->endpoint);
 	else
 		msp_writer_resource(w, &wish->name, wish->location);
-}
-
-static void generate(struct msp_writer *w, const struct wish *wish,
-		     bool compact)
-{
-	struct heap heap = { .used = 0 };
-	yajl_alloc_funcs funcs = { heap_alloc, heap_realloc, heap_free, &heap };
-
-	w->gen = yajl_gen_alloc(&funcs);
-	yajl_gen_config(w->gen, yajl_gen_print_callback, put, w);
-	yajl_gen_config(w->gen, yajl_gen_validate_utf8, 1);
-	yajl_gen_config(w->gen, yajl_gen_beautify, compact ? 0 : 1);
-	yajl_gen_config(w->gen, yajl_gen_indent_string, "  ");
-	put_form(w, wish);
-	yajl_gen_free(w->gen);
 }
 
 int msp_profile_write(char **out, size_t *len,
@@ -467,8 +311,8 @@ int msp_profile_write(char **out, size_t *len,
 	rc = choose(&wish, profile, opts, info);
 	if (rc < 0)
 		return rc;
-	generate(&w, &wish, opts->flags & MSP_PROFILE_COMPACT);
-	rc = w.rc;
+	rc = msp_writer_run(&w, opts->flags & MSP_PROFILE_COMPACT, put_form,
+			    &wish);
 	if (rc < 0)
 		msp_fail(info, rc, "cannot be written: %s",
 			 rc == MSP_ERR_NOMEM ? "no memory" : "is not UTF-8");

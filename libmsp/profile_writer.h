@@ -19,7 +19,8 @@ struct msp_writer {
 	char *text;
 	size_t len;
 	size_t room;
-	int rc; /* NOMEM or INVAL */
+	size_t limit; /* most bytes, 0: any */
+	int rc;	      /* NOMEM, INVAL or LIMIT */
 };
 
 /* gallery/profile/version: where the names of ARM come from */
@@ -29,11 +30,23 @@ struct msp_arm_name {
 	struct msp_text version;
 };
 
+/* All of it: fill writes one value into a zeroed writer. w->text is the
+ * caller's to free, whatever is returned. NOMEM, INVAL, LIMIT. */
+int msp_writer_run(struct msp_writer *w, bool compact,
+		   void (*fill)(struct msp_writer *w, const void *arg),
+		   const void *arg);
+
 void msp_writer_open(struct msp_writer *w, const char *name, bool array);
 void msp_writer_close(struct msp_writer *w, bool array);
+/* The same for n members or elements; false if there are none, and it was
+ * written: yajl would leave a line in it. */
+bool msp_writer_open_some(struct msp_writer *w, const char *name, bool array,
+			  size_t n);
 /* name NULL: an element of an array */
 void msp_writer_string(struct msp_writer *w, const char *name, const char *text,
 		       size_t len);
+/* The name of a member that is anybody's, or a string. */
+void msp_writer_text(struct msp_writer *w, const char *text, size_t len);
 /* what Azure is to evaluate, or a word of ours */
 void msp_writer_word(struct msp_writer *w, const char *name, const char *text);
 /* whole, unless there are none */

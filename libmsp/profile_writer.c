@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: members and texts, one after the other. Out: a JSON text. Must never
+ * write what is not JSON, nor more than was allowed.
+ */
+#include "libmsp/profile_writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libmsp/mem.h"
+
+/* yajl does not check what its allocator returns, so it gets one that cannot
+ * fail: its generator takes a handle and the head of a buffer that is not
+ * used, some 700 bytes, once. */
+struct heap {
+	size_t used;
+	_Alignas(max_align_t) unsigned char space[8192];
+};
+
+static void *heap_alloc(void *ctx, size_t size)
+{
+	const size_t align = _Alignof(max_align_t);
+	struct heap *heap = ctx;
+	void *block = heap->space + heap->used;
+
+	/* not this yajl's doing: better no process than a wrong write */
+	if (size > sizeof(heap->space) / 2 ||
+	    heap->used > sizeof(heap->space) / 2)
+		abort();
+	heap->used += (size + align - 1) / align * align;
+	return block;
+}
+
+static void *heap_realloc(void *ctx, void *old, size_t size)
+{
+	(void)ctx;
+	(void)old;
+	(void)size;
+	abort(); /* only its own buffer grows, and that one is ours */
+}
+
+static void heap_free(void *ctx, void *old)
+{
+	(void)ctx;
+	(void)old;
+}
+
+static bool make_room(struct msp_writer *w, size_t more)
+{
+	size_t room = w->room ? w->room : 1024;
+	char *text;
+
+	if (more > SIZE_MAX / 4 || w->len > SIZE_MAX / 4)
+		return false;
+	while (room - w->len <= more) /* a NUL follows */
+		room *= 2;
+	if (w->text && room == w->room)
+		return true;
+	text = msp_mem_realloc(w->text, room);
+	if (!text)
+		return false;
+	w->text = text;
+	w->room = room;
+	return true;
+}
+
+static void put(void *ctx, const char *text, size_t len)
+{
+	struct msp_writer *w = ctx;
+
+	if (w->rc < 0)
+		return;
+	if (w->limit && len > w->limit - w->len) {
+		w->rc = MSP_ERR_LIMIT;
+		return;
+	}
+	if (!make_room(w, len)) {
+		w->rc = MSP_ERR_NOMEM;
+		return;
+	}
+	memcpy(w->text + w->len, text, len);
+	w->len += len;
+	w->text[w->len] = '\0';
+}
+
+static void check(struct msp_writer *w, yajl_gen_status status)
+{
+	if (status != yajl_gen_status_ok && w->rc == 0)
+		w->rc = MSP_ERR_INVAL;
+}
+
+static void put_string(struct msp_writer *w, const char *text, size_t len)
+{
+	check(w, yajl_gen_string(w->gen, (const unsigned char *)text, len));
+}
+
+static void put_name(struct msp_writer *w, const char *name)
+{
+	if (name)
+		put_string(w, name, strlen(name));
+}
+
+void msp_writer_word(struct msp_writer *w, const char *name, const char *text)
+{
+	put_name(w, name);
+	put_string(w, text, strlen(text));
+}
+
+void msp_writer_text(struct msp_writer *w, const char *text, size_t len)
+{
+	char *escaped;
+
+	if (!w->escape || len < 2 || text[0] != '[' || text[len - 1] != ']') {
+		put_string(w, text, len);
+		return;
+	}
+	escaped = msp_mem_alloc(len + 1);
+	if (!escaped) {
+		w->rc = MSP_ERR_NOMEM;
+		return;
+	}
+	escaped[0] = '[';
+	memcpy(escaped + 1, text, len);
+	put_string(w, escaped, len + 1);
+	msp_mem_free(escaped);
+}
+
+void msp_writer_string(struct msp_writer *w, const char *name, const char *text,
+		       size_t len)
+{
+	put_name(w, name);
+	msp_writer_text(w, text, len);
+}
+
+void msp_writer_open(struct msp_writer *w, const char *name, bool array)
+{
+	put_name(w, name);
+	check(w,
+	      array ? yajl_gen_array_open(w->gen) : yajl_gen_map_open(w->gen));
+}
+
+void msp_writer_close(struct msp_writer *w, bool array)
+{
+	check(w, array ? yajl_gen_array_close(w->gen)
+		       : yajl_gen_map_close(w->gen));
+}
+
+bool msp_writer_open_some(struct msp_writer *w, const char *name, bool array,
+			  size_t n)
+{
+	if (n > 0) {
+		msp_writer_open(w, name, array);
+		return true;
+	}
+	put_name(w, name);
+	check(w, yajl_gen_number(w->gen, array ? "[]" : "{}", 2));
+	return false;
+}
+
+int msp_writer_run(struct msp_writer *w, bool compact,
+		   void (*fill)(struct msp_writer *w, const void *arg),
+		   const void *arg)
+{
+	struct heap heap = { .used = 0 };
+	yajl_alloc_funcs funcs = { heap_alloc, heap_realloc, heap_free, &heap };
+
+	w->gen = yajl_gen_alloc(&funcs);
+	yajl_gen_config(w->gen, yajl_gen_print_callback, put, w);
+	yajl_gen_config(w->gen, yajl_gen_validate_utf8, 1);
+	yajl_gen_config(w->gen, yajl_gen_beautify, compact ? 0 : 1);
+	yajl_gen_config(w->gen, yajl_gen_indent_string, "  ");
+	fill(w, arg);
+	yajl_gen_free(w->gen);
+	return w->rc;
+}
