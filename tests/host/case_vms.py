@@ -395,6 +395,11 @@ def seed_repeats_keys_and_guids_whatever_others_do():
             second = h.latch(source=A)
             expect(first["key"] != second["key"], True)
             expect(first["guid"] != second["guid"], True)
+            if not others:
+                # as often drawn as the other's first one
+                third = h.latch(source=B)
+                expect(third["guid"] in (first["guid"], second["guid"]),
+                       False)
             return [(k["guid"], k["key"]) for k in (first, second)]
     once = run("tea", 0)
     expect(run("tea", 3), once)
