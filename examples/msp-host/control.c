@@ -6,7 +6,7 @@
  */
 #include "control.h"
 
-#include "arm/arm.h"
+#include "arm/store.h"
 #include "emulator.h"
 #include "fault/fault.h"
 #include "net/route.h"
@@ -103,6 +103,15 @@ static void refuse_item(struct call *call, const struct msp_error_info *info)
 	buf_clear(&text);
 }
 
+/* Room for the body among all that owners have given? */
+static bool has_room(struct call *call)
+{
+	if (arm_room(call->emu, call->body.len))
+		return true;
+	call_error(call, 409, "room", "the limits of this host are reached");
+	return false;
+}
+
 static void set_item(struct call *call, enum item item)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
@@ -112,6 +121,8 @@ static void set_item(struct call *call, enum item item)
 		call_error(call, 400, "body", "a rule item is required");
 		return;
 	}
+	if (!has_room(call))
+		return;
 	if (!vm_item_copy(&before, &call->vm->items[item])) {
 		call_error(call, 500, "memory", "out of memory");
 		return;
@@ -174,8 +185,11 @@ static void raw_status(struct call *call)
 {
 	struct vm *vm = call->vm;
 
-	/* the body moves: it may be megabytes of nonsense */
 	buf_clear(&vm->raw_status);
+	vm->raw = false;
+	if (!has_room(call))
+		return;
+	/* the body moves: it may be megabytes of nonsense */
 	vm->raw_status = call->body;
 	memset(&call->body, 0, sizeof(call->body));
 	vm->raw = true;

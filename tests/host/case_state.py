@@ -261,6 +261,12 @@ def attestations_that_come_together_are_stored_together():
                    [guid for _, guid in every])
 
 
+def facts(h):
+    """What a refused change must leave as it was."""
+    return (vms(h), h.status(), h.status(source=A),
+            h.control("GET", "/events").json())
+
+
 @case
 def change_that_cannot_be_stored_does_not_happen():
     with tempfile.TemporaryDirectory() as d:
@@ -271,9 +277,11 @@ def change_that_cannot_be_stored_does_not_happen():
             h.complains = True
             latched = h.latch(source=A)
             offered = h.acquire()
+            expect(h.control("POST", "/events",
+                             b'{"EventType":"Freeze"}').status, 200)
             # not chmod: that means nothing to root
             os.rename(folder, folder + ".away")
-            before = vms(h), h.status(), h.status(source=A)
+            before = facts(h)
             expect(h.attest(offered).status, 500)
             item = json.dumps(ITEM).encode()
             for method, target, body in (
@@ -287,12 +295,13 @@ def change_that_cannot_be_stored_does_not_happen():
                     ("PUT", "/vms/new?network=127.0.0.9", b""),
                     ("PUT", "/vms/a?network=127.0.0.9", b""),
                     ("PUT", "/vms/msp-host-vm?network=" + A, b""),
-                    ("PUT", "/fleet?network=127.9.0.0/16", b"")):
+                    ("PUT", "/fleet?network=127.9.0.0/16", b""),
+                    ("POST", "/events", b'{"EventType":"Reboot"}'),
+                    ("DELETE", "/events", b"")):
                 answer = h.control(method, target, body)
                 expect((answer.status, answer.json()["error"]),
                        (500, "state"), target)
-                after = vms(h), h.status(), h.status(source=A)
-                expect(after, before, target)
+                expect(facts(h), before, target)
             expect(h.call("ws", "GET", VERSIONS, key=latched,
                           source=A).status, 200)
             expect(h.control("GET", "/fleets").json(), [])
@@ -300,9 +309,10 @@ def change_that_cannot_be_stored_does_not_happen():
             # the key that was offered is still good
             expect(h.attest(offered).status, 200)
             expect(h.control("POST", "/key/reset").json()["incarnation"], 2)
-            after = vms(h)
+            expect(h.control("DELETE", "/events").status, 200)
+            after = facts(h)[0], facts(h)[-1]
         with Host("--state", path) as h:
-            expect(vms(h), after)
+            expect((facts(h)[0], facts(h)[-1]), after)
 
 
 @case

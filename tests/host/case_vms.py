@@ -3,6 +3,7 @@
 In: msp-host with several VMs. Out: who is who, whose key is whose, how long an
 offer lasts, what a seed repeats. Loopback's 127.0.0.0/8 gives the addresses.
 """
+import json
 import subprocess
 import time
 
@@ -420,3 +421,23 @@ def wrong_vm_options_are_named():
                               timeout=5)
         text = done.stderr.decode()
         expect((done.returncode, options[0][2:] in text), (1, True), text)
+
+
+@case
+def what_owners_give_is_bounded_all_together():
+    half = b" " * (1 << 20)  # of what a body may be
+    with Host() as h:
+        for i in range(80):
+            expect(h.control("PUT", f"/vms/v{i}").status, 201)
+            answer = h.control("POST", f"/status/raw?vm=v{i}", half)
+            if answer.status != 200:
+                break
+        expect((answer.status, answer.json()["error"], i > 60),
+               (409, "room", True))
+        expect(h.control("POST", "/status/raw", half[:600000]).status, 200)
+        item = json.dumps({"id": "x", "mode": "enforce",
+                           "defaultAccess": "allow"}).encode()
+        item += half[:500000]
+        expect(h.control("PUT", "/endpoints/imds", item).status, 409)
+        expect(h.control("DELETE", "/status/raw").status, 200)
+        expect(h.control("PUT", "/endpoints/imds", item).status, 200)

@@ -172,7 +172,7 @@ bool arm_room(const struct emulator *emu, size_t more)
 	for (resource = emu->arm->first; resource; resource = resource->next)
 		total += resource->body.len;
 	for (vm = emu->vms->first; vm; vm = vm->next) {
-		total += vm->model.len;
+		total += vm->model.len + vm->raw_status.len;
 		for (i = 0; i < ITEMS; i++)
 			total += vm->items[i].json.len +
 				 vm->items[i].reference.len;

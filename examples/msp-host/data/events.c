@@ -8,9 +8,11 @@
  * members, so that whoever saves a VM needs to know nothing about them.
  */
 #include "base/json.h"
+#include "control.h"
 #include "data/imds.h"
 #include "data/names.h"
 #include "net/route.h"
+#include "vm/state.h"
 
 #include <string.h>
 
@@ -497,12 +499,38 @@ static void end(struct call *call)
 	buf_clear(&id);
 }
 
-void events_call(struct call *call)
+static void change(struct call *call)
 {
 	if (call_method(call, "POST"))
 		schedule(call);
-	else if (call_method(call, "DELETE"))
-		end(call);
 	else
+		end(call);
+}
+
+/* Stored before the owner is told, or not changed. What a guest does with its
+ * events is stored with the next change of an owner's: a guest must not make
+ * the host write. */
+void events_call(struct call *call)
+{
+	struct vm *vm = call->vm;
+	const uint64_t n_before = vm->events_n;
+	struct buf before = { 0 };
+
+	if (call_method(call, "GET")) {
 		answer(call, versions[0]);
+		return;
+	}
+	buf_add(&before, vm->events.data, vm->events.len);
+	if (before.failed)
+		call_error(call, 500, "memory", "out of memory");
+	else
+		change(call);
+	if (call->reply.status == 200 && !state_save(call->emu)) {
+		buf_clear(&vm->events);
+		vm->events = before;
+		memset(&before, 0, sizeof(before));
+		vm->events_n = n_before;
+		control_not_stored(call);
+	}
+	buf_clear(&before);
 }

@@ -6,13 +6,12 @@
  */
 #include "fault/kind.h"
 
+#include "data/imds.h"
 #include "emulator.h"
 #include "fault/splice.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define JSON_TYPE "application/json; charset=utf-8"
 
 /* Is there a body that can be spoilt? */
 static struct buf *body(struct call *call)
@@ -41,10 +40,29 @@ bool spoil_nothing(const struct fault *fault, struct call *call)
 	return true;
 }
 
+/* As the metadata service words it. */
+static const char *status_text(unsigned int status)
+{
+	switch (status) {
+	case 410:
+		return "Gone. Retry after some time, 70 seconds at most";
+	case 429:
+		return "Too many requests";
+	case 503:
+		return "Service unavailable";
+	}
+	return "Internal server error";
+}
+
 bool spoil_status(const struct fault *fault, struct call *call)
 {
-	replace(call, (unsigned int)fault->value[FIELD_STATUS], "fault",
-		"as asked for");
+	unsigned int status = (unsigned int)fault->value[FIELD_STATUS];
+
+	replace(call, status, "fault", status_text(status));
+	if (call->peer->port == PORT_IMDS) {
+		buf_clear(&call->reply.body);
+		imds_error(call, status, status_text(status));
+	}
 	call->reply.retry = (unsigned int)fault->value[FIELD_RETRY];
 	return true;
 }

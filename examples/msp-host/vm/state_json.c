@@ -301,14 +301,14 @@ static bool read_rest(struct vm *vm, yajl_val node)
 	if (!get_json(node, "report", &vm->report) ||
 	    !get_uint(node, "reportTime", INT64_MAX, &time) ||
 	    !get_json(node, "events", &vm->events) ||
-	    !get_uint(node, "eventsIncarnation", UINT64_MAX, &vm->events_n))
+	    !get_uint(node, "eventsIncarnation", INT64_MAX, &vm->events_n))
 		return false;
 	vm->report_s = (int64_t)time;
 	vm->goal_n = 0;
 	if (!json_member(node, "goal"))
 		return true;
 	return get_hex(get_text(node, "goal"), vm->goal, sizeof(vm->goal)) &&
-	       get_uint(node, "goalIncarnation", UINT64_MAX, &vm->goal_n);
+	       get_uint(node, "goalIncarnation", INT64_MAX, &vm->goal_n);
 }
 
 static bool read_vm(struct vms *vms, yajl_val node, struct buf *error)

@@ -22,6 +22,7 @@
  * @networks: whose addresses are whose
  * @before:   @networks before the latest change
  * @copied:   bytes of policy in clones
+ * @copied_latest: those in @latest
  */
 struct vms_index {
 	void *names;
@@ -30,6 +31,7 @@ struct vms_index {
 	struct networks networks;
 	struct networks before;
 	size_t copied;
+	size_t copied_latest;
 };
 
 /**
@@ -138,6 +140,7 @@ struct vm *vms_add(struct vms *vms, const char *name)
 	else
 		vms->first = vm;
 	index->latest = vm;
+	index->copied_latest = 0;
 	vms->n++;
 	return vm;
 }
@@ -154,6 +157,8 @@ void vms_drop_latest(struct vms *vms)
 	before->next = NULL;
 	index->latest = before;
 	vms->n--;
+	index->copied -= index->copied_latest;
+	index->copied_latest = 0;
 	tdelete(vm, &index->names, by_name);
 	vm_free(vm);
 }
@@ -174,6 +179,7 @@ struct vm *vms_clone(struct vms *vms, const char *name)
 		return NULL;
 	}
 	vms->index->copied += cost;
+	vms->index->copied_latest = cost;
 	return vm;
 }
 
