@@ -41,6 +41,8 @@ void msp_profile_free(struct msp_profile *profile)
 	msp_mem_free(profile->pointer);
 	msp_findings_free(profile->findings);
 	msp_mem_free(profile->texts);
+	msp_profile_free(profile->sources[0]);
+	msp_profile_free(profile->sources[1]);
 	msp_mem_free(profile);
 }
 

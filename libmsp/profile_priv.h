@@ -87,6 +87,7 @@ struct msp_profile {
 	size_t n_assignments;
 	enum msp_profile_form form;
 	bool has_access;   /* else access is what stands in for it */
+	bool has_rules;	   /* "rules" was there, be it empty */
 	bool has_endpoint; /* else endpoint means nothing */
 	enum msp_endpoint endpoint;
 	enum msp_profile_os os;
@@ -96,6 +97,8 @@ struct msp_profile {
 	struct msp_findings *findings; /* warnings; NULL: none */
 	char *texts;	   /* every struct msp_text above points in here */
 	size_t texts_used; /* bytes */
+	/* merged: what it was made of holds the rest of its texts */
+	struct msp_profile *sources[2]; /* owned, NULL: none */
 };
 
 /* "allow", "deny" in any letter case, not trimmed */

@@ -695,6 +695,7 @@ void msp_reader_rules(struct msp_reader *r, const struct msp_json_value *rules)
 
 	if (!rules)
 		return;
+	p->has_rules = true;
 	msp_reader_fields(r, rules, fields, 4);
 	if (r->form == MSP_PROFILE_ARM)
 		note_missing(r, rules, fields, 4);

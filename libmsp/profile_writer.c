@@ -146,6 +146,12 @@ void msp_writer_close(struct msp_writer *w, bool array)
 		       : yajl_gen_map_close(w->gen));
 }
 
+void msp_writer_bool(struct msp_writer *w, const char *name, bool value)
+{
+	put_name(w, name);
+	check(w, yajl_gen_bool(w->gen, value));
+}
+
 bool msp_writer_open_some(struct msp_writer *w, const char *name, bool array,
 			  size_t n)
 {

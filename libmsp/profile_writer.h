@@ -47,6 +47,7 @@ void msp_writer_string(struct msp_writer *w, const char *name, const char *text,
 		       size_t len);
 /* The name of a member that is anybody's, or a string. */
 void msp_writer_text(struct msp_writer *w, const char *text, size_t len);
+void msp_writer_bool(struct msp_writer *w, const char *name, bool value);
 /* what Azure is to evaluate, or a word of ours */
 void msp_writer_word(struct msp_writer *w, const char *name, const char *text);
 /* whole, unless there are none */

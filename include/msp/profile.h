@@ -224,6 +224,57 @@ msp_profile_write(char **out, size_t *len, const struct msp_profile *profile,
 		  const struct msp_profile_write_opts *opts,
 		  struct msp_error_info *info);
 
+/**
+ * msp_profile_uses_local - does the host let a local rule file count?
+ * @out:  set on success, false on error
+ * @host: the host's item, or the profile it is made from
+ *
+ * It does by an id that is the base64 of a JSON object with a member
+ * "useLocalFileRules" of true (spec 8.5); any other id is a plain one.
+ *
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_profile_uses_local(bool *out, const struct msp_profile *host);
+
+/**
+ * msp_profile_merge - the item in force, of the host's and the local file
+ * @out:   new profile in wire form, or NULL on error; free with
+ *         msp_profile_free()
+ * @host:  the host's item, not a local file; stays in use by @out
+ * @local: local file, or NULL if there is none; counts only if
+ *         msp_profile_uses_local(); stays in use by @out
+ * @info:  optional: why not
+ *
+ * The id becomes "ID-useLocalFileRules-false" or "-true", ID being the id in
+ * the host's base64 if it is one; an empty ID leaves it as it is. "_" and the
+ * id of the local file follow if that has one. The mode is the host's, the
+ * default the local file's if it has one. If both have rules, those of the
+ * local file are added to the host's, their names and references beginning
+ * with "LocalFileRules_" (spec 8.5). The findings are those of neither.
+ *
+ * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT (more than MSP_PROFILE_MAX_ITEMS in an
+ * array), MSP_ERR_SCHEMA (the host itself has such a name), MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_profile_merge(struct msp_profile **out,
+					     const struct msp_profile *host,
+					     const struct msp_profile *local,
+					     struct msp_error_info *info);
+
+/**
+ * msp_profile_closed - the item in force where the local file cannot be used
+ * @out:  new profile in wire form, or NULL on error; free with
+ *        msp_profile_free()
+ * @host: the host's item, not a local file; stays in use by @out
+ *
+ * That of msp_profile_merge() without a local file, but it grants nothing, and
+ * denies what is not granted. The mode stays the host's.
+ *
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_profile_closed(struct msp_profile **out,
+					      const struct msp_profile *host);
+
 /** msp_profile_findings - number of warnings, at most MSP_FINDINGS_MAX. */
 MSP_API size_t msp_profile_findings(const struct msp_profile *profile);
 

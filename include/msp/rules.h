@@ -65,6 +65,29 @@ MSP_API enum msp_mode msp_rules_mode(const struct msp_rules *rules);
 /** msp_rules_needs - or of enum msp_need over identities that hold a role. */
 MSP_API unsigned int msp_rules_needs(const struct msp_rules *rules);
 
+/** Most bytes of msp_rules_write(). */
+#define MSP_RULES_TEXT_MAX (16 * 1024 * 1024)
+
+/**
+ * msp_rules_write - what decides, as JSON
+ * @out:   new text, indented, NUL-terminated, or NULL on error; free with
+ *         msp_text_free()
+ * @len:   optional: its length in bytes
+ * @rules: borrowed for this call
+ *
+ * The members id, defaultAllowed, mode, privileges and identities by name, and
+ * privilegeAssignments: names of privileges with those of the identities they
+ * are granted to, without privileges granted to nobody (spec 3.4). Paths and
+ * query parameters are as they are compared: canonical, in lower case.
+ *
+ * Who is granted what can be much longer than the profile that says so.
+ *
+ * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT (over MSP_RULES_TEXT_MAX),
+ * MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_rules_write(char **out, size_t *len,
+					   const struct msp_rules *rules);
+
 /** msp_rules_memory - bytes of memory these rules hold. */
 MSP_API size_t msp_rules_memory(const struct msp_rules *rules);
 
