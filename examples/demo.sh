@@ -108,6 +108,7 @@ write_files() {
 	{
 	  "logFolder": "$dir/log", "eventFolder": "$dir/events",
 	  "latchKeyFolder": "$dir/keys", "statusFolder": "$dir/status",
+	  "consolePath": "",
 	  "runFolder": "$dir/run",
 	  "monitorIntervalInSeconds": 60, "pollKeyStatusIntervalInSeconds": 1,
 	  "ebpfProgramName": "ebpf_cgroup.o", "cgroupPath": "$cgroup",

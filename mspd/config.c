@@ -67,6 +67,8 @@ static const struct mspd_field fields[] = {
 	     "/var/log/azure-proxy-agent"),
 	TEXT("cgroupPath", PATH, AT(cgroup_path), MSPD_FIELD_UNSET, NULL),
 	TEXT("runFolder", PATH, AT(run_dir), 0, "/run/mspd"),
+	TEXT("consolePath", PATH, AT(console_path), MSPD_FIELD_EMPTY,
+	     "/dev/console"),
 	TEXT("identityRoot", PATH, AT(identity_root), 0, "/proc/1/root"),
 	WORD("executablePaths", executable_paths, "auto", "auto|off"),
 	SWITCH("acceptReplacedExecutable", accept_replaced),
@@ -84,6 +86,7 @@ static const struct mspd_field fields[] = {
 	INTERVAL("eagerPollDurationInSeconds", eager_for_ms, 300000),
 	INTERVAL("hostTimeIntervalInSeconds", host_time_ms, 900000),
 	INTERVAL("statusIntervalInSeconds", status_ms, 60000),
+	INTERVAL("provisioningTimeoutInSeconds", provisioning_ms, 120000),
 	INTERVAL("redirectRetryIntervalInSeconds", redirect_retry_ms, 30000),
 	INTERVAL("bypassCheckIntervalInSeconds", bypass_check_ms, 60000),
 	INTERVAL("namesExpiryInSeconds", names_expiry_ms, 60000),
@@ -281,6 +284,7 @@ void mspd_config_free(struct mspd_config *config)
 	free(config->cgroup_path);
 	free(config->identity_root);
 	free(config->run_dir);
+	free(config->console_path);
 	for (i = 0; i < config->n_warnings; i++)
 		free(config->warnings[i]);
 	memset(config, 0, sizeof(*config));

@@ -32,6 +32,8 @@
  *   statusFolder         /var/log/azure-proxy-agent; of status.json
  *   cgroupPath           none; attach exactly here, without discovery
  *   runFolder            /run/mspd; of the file that tells the listener
+ *   consolePath          /dev/console; told how the agent comes up; "": nothing
+ *                        is
  *   identityRoot         /proc/1/root; tree executables are verified in
  *   executablePaths      auto; off: the kernel side reads no paths, as under
  *                        lockdown=confidentiality, and rules that name a
@@ -63,6 +65,8 @@
  *                        over anew when it is older than this
  *   statusIntervalInSeconds        60; 0.05-86400; status.json, if nothing
  *                        happens that is worth writing it at once
+ *   provisioningTimeoutInSeconds   120; 0.05-86400; from the start, or a reset,
+ *                        until provisioning has failed
  *   redirectRetryIntervalInSeconds 30; 0.05-86400; longest wait between two
  *                        attempts to redirect
  *   bypassCheckIntervalInSeconds   60; 0.05-86400; search for connections that
@@ -96,6 +100,7 @@ enum mspd_executable_paths {
  * @cgroup_path:        attach exactly here; NULL: discover
  * @identity_root:      directory executables are looked up under
  * @run_dir:            of the file that tells the listener's address
+ * @console_path:       "" for none
  * @executable_paths:   enum mspd_executable_paths
  * @accept_replaced:    see acceptReplacedExecutable
  * @foreign:            enum msp_redirect_foreign
@@ -117,6 +122,7 @@ enum mspd_executable_paths {
  * @eager_for_ms:       how long that one lasts
  * @host_time_ms:       age at which the host's time is taken over anew
  * @status_ms:          interval of status.json
+ * @provisioning_ms:    until provisioning has failed
  * @redirect_retry_ms:  longest wait before redirection is tried again
  * @bypass_check_ms:    interval of the search for what bypasses us
  * @names_expiry_ms:    age at which names are asked for anew
@@ -132,6 +138,7 @@ struct mspd_config {
 	char *cgroup_path;
 	char *identity_root;
 	char *run_dir;
+	char *console_path;
 	uint32_t executable_paths;
 	bool accept_replaced;
 	uint32_t foreign;
@@ -153,6 +160,7 @@ struct mspd_config {
 	uint32_t eager_for_ms;
 	uint32_t host_time_ms;
 	uint32_t status_ms;
+	uint32_t provisioning_ms;
 	uint32_t redirect_retry_ms;
 	uint32_t bypass_check_ms;
 	uint32_t names_expiry_ms;

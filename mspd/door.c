@@ -435,13 +435,18 @@ int mspd_door_open(struct mspd_door *door, int listen_fd)
 	return mspd_loop_watch(door->loop, &door->listen, EPOLLIN);
 }
 
+void mspd_door_rest(struct mspd_door *door)
+{
+	mspd_loop_unwatch(door->loop, &door->listen);
+	mspd_loop_timer(door->loop, &door->pause, MSP_NEVER);
+}
+
 void mspd_door_shut(struct mspd_door *door)
 {
 	struct mspd_place *place;
 
 	door->shut = true;
-	mspd_loop_unwatch(door->loop, &door->listen);
-	mspd_loop_timer(door->loop, &door->pause, MSP_NEVER);
+	mspd_door_rest(door);
 	mspd_loop_timer(door->loop, &door->line, MSP_NEVER);
 	while (mspd_fair_waiting(door->fair)) {
 		place = mspd_fair_first_to_go(door->fair);

@@ -68,6 +68,8 @@ void mspd_door_free(struct mspd_door *door);
 /* Start accepting from a listening, non-blocking socket; borrowed. 0 or
  * -errno. */
 int mspd_door_open(struct mspd_door *door, int listen_fd);
+/* Accept nobody until it is opened again; who is in stays. */
+void mspd_door_rest(struct mspd_door *door);
 /* Accept no more, and send away who waits. */
 void mspd_door_shut(struct mspd_door *door);
 

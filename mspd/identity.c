@@ -341,6 +341,8 @@ void mspd_identity_open(struct mspd_identity *identity,
 	identity->timer.arg = identity;
 	identity->all = (struct mspd_ask){ .done = on_all, .arg = identity };
 	identity->user = (struct mspd_ask){ .done = on_user, .arg = identity };
+	if (!shared->redirect)
+		return; /* not yet: then only the agent itself can be asked */
 	if (msp_peer_identify(shared->redirect, fd, &identity->caller, &info) <
 	    0) {
 		warn_unknown(shared, info.text);

@@ -25,7 +25,7 @@
 /**
  * struct mspd_identities - what all identities share; must outlive them
  * @loop:      borrowed
- * @redirect:  borrowed; set before the first identity is opened
+ * @redirect:  borrowed; NULL until it is there: nobody is known before
  * @root_fd:   where executables are looked up; -1: nowhere
  * @timeout_ms: for names and for a look at an executable
  * @names_expiry_ms: how long names are kept

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "mspd/health.h"
+#include "mspd/latched.h"
 #include "mspd/listener.h"
 #include "mspd/log.h"
 #include "mspd/ruleset.h"
@@ -25,6 +26,8 @@
 
 #define WAIT_MAX_MS    60000
 #define RETRY_FIRST_MS 250
+/* The loop does not wait for anything, so it is quick to let go. */
+#define LET_GO_MS 2000
 
 struct mspd_keeper {
 	struct mspd_keeper_opts opts;
@@ -32,9 +35,10 @@ struct mspd_keeper {
 	atomic_bool stop;
 	bool joined;
 	int wake_fd;
-	int up_fd;
-	/* set before up_fd becomes readable, then constant */
+	struct mspd_stages stages;
+	/* set before stage LISTENING, then constant */
 	struct mspd_listener listener;
+	/* set before stage UP, then constant */
 	struct msp_redirect *redirect;
 	struct mspd_health health;
 
@@ -47,6 +51,7 @@ struct mspd_keeper {
 	bool up;
 	bool unpublished;  /* rules or key that the loop has not seen */
 	bool latched_once; /* nothing is redirected before (design D5) */
+	struct mspd_latched latched;
 	uint64_t retry_at;
 	uint64_t retry_ms;
 	uint64_t status_at;
@@ -78,6 +83,24 @@ static void show(struct mspd_keeper *k, enum mspd_module module,
 		mspd_log(MSPD_ERROR, "the status does not show everything");
 }
 
+static void announce_listener(struct mspd_keeper *k)
+{
+	static const char started[] =
+		"Started proxy listener, ready to accept request";
+	unsigned long long ms = mspd_status_elapsed_ms(k->opts.status);
+	int err;
+
+	mspd_status_module(k->opts.status, MSPD_MODULE_LISTENER,
+			   MSPD_STATE_RUNNING, "%s - %llu", started, ms);
+	mspd_console_event(k->opts.console, started, ms);
+	err = mspd_listener_tell(&k->listener.address, k->opts.config->run_dir);
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot write listener in %s: %s",
+			 k->opts.config->run_dir, strerror(-err));
+	mspd_stages_enter(&k->stages, MSPD_STAGE_LISTENING);
+	mspd_provision_ready(k->opts.provision, MSPD_PROVISION_LISTENER);
+}
+
 /* Once it is there it stays: what had the port when we came may have let it
  * go since, but the programs send clients to this one. */
 static int bring_up_listener(struct mspd_keeper *k)
@@ -93,6 +116,7 @@ static int bring_up_listener(struct mspd_keeper *k)
 		return -1;
 	}
 	show(k, MSPD_MODULE_LISTENER, mspd_health_listener);
+	announce_listener(k);
 	return 0;
 }
 
@@ -133,6 +157,21 @@ static int open_redirect(struct mspd_keeper *k, struct msp_error_info *info)
 	return rc;
 }
 
+static int prove(struct mspd_keeper *k, struct msp_error_info *info)
+{
+	int rc;
+
+	if (!mspd_stages_prove(&k->stages, LET_GO_MS)) {
+		snprintf(info->text, sizeof(info->text),
+			 "the listener is busy");
+		return MSP_ERR_TIMEOUT;
+	}
+	rc = msp_redirect_prove(k->redirect, k->listener.fd, 0, info);
+	if (rc < 0)
+		mspd_stages_enter(&k->stages, MSPD_STAGE_LISTENING);
+	return rc;
+}
+
 static int bring_up_redirect(struct mspd_keeper *k)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
@@ -140,7 +179,7 @@ static int bring_up_redirect(struct mspd_keeper *k)
 
 	rc = open_redirect(k, &info);
 	if (rc == 0)
-		rc = msp_redirect_prove(k->redirect, k->listener.fd, 0, &info);
+		rc = prove(k, &info);
 	if (rc == 0)
 		return 0;
 	msp_redirect_free(k->redirect);
@@ -167,25 +206,16 @@ static void report_redirector(struct mspd_keeper *k, unsigned long long ms)
 
 static void announce(struct mspd_keeper *k)
 {
-	struct mspd_status *status = k->opts.status;
-	unsigned long long ms = mspd_status_elapsed_ms(status);
-	uint64_t one = 1;
-	int err;
+	unsigned long long ms = mspd_status_elapsed_ms(k->opts.status);
 
 	k->up = true;
 	mspd_sweeper_init(&k->sweeper, NULL, k->redirect,
 			  k->opts.config->bypass_check_ms);
-	mspd_status_module(status, MSPD_MODULE_LISTENER, MSPD_STATE_RUNNING,
-			   "Started proxy listener, ready to accept request - "
-			   "%llu",
-			   ms);
 	report_redirector(k, ms);
-	err = mspd_listener_tell(&k->listener.address, k->opts.config->run_dir);
-	if (err < 0)
-		mspd_log(MSPD_ERROR, "cannot write listener in %s: %s",
-			 k->opts.config->run_dir, strerror(-err));
-	if (write(k->up_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
-		mspd_log(MSPD_ERROR, "cannot wake the loop");
+	mspd_console_event(k->opts.console, "Started Redirector with eBPF maps",
+			   ms);
+	mspd_stages_enter(&k->stages, MSPD_STAGE_UP);
+	mspd_provision_ready(k->opts.provision, MSPD_PROVISION_REDIRECTOR);
 }
 
 /* Listener, programs, proof, in this order; again later if one fails. */
@@ -264,8 +294,8 @@ static void report_states(struct mspd_keeper *k)
 	struct msp_key *key = msp_latch_key(k->latch);
 	size_t i;
 
+	states.channel = mspd_latched_channel(&k->latched);
 	if (status) {
-		states.channel = msp_keystatus_channel(status);
 		for (i = 0; i < MSP_ENDPOINTS; i++)
 			states.rule_id[i] = msp_keystatus_rule_id(
 				status, (enum msp_endpoint)i);
@@ -338,10 +368,19 @@ static void take_changes(struct mspd_keeper *k, uint64_t now_ms)
 	k->unpublished = false;
 	set_redirection(k, now_ms);
 	report_states(k);
-	if (!news)
-		return;
-	report_message(k);
-	k->status_at = now_ms;
+	if (news) {
+		report_message(k);
+		k->status_at = now_ms;
+	}
+	mspd_latched_report(&k->latched, changes & MSP_LATCH_CHANGED_KEY,
+			    now_ms);
+}
+
+/* Even if nothing can be done for them yet, they have been taken. */
+static void take_notices(struct mspd_keeper *k, uint64_t now_ms)
+{
+	if (mspd_latched_notices(&k->latched, now_ms))
+		report_states(k);
 }
 
 /* ---- the thread -------------------------------------------------------- */
@@ -362,21 +401,24 @@ static void write_status(struct mspd_keeper *k, uint64_t now_ms)
 
 static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 {
-	struct pollfd fds[2] = { { .fd = k->wake_fd, .events = POLLIN },
+	struct pollfd fds[3] = { { .fd = k->wake_fd, .events = POLLIN },
+				 { .fd = mspd_provision_fd(k->opts.provision),
+				   .events = POLLIN },
 				 { .fd = -1 } };
-	uint64_t until = k->status_at;
+	uint64_t until = earliest(k->status_at,
+				  mspd_provision_deadline(k->opts.provision));
 	int ms;
 
 	if (k->up) {
 		until = earliest(until, msp_latch_deadline(k->latch));
 		until = earliest(until, mspd_sweeper_deadline(&k->sweeper));
-		fds[1].fd = msp_latch_fd(k->latch);
-		fds[1].events = msp_latch_events(k->latch);
+		fds[2].fd = msp_latch_fd(k->latch);
+		fds[2].events = msp_latch_events(k->latch);
 	} else {
 		until = earliest(until, k->retry_at);
 	}
 	ms = until <= now_ms ? 0 : (int)earliest(until - now_ms, WAIT_MAX_MS);
-	poll(fds, 2, ms);
+	poll(fds, 3, ms);
 }
 
 static void *keep(void *arg)
@@ -391,6 +433,7 @@ static void *keep(void *arg)
 		now = read_clock();
 		if (!k->up)
 			bring_up(k, now.boot_ms);
+		take_notices(k, now.boot_ms);
 		/* no key before it can be used: the host enforces from the
 		 * moment it is attested */
 		if (k->up) {
@@ -401,6 +444,7 @@ static void *keep(void *arg)
 			if (mspd_sweeper_run(&k->sweeper, now.boot_ms))
 				k->status_at = now.boot_ms;
 		}
+		mspd_provision_run(k->opts.provision, now.boot_ms);
 		write_status(k, now.boot_ms);
 		wait_for_work(k, now.boot_ms);
 	}
@@ -445,14 +489,17 @@ static int open_latch(struct mspd_keeper *k)
 	if (msp_channel_new(&k->channel, &channel) < 0 ||
 	    msp_latch_new(&k->latch, k->channel, k->store, &latch) < 0)
 		return -ENOMEM;
+	k->latched = (struct mspd_latched){ .latch = k->latch,
+					    .provision = k->opts.provision,
+					    .status = k->opts.status,
+					    .console = k->opts.console };
 	return 0;
 }
 
-static int open_descriptors(struct mspd_keeper *k)
+static int open_wake(struct mspd_keeper *k)
 {
 	k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	k->up_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return k->wake_fd < 0 || k->up_fd < 0 ? -errno : 0;
+	return k->wake_fd < 0 ? -errno : 0;
 }
 
 int mspd_keeper_start(struct mspd_keeper **out,
@@ -466,14 +513,15 @@ int mspd_keeper_start(struct mspd_keeper **out,
 		return -ENOMEM;
 	k->opts = *opts;
 	k->wake_fd = -1;
-	k->up_fd = -1;
 	k->listener.fd = -1;
 	k->health.config = k->opts.config;
 	k->health.listener = &k->listener;
 	k->health.sweeper = &k->sweeper;
 	k->joined = true;
 	k->retry_ms = RETRY_FIRST_MS;
-	err = open_descriptors(k);
+	err = mspd_stages_open(&k->stages);
+	if (err == 0)
+		err = open_wake(k);
 	if (err == 0)
 		err = open_latch(k);
 	/* a first snapshot: no key, everything closed */
@@ -490,9 +538,9 @@ int mspd_keeper_start(struct mspd_keeper **out,
 	return 0;
 }
 
-int mspd_keeper_up_fd(const struct mspd_keeper *keeper)
+struct mspd_stages *mspd_keeper_stages(struct mspd_keeper *keeper)
 {
-	return keeper->up_fd;
+	return &keeper->stages;
 }
 
 struct msp_redirect *mspd_keeper_redirect(const struct mspd_keeper *keeper)
@@ -514,7 +562,7 @@ void mspd_keeper_root(struct mspd_keeper *keeper, const char *fault)
 static void untell(struct mspd_keeper *keeper)
 {
 	const char *dir = keeper->opts.config->run_dir;
-	int err = keeper->up ? mspd_listener_untell(dir) : 0;
+	int err = keeper->listener.fd >= 0 ? mspd_listener_untell(dir) : 0;
 
 	if (err < 0)
 		mspd_log(MSPD_ERROR, "cannot remove listener in %s: %s", dir,
@@ -529,6 +577,7 @@ void mspd_keeper_stop(struct mspd_keeper *keeper)
 	if (keeper->joined)
 		return;
 	atomic_store(&keeper->stop, true);
+	mspd_stages_stop(&keeper->stages);
 	if (write(keeper->wake_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		mspd_log(MSPD_ERROR, "cannot wake the key keeper");
 	pthread_join(keeper->thread, NULL);
@@ -554,7 +603,6 @@ void mspd_keeper_free(struct mspd_keeper *keeper)
 		close(keeper->listener.fd);
 	if (keeper->wake_fd >= 0)
 		close(keeper->wake_fd);
-	if (keeper->up_fd >= 0)
-		close(keeper->up_fd);
+	mspd_stages_close(&keeper->stages);
 	free(keeper);
 }

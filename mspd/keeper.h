@@ -8,6 +8,8 @@
 
 #include "mspd/config.h"
 #include "mspd/policy.h"
+#include "mspd/provision.h"
+#include "mspd/stage.h"
 #include "mspd/status.h"
 
 struct mspd_keeper;
@@ -18,18 +20,20 @@ struct mspd_keeper_opts {
 	struct mspd_policy_slot *policies;
 	struct mspd_status *status;
 	struct mspd_summary *summary;
+	struct mspd_provision *provision;
+	struct mspd_console *console;
 };
 
 /* Start the thread. 0 or -errno. */
 int mspd_keeper_start(struct mspd_keeper **out,
 		      const struct mspd_keeper_opts *opts);
 
-/* Readable once connections are redirected to the listener and the channel
- * has been proved; borrowed. */
-int mspd_keeper_up_fd(const struct mspd_keeper *keeper);
+/* How far it has come; borrowed. */
+struct mspd_stages *mspd_keeper_stages(struct mspd_keeper *keeper);
 
-/* After that: the redirector and the listening socket; borrowed. */
+/* From stage UP on; borrowed. */
 struct msp_redirect *mspd_keeper_redirect(const struct mspd_keeper *keeper);
+/* From stage LISTENING on; borrowed. */
 int mspd_keeper_listen_fd(const struct mspd_keeper *keeper);
 
 /* How it went to open the tree that executables are verified in, for the

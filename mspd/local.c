@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: a request for a path of the agent itself (spec 6.5). Out: its answer.
- * Must never show the status to anybody but root.
+ * In: a request for a path of the agent itself (spec 6.4, 6.5). Out: its
+ * answer. Must never show the status to anybody but root, nor take anybody
+ * else's notification for root's.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include <yajl/yajl_gen.h>
+
 #include "mspd/call.h"
 #include "mspd/http_check.h"
 
-#define STATUS_TARGET "/gpa-aggregated-status"
+#define STATUS_TARGET	 "/gpa-aggregated-status"
+#define PROVISION_TARGET "/provision"
 
 /* The whole target, case-sensitive; an empty query counts as none. */
 static bool target_is(const struct mspd_call *call, const char *path)
@@ -22,17 +26,25 @@ static bool target_is(const struct mspd_call *call, const char *path)
 		strcmp(call->head.target + len, "?") == 0);
 }
 
-static bool has_metadata_header(const struct mspd_call *call)
+/* The first of that name, NULL: none. */
+static const struct msp_header *find_header(const struct mspd_call *call,
+					    const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < call->head.n_headers; i++)
-		if (mspd_http_is(&call->head.headers[i], "metadata"))
-			return true;
-	return false;
+		if (mspd_http_is(&call->head.headers[i], name))
+			return &call->head.headers[i];
+	return NULL;
 }
 
-static void answer_status(struct mspd_call *call)
+static bool is_root(const struct mspd_call *call)
+{
+	return call->identity.known &&
+	       msp_caller_elevated(&call->identity.caller);
+}
+
+static void answer_json(struct mspd_call *call, const void *text, size_t len)
 {
 	static const char type[] = "application/json; charset=utf-8";
 	const struct msp_header header = { "content-type", 12, type,
@@ -41,7 +53,15 @@ static void answer_status(struct mspd_call *call)
 		.status = 200,
 		.headers = &header,
 		.n_headers = 1,
+		.body = text,
+		.length = len,
 	};
+
+	mspd_call_reply(call, &reply);
+}
+
+static void answer_status(struct mspd_call *call)
+{
 	struct mspd_proxy *p = call->proxy;
 	char *text = NULL;
 	size_t len = 0;
@@ -51,28 +71,79 @@ static void answer_status(struct mspd_call *call)
 		mspd_call_refuse(call, 500);
 		return;
 	}
-	reply.body = text;
-	reply.length = len;
-	mspd_call_reply(call, &reply);
+	answer_json(call, text, len);
 	free(text);
 }
 
+/* ---- provisioning ------------------------------------------------------ */
+
+static uint64_t tick_of(const struct mspd_call *call)
+{
+	const struct msp_header *tick =
+		find_header(call, "x-ms-azure-time-tick");
+
+	return tick ? mspd_provision_tick(tick->value, tick->value_len) : 0;
+}
+
+static void put_string(yajl_gen gen, const char *text)
+{
+	yajl_gen_string(gen, (const unsigned char *)text, strlen(text));
+}
+
+static void put_provision(yajl_gen gen, bool finished, const char *error)
+{
+	yajl_gen_map_open(gen);
+	put_string(gen, "finished");
+	yajl_gen_bool(gen, finished);
+	put_string(gen, "errorMessage");
+	put_string(gen, error);
+	yajl_gen_map_close(gen);
+}
+
+/* Whoever may connect may ask, from the first moment on: before anything is
+ * redirected nobody can say who it is. */
+static void answer_provision(struct mspd_call *call)
+{
+	struct mspd_proxy *p = call->proxy;
+	char error[MSPD_PROVISION_ERROR];
+	yajl_gen gen = yajl_gen_alloc(NULL);
+	const unsigned char *text;
+	size_t len;
+	bool finished;
+
+	finished = mspd_provision_ask(p->opts.provision, tick_of(call), error);
+	if (!finished && find_header(call, "x-ms-azure-notify"))
+		mspd_provision_notify(p->opts.provision, is_root(call),
+				      mspd_loop_now(p->opts.loop).boot_ms);
+	if (gen)
+		put_provision(gen, finished, error);
+	if (gen && yajl_gen_get_buf(gen, &text, &len) == yajl_gen_status_ok)
+		answer_json(call, text, len);
+	else
+		mspd_call_refuse(call, 500);
+	if (gen)
+		yajl_gen_free(gen);
+}
+
+/* ---- which, and for whom ----------------------------------------------- */
+
 bool mspd_local_wanted(const struct mspd_call *call)
 {
-	return target_is(call, STATUS_TARGET);
+	return target_is(call, STATUS_TARGET) ||
+	       target_is(call, PROVISION_TARGET);
 }
 
 bool mspd_local_answer(struct mspd_call *call)
 {
-	const struct msp_caller *caller = &call->identity.caller;
-
 	if (!mspd_local_wanted(call))
 		return false;
 	call->local = true;
-	if (!has_metadata_header(call)) {
+	if (!find_header(call, "metadata")) {
 		mspd_call_refuse(call, 400);
-	} else if (!call->identity.known || caller->flags & MSP_CALLER_DIRECT ||
-		   !msp_caller_elevated(caller)) {
+	} else if (target_is(call, PROVISION_TARGET)) {
+		answer_provision(call);
+	} else if (call->identity.caller.flags & MSP_CALLER_DIRECT ||
+		   !is_root(call)) {
 		mspd_call_note(call, MSP_REASON_NOT_ROOT);
 		mspd_call_refuse(call, 403);
 	} else {

@@ -33,12 +33,14 @@ struct mspd {
 	struct mspd_status *status;
 	struct mspd_summary *summary;
 	struct mspd_audit *audit;
+	struct mspd_console console;
+	struct mspd_provision *provision;
 	struct mspd_identities identities;
 	struct mspd_upstreams *upstreams;
 	struct mspd_proxy *proxy;
 	struct mspd_server *server;
 	struct mspd_keeper *keeper;
-	struct mspd_watch up;
+	struct mspd_watch stage;
 	struct mspd_watch signals;
 	struct mspd_timer drain;
 	uint64_t drain_until; /* 0: not draining */
@@ -63,20 +65,22 @@ static int mark_own(void *arg, int fd)
 				 MSP_MARK_SKIP, NULL);
 }
 
-/* The channel is proved: take clients in. */
-static void on_up(void *arg, uint32_t events)
+static void take_clients(struct mspd *d)
 {
-	struct mspd *d = arg;
+	if (mspd_server_listen(d->server, mspd_keeper_listen_fd(d->keeper)) ==
+	    0)
+		return;
+	mspd_log(MSPD_ERROR, "cannot watch the listener");
+	mspd_loop_stop(d->loop);
+}
+
+/* The channel is proved: now it can be said who a client is. */
+static void know_clients(struct mspd *d)
+{
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	const char *root = d->config.identity_root;
-	uint64_t n;
 	int rc;
 
-	(void)events;
-	/* reading it is what makes the keeper's writes before it ours to see */
-	if (read(d->up.fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
-		return;
-	mspd_loop_unwatch(d->loop, &d->up);
 	d->identities.redirect = mspd_keeper_redirect(d->keeper);
 	rc = msp_peer_open_root(d->identities.redirect, root, strlen(root),
 				&d->identities.root_fd, &info);
@@ -85,10 +89,31 @@ static void on_up(void *arg, uint32_t events)
 			 "rules that name a program will match nothing: %s",
 			 info.text);
 	mspd_keeper_root(d->keeper, rc < 0 ? info.text : NULL);
-	if (mspd_server_listen(d->server, mspd_keeper_listen_fd(d->keeper)) <
-	    0) {
-		mspd_log(MSPD_ERROR, "cannot watch the listener");
-		mspd_loop_stop(d->loop);
+}
+
+static void on_stage(void *arg, uint32_t events)
+{
+	struct mspd *d = arg;
+	enum mspd_stage stage = mspd_stages_get(mspd_keeper_stages(d->keeper));
+
+	(void)events;
+	if (d->drain_until)
+		return; /* nobody is taken in any more */
+	switch (stage) {
+	case MSPD_STAGE_DOWN:
+		break;
+	case MSPD_STAGE_LISTENING:
+		take_clients(d);
+		break;
+	case MSPD_STAGE_PROVING:
+		mspd_server_rest(d->server);
+		mspd_stages_let_go(mspd_keeper_stages(d->keeper));
+		break;
+	case MSPD_STAGE_UP:
+		mspd_loop_unwatch(d->loop, &d->stage);
+		know_clients(d);
+		take_clients(d);
+		break;
 	}
 }
 
@@ -230,6 +255,20 @@ static int open_records(struct mspd *d)
 	return err;
 }
 
+static int open_provision(struct mspd *d)
+{
+	const struct mspd_provision_opts opts = {
+		.tag_dir = d->config.key_dir,
+		.timeout_ms = d->config.provisioning_ms,
+		.hasten_ms = d->config.poll_ms,
+		.status = d->status,
+		.console = &d->console,
+	};
+
+	return mspd_provision_new(&d->provision, &opts,
+				  mspd_loop_now(d->loop).boot_ms);
+}
+
 static int open_identities(struct mspd *d)
 {
 	d->identities.loop = d->loop;
@@ -279,6 +318,7 @@ static int open_proxy(struct mspd *d)
 		.status = d->status,
 		.summary = d->summary,
 		.audit = d->audit,
+		.provision = d->provision,
 	};
 	struct mspd_server_opts server = {
 		.max_connections = places(&d->config),
@@ -306,21 +346,23 @@ static int open_keeper(struct mspd *d)
 		.policies = &d->policies,
 		.status = d->status,
 		.summary = d->summary,
+		.provision = d->provision,
+		.console = &d->console,
 	};
 	int err = mspd_keeper_start(&d->keeper, &opts);
 
 	if (err < 0)
 		return err;
-	d->up.fd = mspd_keeper_up_fd(d->keeper);
-	d->up.call = on_up;
-	d->up.arg = d;
-	return mspd_loop_watch(d->loop, &d->up, EPOLLIN);
+	d->stage.fd = mspd_keeper_stages(d->keeper)->fd;
+	d->stage.call = on_stage;
+	d->stage.arg = d;
+	return mspd_loop_watch(d->loop, &d->stage, EPOLLIN);
 }
 
 static int open_all(struct mspd *d)
 {
 	int (*const steps[])(struct mspd *) = {
-		take_signals,	open_records, open_identities,
+		take_signals,	open_records, open_provision, open_identities,
 		open_upstreams, open_proxy,   open_keeper,
 	};
 	size_t i;
@@ -354,6 +396,8 @@ static void close_all(struct mspd *d)
 	if (!hangs)
 		mspd_keeper_free(d->keeper);
 	mspd_policy_slot_close(&d->policies);
+	mspd_provision_free(d->provision);
+	mspd_console_close(&d->console);
 	mspd_summary_free(d->summary);
 	mspd_status_free(d->status);
 	if (d->identities.root_fd >= 0 && !hangs)
@@ -368,6 +412,8 @@ static int serve(struct mspd *d)
 	int err;
 
 	mspd_policy_slot_init(&d->policies);
+	mspd_console_init(&d->console, d->config.console_path);
+	mspd_console_start(&d->console);
 	d->signals.fd = -1;
 	d->identities.root_fd = -1;
 	err = open_all(d);

@@ -9,6 +9,7 @@
 #include "mspd/audit.h"
 #include "mspd/identity.h"
 #include "mspd/policy.h"
+#include "mspd/provision.h"
 #include "mspd/server.h"
 #include "mspd/status.h"
 #include "mspd/upstream.h"
@@ -24,6 +25,7 @@ struct mspd_proxy_opts {
 	struct mspd_status *status;
 	struct mspd_summary *summary;
 	struct mspd_audit *audit;
+	struct mspd_provision *provision;
 	struct msp_address endpoints[MSP_ENDPOINTS];
 };
 

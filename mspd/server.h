@@ -85,6 +85,8 @@ void mspd_server_free(struct mspd_server *server);
 
 /* Start accepting from a listening, non-blocking socket; borrowed. */
 int mspd_server_listen(struct mspd_server *server, int listen_fd);
+/* Accept nobody until it listens again. */
+void mspd_server_rest(struct mspd_server *server);
 /* Accept no more; idle connections are closed, busy ones finish. */
 void mspd_server_drain(struct mspd_server *server);
 /* Connections that are open now. */

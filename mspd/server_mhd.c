@@ -649,6 +649,11 @@ int mspd_server_listen(struct mspd_server *server, int listen_fd)
 	return mspd_door_open(server->door, listen_fd);
 }
 
+void mspd_server_rest(struct mspd_server *server)
+{
+	mspd_door_rest(server->door);
+}
+
 void mspd_server_drain(struct mspd_server *server)
 {
 	struct mspd_exchange *x;

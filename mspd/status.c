@@ -169,6 +169,21 @@ enum mspd_state mspd_status_state(struct mspd_status *status,
 	return state;
 }
 
+void mspd_status_message(struct mspd_status *status, enum mspd_module module,
+			 char *out, size_t size)
+{
+	const char *message;
+	struct mspd_text text;
+
+	mspd_text_init(&text, out, size);
+	if ((unsigned int)module >= MSPD_MODULES)
+		return;
+	message = status->modules[module].message;
+	pthread_mutex_lock(&status->lock);
+	mspd_text_clean(&text, message, strlen(message));
+	pthread_mutex_unlock(&status->lock);
+}
+
 static bool success(const struct mspd_status *status)
 {
 	const struct module *m = status->modules;

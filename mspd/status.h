@@ -76,6 +76,10 @@ void mspd_status_module(struct mspd_status *status, enum mspd_module module,
 enum mspd_state mspd_status_state(struct mspd_status *status,
 				  enum mspd_module module);
 
+/* Message of a module; cut to @size at a character boundary. */
+void mspd_status_message(struct mspd_status *status, enum mspd_module module,
+			 char *out, size_t size);
+
 /* The key keeper's states. Returns 0 or -ENOMEM: then the old ones stay. */
 int mspd_status_states(struct mspd_status *status,
 		       const struct mspd_key_states *states);

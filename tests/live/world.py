@@ -114,6 +114,7 @@ class World:
             "logFolder": self.path("log"), "eventFolder": self.path("events"),
             "latchKeyFolder": self.path("keys"),
             "statusFolder": self.path("status"),
+            "consolePath": self.path("console"),
             "runFolder": self.path("run"),
             "pollKeyStatusIntervalInSeconds": 1,
             "cgroupPath": self.cgroup, "fileLogLevel": "Trace",

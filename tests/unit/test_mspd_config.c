@@ -101,6 +101,8 @@ START_TEST(config_fills_in_defaults)
 	ck_assert_uint_eq(config.eager_for_ms, 300000);
 	ck_assert_uint_eq(config.host_time_ms, 900000);
 	ck_assert_uint_eq(config.status_ms, 60000);
+	ck_assert_uint_eq(config.provisioning_ms, 120000);
+	ck_assert_str_eq(config.console_path, "/dev/console");
 	ck_assert_uint_eq(config.redirect_retry_ms, 30000);
 	ck_assert_uint_eq(config.bypass_check_ms, 60000);
 	ck_assert_uint_eq(config.names_expiry_ms, 60000);
@@ -146,6 +148,8 @@ START_TEST(config_takes_every_key)
 		     ", \"hostTimeIntervalInSeconds\": 9"
 		     ", \"statusIntervalInSeconds\": 10"
 		     ", \"redirectRetryIntervalInSeconds\": 11"
+		     ", \"provisioningTimeoutInSeconds\": 0.5"
+		     ", \"consolePath\": \"\""
 		     ", \"bypassCheckIntervalInSeconds\": 12"
 		     ", \"namesExpiryInSeconds\": 13.125 }\n");
 	ck_assert_str_eq(config.event_dir, "");
@@ -179,6 +183,8 @@ START_TEST(config_takes_every_key)
 	ck_assert_uint_eq(config.host_time_ms, 9000);
 	ck_assert_uint_eq(config.status_ms, 10000);
 	ck_assert_uint_eq(config.redirect_retry_ms, 11000);
+	ck_assert_uint_eq(config.provisioning_ms, 500);
+	ck_assert_str_eq(config.console_path, "");
 	ck_assert_uint_eq(config.bypass_check_ms, 12000);
 	ck_assert_uint_eq(config.names_expiry_ms, 13125);
 	ck_assert_uint_eq(config.n_warnings, 0);
