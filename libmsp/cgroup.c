@@ -40,32 +40,48 @@ static void unescape(char *text)
 	*out = '\0';
 }
 
-/* "36 35 98:0 / /mnt rw,noatime shared:1 - cgroup2 cgroup2 rw" -> "/mnt" */
-static char *cgroup2_point(char *line)
+struct mount {
+	char *root;  /* what of the file system is mounted, "/": all of it */
+	char *point; /* where */
+};
+
+/* "36 35 98:0 /a /mnt rw,noatime shared:1 - cgroup2 cgroup2 rw" -> "/a",
+ * "/mnt"; false: this is no mount of cgroup v2 */
+static bool parse_cgroup2(char *line, struct mount *out)
 {
 	char *dash = strstr(line, " - ");
 	char *save = NULL;
 	char *field;
 	int i;
 
+	out->root = out->point = NULL;
 	if (!dash || strncmp(dash + 3, "cgroup2 ", 8) != 0)
-		return NULL;
+		return false;
 	*dash = '\0';
 	field = strtok_r(line, " ", &save);
-	for (i = 1; field && i < MOUNT_POINT_FIELD; i++)
+	for (i = 1; field && i < MOUNT_POINT_FIELD; i++) {
+		out->root = field;
 		field = strtok_r(NULL, " ", &save);
-	if (field)
-		unescape(field);
-	return field;
+	}
+	if (!field)
+		return false;
+	out->point = field;
+	unescape(out->root);
+	unescape(out->point);
+	return true;
 }
 
-/* The first mount point, or the innermost one that dir is at or below. */
-static int find_mount(char **out, const char *dir, struct msp_error_info *info)
+typedef bool mount_fits(const struct mount *mount, const char *best,
+			const void *arg);
+
+/* The mount point that fits is asked about last and fits is true; NULL if
+ * there is none. */
+static int find_mount(char **out, mount_fits *fits, const void *arg,
+		      struct msp_error_info *info)
 {
+	struct mount mount;
 	size_t size = 0;
-	size_t best = 0;
 	char *line = NULL;
-	char *point;
 	FILE *file;
 	int rc = 0;
 
@@ -73,30 +89,65 @@ static int find_mount(char **out, const char *dir, struct msp_error_info *info)
 	file = fopen(MOUNTINFO, "re");
 	if (!file)
 		return msp_fail_sys(info, errno, "cannot read %s", MOUNTINFO);
-	while (rc == 0 && (dir || !*out) && getline(&line, &size, file) > 0) {
-		point = cgroup2_point(line);
-		if (!point || (dir && (strlen(point) < best ||
-				       !msp_cgroup_inside(dir, point))))
+	while (rc == 0 && getline(&line, &size, file) > 0) {
+		if (!parse_cgroup2(line, &mount) || !fits(&mount, *out, arg))
 			continue;
-		best = strlen(point);
 		msp_mem_free(*out);
-		*out = msp_mem_strndup(point, best);
+		*out = msp_mem_strndup(mount.point, strlen(mount.point));
 		if (!*out)
 			rc = msp_fail(info, MSP_ERR_NOMEM, "out of memory");
 	}
 	free(line);
 	fclose(file);
-	if (rc == 0 && !*out)
-		rc = msp_fail(info, MSP_ERR_UNSUPPORTED,
-			      dir ? "%s is in no cgroup v2 file system"
-				  : "cgroup v2 is not mounted",
-			      dir);
 	return rc;
+}
+
+/* The innermost one that a directory is at or below; of several in one place
+ * the last, which hides the others. */
+static bool fits_dir(const struct mount *mount, const char *best,
+		     const void *dir)
+{
+	return msp_cgroup_inside(dir, mount->point) &&
+	       (!best || strlen(mount->point) >= strlen(best));
+}
+
+/* The first one that shows all there is: to what governs only a part, such
+ * as another container's, most processes would be strangers. */
+static bool fits_whole(const struct mount *mount, const char *best,
+		       const void *unused)
+{
+	(void)unused;
+	return !best && strcmp(mount->root, "/") == 0;
+}
+
+static bool fits_any(const struct mount *mount, const char *best,
+		     const void *unused)
+{
+	(void)mount;
+	(void)unused;
+	return !best;
 }
 
 int msp_cgroup_mount(char **out, struct msp_error_info *info)
 {
-	return find_mount(out, NULL, info);
+	char *part;
+	int rc;
+
+	rc = find_mount(out, fits_whole, NULL, info);
+	if (rc < 0 || *out)
+		return rc;
+	rc = find_mount(&part, fits_any, NULL, info);
+	if (rc < 0)
+		return rc;
+	if (!part)
+		return msp_fail(info, MSP_ERR_NOENT,
+				"cgroup v2 is not mounted");
+	rc = msp_fail(info, MSP_ERR_UNSUPPORTED,
+		      "only a part of the cgroup v2 hierarchy is mounted, at "
+		      "'%s'",
+		      part);
+	msp_mem_free(part);
+	return rc;
 }
 
 bool msp_cgroup_inside(const char *path, const char *below)
@@ -148,9 +199,12 @@ int msp_cgroup_place(int dir_fd, char **mount, char **below,
 	rc = path_of(dir_fd, path, sizeof(path), info);
 	if (rc < 0)
 		return rc;
-	rc = find_mount(mount, path, info);
+	rc = find_mount(mount, fits_dir, path, info);
 	if (rc < 0)
 		return rc;
+	if (!*mount)
+		return msp_fail(info, MSP_ERR_UNSUPPORTED,
+				"%s is in no cgroup v2 file system", path);
 	rest = strip_mount(path, *mount);
 	*below = msp_mem_strndup(rest, strlen(rest));
 	if (*below)

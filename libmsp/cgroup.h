@@ -7,8 +7,10 @@
 
 #include <msp/error.h>
 
-/* Mount point of cgroup v2 as /proc/self/mountinfo shows it; owned, freed
- * with msp_mem_free(). MSP_ERR_UNSUPPORTED if there is none. */
+/* Mount point of cgroup v2 as /proc/self/mountinfo shows it, the first where
+ * the whole hierarchy is, as far as our cgroup namespace goes; owned, freed
+ * with msp_mem_free(). MSP_ERR_NOENT if none is mounted, MSP_ERR_UNSUPPORTED
+ * if only parts are. */
 int msp_cgroup_mount(char **out, struct msp_error_info *info);
 
 /* Where an open directory is: mount point of its cgroup v2 file system, and

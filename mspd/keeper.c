@@ -148,7 +148,7 @@ static int open_redirect(struct mspd_keeper *k, struct msp_error_info *info)
 
 	redirect_options(k, &opts);
 	rc = msp_redirect_open(&k->redirect, &opts, info);
-	if (rc == MSP_ERR_UNSUPPORTED && !opts.cgroup && config->cgroup_root) {
+	if (rc == MSP_ERR_NOENT && !opts.cgroup && config->cgroup_root) {
 		/* no cgroup2 mount was found: the configured one (spec 7.6) */
 		opts.cgroup = config->cgroup_root;
 		opts.cgroup_len = strlen(config->cgroup_root);

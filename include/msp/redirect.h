@@ -74,8 +74,9 @@ enum msp_redirect_limit {
  * struct msp_redirect_opts
  * @size:        sizeof(struct msp_redirect_opts)
  * @cgroup:      path of a cgroup v2 directory: its processes and those of
- *               its descendants are redirected. NULL: the mount point found
- *               in /proc/self/mountinfo
+ *               its descendants are redirected. NULL: the first mount point
+ *               of a whole hierarchy, as our cgroup namespace has it,
+ *               in /proc/self/mountinfo; a part alone is not taken
  * @cgroup_len:  its length
  * @listener:    where to; ip 0: 127.0.0.1, port 0: 3080
  * @endpoints:   governed addresses, indexed by enum msp_endpoint; ip 0: the
@@ -147,7 +148,8 @@ MSP_BEGIN_DECLS
  * message hook, which is one per process, is silenced during the call.
  * Threads: msp_redirect_set() and counters from any thread; the rest from one
  * thread at a time.
- * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS, MSP_ERR_UNSUPPORTED.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS, MSP_ERR_UNSUPPORTED,
+ * MSP_ERR_NOENT (no cgroup given, and no cgroup v2 file system is mounted).
  */
 MSP_API MSP_MUST_CHECK int
 msp_redirect_open(struct msp_redirect **out,

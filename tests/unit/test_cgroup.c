@@ -61,6 +61,8 @@ bool cgroup_inside_of_table(const char *path, const char *below);
 	"31 22 0:27 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 "    \
 	"rw,nsdelegate\n"
 
+#define PART "29 22 0:27 /a.slice /srv/part rw - cgroup2 cgroup2 rw\n"
+
 static const struct {
 	const char *table;
 	const char *point; /* NULL: there is none */
@@ -72,6 +74,9 @@ static const struct {
 	     "propagate_from:3 - cgroup2 none rw\n",
 	  "/sys/fs/cgroup/unified" },
 	{ "31 22 0:27 / /cg rw - cgroup2 cgroup2 rw", "/cg" },
+	/* a part of it, mounted earlier */
+	{ PART V2, "/sys/fs/cgroup" },
+	{ V2 PART, "/sys/fs/cgroup" },
 	{ V2 "32 22 0:27 / /second rw - cgroup2 cgroup2 rw\n",
 	  "/sys/fs/cgroup" },
 	{ "31 22 0:27 / /a\\040b\\011c\\012d\\134e rw - cgroup2 x rw\n",
@@ -106,11 +111,36 @@ START_TEST(mount_point_is_that_of_the_first_cgroup2)
 		ck_assert_str_eq(point, tables[_i].point);
 		ck_assert_str_eq(info.text, "");
 	} else {
-		ck_assert_int_eq(rc, MSP_ERR_UNSUPPORTED);
+		ck_assert_int_eq(rc, MSP_ERR_NOENT);
 		ck_assert_ptr_null(point);
 		ck_assert_str_eq(info.text, "cgroup v2 is not mounted");
 	}
 	msp_mem_free(point);
+	ck_assert_int_eq(failalloc_live(), 0);
+}
+END_TEST
+
+/* In a container, say, that has its cgroup mounted but no namespace. */
+START_TEST(part_of_the_hierarchy_alone_is_not_taken_for_it)
+{
+	static const char *const parts[] = {
+		PART,
+		ROOT V1 PART,
+		"31 22 0:27 /docker/1f /sys/fs/cgroup ro - cgroup2 cgroup rw",
+		"31 22 0:27 /.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n" PART,
+	};
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	char *point = (char *)1;
+
+	table = parts[_i];
+	ck_assert_int_eq(cgroup_mount_of_table(&point, &info),
+			 MSP_ERR_UNSUPPORTED);
+	ck_assert_ptr_null(point);
+	ck_assert_str_eq(info.text,
+			 _i < 2 ? "only a part of the cgroup v2 hierarchy is "
+				  "mounted, at '/srv/part'"
+				: "only a part of the cgroup v2 hierarchy is "
+				  "mounted, at '/sys/fs/cgroup'");
 	ck_assert_int_eq(failalloc_live(), 0);
 }
 END_TEST
@@ -135,7 +165,7 @@ START_TEST(failed_allocation_leaves_nothing)
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	char *point = (char *)1;
 
-	table = V2;
+	table = _i ? PART : V2;
 	failalloc_arm(0);
 	ck_assert_int_eq(cgroup_mount_of_table(&point, &info), MSP_ERR_NOMEM);
 	ck_assert(failalloc_disarm());
@@ -152,7 +182,7 @@ START_TEST(what_is_found_here_is_a_cgroup2_directory)
 	int rc;
 
 	rc = msp_cgroup_mount(&point, NULL);
-	if (rc == MSP_ERR_UNSUPPORTED) {
+	if (rc == MSP_ERR_UNSUPPORTED || rc == MSP_ERR_NOENT) {
 		ck_assert_ptr_null(point);
 		return;
 	}
@@ -171,8 +201,10 @@ static Suite *suite(void)
 
 	tcase_add_loop_test(t, mount_point_is_that_of_the_first_cgroup2, 0,
 			    COUNT(tables));
+	tcase_add_loop_test(t, part_of_the_hierarchy_alone_is_not_taken_for_it,
+			    0, 4);
 	tcase_add_test(t, missing_table_is_a_system_error_with_its_name);
-	tcase_add_test(t, failed_allocation_leaves_nothing);
+	tcase_add_loop_test(t, failed_allocation_leaves_nothing, 0, 2);
 	tcase_add_test(t, what_is_found_here_is_a_cgroup2_directory);
 	suite_add_tcase(s, t);
 	return s;
