@@ -484,6 +484,9 @@ static int unreadable(int rc, struct msp_error_info *info)
 
 	if (!info || info->size < sizeof(*info) || rc == MSP_ERR_NOMEM)
 		return rc;
+	/* it could be read, and what it says is not valid (spec 5.3) */
+	if (strncmp(info->text, "Key error: ", 11) == 0)
+		return rc;
 	cause = *info;
 	msp_fail(info, rc,
 		 "Deserialization failed: Failed to json deserialize response "

@@ -188,13 +188,16 @@ add_fault(struct faults *faults, const char *name,
 static int report_faults(const struct faults *faults,
 			 struct msp_error_info *info)
 {
+	static const char what[] =
+		"Key error: Key status validation failed with the error: ";
+
 	if (!faults->name)
 		return 0;
 	if (faults->value)
-		return msp_json_fail(faults->value, info, MSP_ERR_SCHEMA, "%s",
-				     faults->text);
+		return msp_json_fail(faults->value, info, MSP_ERR_SCHEMA,
+				     "%s%s", what, faults->text);
 	return msp_json_fail_name(faults->root, faults->name, info,
-				  MSP_ERR_SCHEMA, "%s", faults->text);
+				  MSP_ERR_SCHEMA, "%s%s", what, faults->text);
 }
 
 static bool known_state(const char *state)

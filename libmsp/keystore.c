@@ -5,8 +5,6 @@
  * read what others could have written, or leave half a file under a key's
  * name.
  */
-#include <msp/keystore.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,16 +17,13 @@
 
 #include "libmsp/info.h"
 #include "libmsp/key_priv.h"
+#include "libmsp/keystore_priv.h"
 #include "libmsp/mem.h"
 
 #define FILE_MAX_BYTES 65536
-#define NAME_SIZE      (MSP_GUID_LEN + sizeof(".key"))
+#define NAME_SIZE      MSP_KEYSTORE_NAME_SIZE
 /* One byte of a JSON text takes six at most: \u001f. */
 #define ESCAPED_MAX 6
-
-struct msp_keystore {
-	int dir; /* owned */
-};
 
 /* ---- directory --------------------------------------------------------- */
 
@@ -92,7 +87,6 @@ int msp_keystore_open(struct msp_keystore **out, const char *path, size_t len,
 		      struct msp_error_info *info)
 {
 	struct msp_keystore *store = NULL;
-	char *copy = NULL;
 	int rc = MSP_ERR_NOMEM;
 
 	if (!out)
@@ -104,14 +98,16 @@ int msp_keystore_open(struct msp_keystore **out, const char *path, size_t len,
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 
-	copy = msp_mem_strndup(path, len);
 	store = msp_mem_zalloc(sizeof(*store));
-	if (!copy || !store) {
+	if (!store)
+		return msp_fail(info, rc, "out of memory");
+	store->dir = -1;
+	store->path = msp_mem_strndup(path, len);
+	if (!store->path) {
 		msp_fail(info, rc, "out of memory");
 		goto out;
 	}
-	store->dir = -1;
-	rc = open_directory(&store->dir, copy, info);
+	rc = open_directory(&store->dir, store->path, info);
 	if (rc < 0)
 		goto out;
 
@@ -119,7 +115,6 @@ int msp_keystore_open(struct msp_keystore **out, const char *path, size_t len,
 	store = NULL;
 out:
 	msp_keystore_free(store);
-	msp_mem_free(copy);
 	return rc;
 }
 
@@ -129,6 +124,7 @@ void msp_keystore_free(struct msp_keystore *store)
 		return;
 	if (store->dir >= 0)
 		close(store->dir);
+	msp_mem_free(store->path);
 	msp_mem_free(store);
 }
 
@@ -442,6 +438,9 @@ int msp_keystore_save(struct msp_keystore *store, const struct msp_key *key,
 
 	if (!store || !key)
 		return msp_fail(info, MSP_ERR_INVAL, "no store or no key");
+	rc = msp_keystore_lock(store, info);
+	if (rc < 0)
+		return rc;
 	rc = write_text(&t, key, info);
 	if (rc == 0)
 		rc = store_text(store, msp_key_guid(key), &t, info);

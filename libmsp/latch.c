@@ -49,11 +49,14 @@ struct msp_latch {
 	unsigned int changes;
 
 	struct msp_key *key;	      /* to sign with; owned */
+	bool named;		      /* by the host in a status, since */
 	struct msp_key *pending;      /* stored, to be attested; owned */
 	struct msp_keystatus *status; /* owned */
 	const char *good;	      /* message while all is well, or NULL */
 	char message[MESSAGE_SIZE];
-	char warning[MESSAGE_SIZE]; /* the last key file that was refused */
+	char warning[MESSAGE_SIZE];    /* the last trouble with a key file */
+	char unsure[MSP_GUID_LEN + 1]; /* stored, and the host never said
+					* whether it took it; or "" */
 
 	bool synced;
 	uint64_t synced_ms; /* boot ms */
@@ -138,6 +141,17 @@ static void set_key(struct msp_latch *l, struct msp_key *key)
 	l->changes |= MSP_LATCH_CHANGED_KEY;
 }
 
+static void set_warning(struct msp_latch *l, const char *text)
+{
+	char warning[MESSAGE_SIZE];
+
+	msp_info_copy(warning, sizeof(warning), text, strlen(text));
+	if (strcmp(warning, l->warning) == 0)
+		return; /* said before, at an earlier poll */
+	memcpy(l->warning, warning, sizeof(warning));
+	l->changes |= MSP_LATCH_CHANGED_WARNING;
+}
+
 static void all_is_well(struct msp_latch *l, const char *message)
 {
 	l->good = message;
@@ -182,6 +196,92 @@ static bool is_eager(const struct msp_latch *l, struct msp_time now)
 	       now.boot_ms - l->started_ms < l->opts.eager_for_ms;
 }
 
+/* ---- keys that are of no use any more ---------------------------------- */
+
+static void warn_of_removal(struct msp_latch *l,
+			    const struct msp_error_info *info, int rc)
+{
+	char text[MESSAGE_SIZE];
+
+	snprintf(text, sizeof(text),
+		 "A key that is of no use any more stays: %s",
+		 info->text[0] ? info->text : msp_error_text(rc));
+	set_warning(l, text);
+}
+
+/* Not the one we sign with, nor one that the host says it has. */
+static void remove_file(struct msp_latch *l, const char *guid)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	const char *named = l->status ? msp_keystatus_guid(l->status) : NULL;
+	int rc;
+
+	if (!l->store || (l->key && msp_guid_equal(guid, msp_key_guid(l->key))))
+		return;
+	if (named && msp_guid_equal(guid, named))
+		return;
+	rc = msp_keystore_remove(l->store, guid, &info);
+	if (rc < 0 && rc != MSP_ERR_NOENT)
+		warn_of_removal(l, &info, rc);
+}
+
+/* The last one whose answer was lost. The host may name it yet: it stays
+ * until another has taken its place, be it in doubt as well. */
+static void remove_unsure(struct msp_latch *l)
+{
+	if (l->unsure[0])
+		remove_file(l, l->unsure);
+	l->unsure[0] = '\0';
+}
+
+/* 408 and 429 put it off, and a 5xx may be of somebody between us. */
+static bool is_refusal(int rc, const struct msp_error_info *info)
+{
+	return rc == MSP_ERR_STATUS && info->http_status >= 400 &&
+	       info->http_status < 500 && info->http_status != 408 &&
+	       info->http_status != 429;
+}
+
+/* A host that never latches must not fill the disk. What was never sent was
+ * not taken either. */
+static void drop_pending(struct msp_latch *l, int rc,
+			 const struct msp_error_info *info)
+{
+	bool certain = l->step != STEP_ATTEST || is_refusal(rc, info);
+	const char *guid = msp_key_guid(l->pending);
+
+	/* one that is offered again was in doubt before, and stays so */
+	if (!msp_guid_equal(guid, l->unsure)) {
+		if (certain) {
+			remove_file(l, guid);
+		} else {
+			remove_unsure(l);
+			memcpy(l->unsure, guid, sizeof(l->unsure));
+		}
+	}
+	msp_key_free(l->pending);
+	l->pending = NULL;
+}
+
+/* Only now: until the host takes the new key it may come back to an old one.
+ * One that it took and never named again it did not keep, whatever the
+ * incarnation. */
+static void supersede(struct msp_latch *l, struct msp_key *key)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	char replaced[MSP_GUID_LEN + 1] = "";
+	int rc;
+
+	if (l->key && !l->named)
+		memcpy(replaced, msp_key_guid(l->key), sizeof(replaced));
+	set_key(l, key);
+	if (replaced[0])
+		remove_file(l, replaced);
+	rc = l->store ? msp_keystore_prune(l->store, key, &info) : 0;
+	if (rc < 0)
+		warn_of_removal(l, &info, rc);
+}
+
 /* ---- end of an iteration ----------------------------------------------- */
 
 static void wait_for_poll(struct msp_latch *l, struct msp_time now)
@@ -191,21 +291,22 @@ static void wait_for_poll(struct msp_latch *l, struct msp_time now)
 						 : l->opts.poll_ms);
 }
 
-/* "line 3 column 17, /authorizationRules/imds: " as far as it is known */
+/* "line 3 column 17, /authorizationRules/imds" as far as it is known */
 static void describe_place(char *out, size_t size,
 			   const struct msp_error_info *info)
 {
 	out[0] = '\0';
 	if (info->line && info->pointer[0])
-		snprintf(out, size, "line %u column %u, %s: ", info->line,
+		snprintf(out, size, "line %u column %u, %s", info->line,
 			 info->column, info->pointer);
 	else if (info->line)
-		snprintf(out, size, "line %u column %u: ", info->line,
+		snprintf(out, size, "line %u column %u", info->line,
 			 info->column);
-	else if (info->pointer[0])
-		snprintf(out, size, "%s: ", info->pointer);
+	else
+		snprintf(out, size, "%s", info->pointer);
 }
 
+/* The place comes last: the words before it are compared (spec 4.3, 5.10). */
 static void set_failure(struct msp_latch *l, const char *what,
 			const struct msp_error_info *info, int rc)
 {
@@ -213,8 +314,9 @@ static void set_failure(struct msp_latch *l, const char *what,
 	char text[2 * MESSAGE_SIZE]; /* cut by set_message(), at a character */
 
 	describe_place(place, sizeof(place), info);
-	snprintf(text, sizeof(text), "%s%s%s", what, place,
-		 info->text[0] ? info->text : msp_error_text(rc));
+	snprintf(text, sizeof(text), "%s%s%s%s%s", what,
+		 info->text[0] ? info->text : msp_error_text(rc),
+		 place[0] ? " (" : "", place, place[0] ? ")" : "");
 	set_message(l, text);
 }
 
@@ -232,8 +334,8 @@ static int latch_failed(struct msp_latch *l, struct msp_time now, int rc,
 			const char *what, const struct msp_error_info *info)
 {
 	set_failure(l, what, info, rc);
-	msp_key_free(l->pending);
-	l->pending = NULL;
+	if (l->pending)
+		drop_pending(l, rc, info);
 	if (l->state == MSP_LATCH_ATTESTING)
 		set_state(l, MSP_LATCH_ACQUIRING);
 	l->step = STEP_WAIT;
@@ -242,9 +344,12 @@ static int latch_failed(struct msp_latch *l, struct msp_time now, int rc,
 }
 
 static void latched(struct msp_latch *l, struct msp_time now,
-		    struct msp_key *key, const char *message)
+		    const char *message)
 {
-	set_key(l, key);
+	/* the host has one key, so that it has not taken the other */
+	if (l->unsure[0] && msp_guid_equal(l->unsure, msp_key_guid(l->key)))
+		l->unsure[0] = '\0';
+	remove_unsure(l);
 	set_state(l, MSP_LATCH_LATCHED);
 	all_is_well(l, message);
 	wait_for_poll(l, now);
@@ -325,19 +430,15 @@ static void warn_of_file(struct msp_latch *l, const char *guid,
 {
 	char place[sizeof(info->pointer) + 48];
 	char text[2 * MESSAGE_SIZE];
-	char warning[MESSAGE_SIZE];
 
 	describe_place(place, sizeof(place), info);
 	snprintf(text, sizeof(text),
 		 "Failed to fetch local key details with error: key file "
-		 "'%s.key': %s%s. Will try acquire the key details from "
+		 "'%s.key': %s%s%s. Will try acquire the key details from "
 		 "Server.",
-		 guid, place, info->text[0] ? info->text : msp_error_text(rc));
-	msp_info_copy(warning, sizeof(warning), text, strlen(text));
-	if (strcmp(warning, l->warning) == 0)
-		return; /* said before, at an earlier poll */
-	memcpy(l->warning, warning, sizeof(warning));
-	l->changes |= MSP_LATCH_CHANGED_WARNING;
+		 guid, place, place[0] ? ": " : "",
+		 info->text[0] ? info->text : msp_error_text(rc));
+	set_warning(l, text);
 }
 
 /* true: the key the host names was on disk, nothing is sent. */
@@ -352,7 +453,9 @@ static bool found_on_disk(struct msp_latch *l, struct msp_time now,
 		return false;
 	rc = msp_keystore_load(l->store, &key, guid, &info);
 	if (rc == 0) {
-		latched(l, now, key, found_local);
+		set_key(l, key);
+		l->named = true;
+		latched(l, now, found_local);
 		return true;
 	}
 	if (rc != MSP_ERR_NOENT)
@@ -398,6 +501,7 @@ static int use_status(struct msp_latch *l, struct msp_time now)
 		return acquire(l, now);
 	if (!l->key || !msp_guid_equal(guid, msp_key_guid(l->key)))
 		return find_key(l, now, guid);
+	l->named = true;
 	set_state(l, MSP_LATCH_LATCHED); /* it may have been reset */
 	if (l->good)
 		set_message(l, l->good); /* it may have told of a failure */
@@ -432,6 +536,13 @@ static int poll_status(struct msp_latch *l, struct msp_time now)
 
 	l->poll_soon = false;
 	l->stale = false;
+	/* two latches would take each other's key away */
+	rc = l->store ? msp_keystore_lock(l->store, &info) : 0;
+	if (rc < 0) {
+		set_failure(l, "Failed to lock the key folder: ", &info, rc);
+		wait_for_poll(l, now);
+		return rc;
+	}
 	date_header(l, now, date);
 	rc = msp_channel_status(l->channel, now, date, &info);
 	if (rc < 0)
@@ -462,7 +573,9 @@ static int call_ended(struct msp_latch *l, struct msp_time now, int rc,
 					    "Failed to attest the key: ", info);
 		key = l->pending;
 		l->pending = NULL;
-		latched(l, now, key, attested);
+		supersede(l, key);
+		l->named = false;
+		latched(l, now, attested);
 		return 0;
 	case STEP_WAIT:
 		break;

@@ -5,11 +5,16 @@
  * Files are written to a temporary name with their final mode, fsynced,
  * renamed, and the directory is fsynced; then read back and compared.
  * Blocking file calls; small files.
+ *
+ * One store at a time may write; any number may load at the same time.
  */
 #ifndef MSP_KEYSTORE_H
 #define MSP_KEYSTORE_H
 
 #include <msp/key.h>
+
+/** How many keys the directory holds at most; see msp_keystore_prune(). */
+#define MSP_KEYSTORE_MAX 32
 
 struct msp_keystore;
 
@@ -26,12 +31,33 @@ MSP_BEGIN_DECLS
  * symbolic link, is refused.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS.
  */
-MSP_API MSP_MUST_CHECK int
-msp_keystore_open(struct msp_keystore **out, const char *path, size_t len,
-		  struct msp_error_info *info);
+MSP_API MSP_MUST_CHECK int msp_keystore_open(struct msp_keystore **out,
+					     const char *path, size_t len,
+					     struct msp_error_info *info);
 
 /** msp_keystore_free - close; keys on disk stay. NULL is fine. */
 MSP_API void msp_keystore_free(struct msp_keystore *store);
+
+/**
+ * msp_keystore_lock - become the one that writes to the directory
+ * @store: open
+ * @info:  optional: the directory, and the process that has it if that is
+ *         known
+ *
+ * Does not wait. The lock is given up by msp_keystore_free(), and by the
+ * kernel when the process ends in whatever way; nothing is left in the
+ * directory. Also of one process only one store has it. Once it is held this
+ * does nothing. A latch, msp_keystore_save(), msp_keystore_remove() and
+ * msp_keystore_prune() take it by themselves, msp_keystore_load() does not
+ * need it: two latches of one machine would take each other's key away.
+ *
+ * With the lock come the duties of who writes: temporary files that a crash
+ * left, and the oldest keys over MSP_KEYSTORE_MAX, are removed.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY (another store has it), MSP_ERR_SYS,
+ * MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_keystore_lock(struct msp_keystore *store,
+					     struct msp_error_info *info);
 
 /**
  * msp_keystore_load - read the key with this guid
@@ -45,9 +71,10 @@ MSP_API void msp_keystore_free(struct msp_keystore *store);
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOENT, MSP_ERR_SYS, MSP_ERR_SYNTAX,
  * MSP_ERR_SCHEMA, MSP_ERR_LIMIT, MSP_ERR_NOMEM.
  */
-MSP_API MSP_MUST_CHECK int
-msp_keystore_load(struct msp_keystore *store, struct msp_key **out,
-		  const char *guid, struct msp_error_info *info);
+MSP_API MSP_MUST_CHECK int msp_keystore_load(struct msp_keystore *store,
+					     struct msp_key **out,
+					     const char *guid,
+					     struct msp_error_info *info);
 
 /**
  * msp_keystore_save - write a key, read it back and compare
@@ -57,12 +84,40 @@ msp_keystore_load(struct msp_keystore *store, struct msp_key **out,
  *
  * Either the whole file is there afterwards, or the old one still is. A
  * temporary file that a crashed predecessor left is replaced.
- * Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_NOMEM, MSP_ERR_CRYPTO (what was
- * read back is not what was written).
+ * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_SYS, MSP_ERR_NOMEM,
+ * MSP_ERR_CRYPTO (what was read back is not what was written).
  */
-MSP_API MSP_MUST_CHECK int
-msp_keystore_save(struct msp_keystore *store, const struct msp_key *key,
-		  struct msp_error_info *info);
+MSP_API MSP_MUST_CHECK int msp_keystore_save(struct msp_keystore *store,
+					     const struct msp_key *key,
+					     struct msp_error_info *info);
+
+/**
+ * msp_keystore_remove - forget the key with this guid
+ * @store: open
+ * @guid:  MSP_GUID_LEN characters
+ * @info:  optional detail
+ * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_NOENT, MSP_ERR_SYS,
+ * MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_keystore_remove(struct msp_keystore *store,
+					       const char *guid,
+					       struct msp_error_info *info);
+
+/**
+ * msp_keystore_prune - remove the keys that this one has superseded
+ * @store: open
+ * @key:   the host has attested it; its own file is left alone; borrowed
+ * @info:  optional: the first file that could not be removed
+ *
+ * Superseded is a key of a lower incarnation, or if either has none, any
+ * other. One of the same or a higher incarnation belongs to another machine
+ * that the disk was in, and stays; so does what is not a key that
+ * msp_keystore_load() would take. Beyond MSP_KEYSTORE_MAX the oldest goes.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_SYS, MSP_ERR_NOMEM.
+ */
+MSP_API MSP_MUST_CHECK int msp_keystore_prune(struct msp_keystore *store,
+					      const struct msp_key *key,
+					      struct msp_error_info *info);
 
 MSP_END_DECLS
 

@@ -74,6 +74,10 @@ MSP_BEGIN_DECLS
  * @channel: borrowed; must outlive the latch and be used by it alone
  * @store:   borrowed; must outlive the latch; NULL keeps keys in memory only
  * @opts:    copied; NULL for defaults
+ * The store is locked before the first poll. While another process has it the
+ * host is not asked at all, the message names both, and it is tried again at
+ * each interval. A key that was attested makes the superseded ones go; one
+ * whose attestation was refused goes at once.
  * Threads: used by one thread at a time.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
  */
@@ -129,11 +133,11 @@ MSP_API const char *msp_latch_state_name(enum msp_latch_state state);
 MSP_API const char *msp_latch_message(const struct msp_latch *latch);
 
 /**
- * msp_latch_warning - why the key file the host's guid names was not used
+ * msp_latch_warning - trouble with a key file that does not stop the latch
  *
- * One sentence that names the file and the cause; "" if none was refused so
- * far. The latch goes on and acquires another key. Borrowed until the next
- * run.
+ * Why the file the host's guid names was not used (another key is acquired),
+ * or why one that is of no use any more could not be removed. Names the file
+ * and the cause; "" if there was none so far. Borrowed until the next run.
  */
 MSP_API const char *msp_latch_warning(const struct msp_latch *latch);
 

@@ -96,6 +96,24 @@ CHANGES = [
 		set_state(l, MSP_LATCH_LOST);
 	}
 """, ""),
+    Change("a key that a reset has superseded is removed",
+           "key-reset", "libmsp/latch.c", """\
+	rc = l->store ? msp_keystore_prune(""", """\
+	rc = !l->store ? msp_keystore_prune("""),
+    Change("a key that may be another machine's is not removed",
+           "vm-cloned", "libmsp/keystore_sweep.c", """\
+	       !msp_key_incarnation(key, &old) || old < new;
+""", """\
+	       !msp_key_incarnation(key, &old) || old <= new;
+"""),
+    Change("a key whose attestation is refused is not kept",
+           "fault-attest-refused", "libmsp/latch.c", """\
+			remove_file(l, guid);
+		} else {
+""", """\
+			memcpy(l->unsure, guid, sizeof(l->unsure));
+		} else {
+"""),
     Change("a key file must hold the guid it is named by",
            "key-file-of-another-vm", "libmsp/keystore.c", """\
 	if (msp_guid_equal(msp_key_guid(*out), guid))

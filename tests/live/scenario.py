@@ -71,8 +71,8 @@ variable, and paths into documents are dotted ("a.0.b"):
       also "fds"
   {"remember": {"GUID": "state.guid"}, "vm": "B"}   or "status.PATH"
   {"keys": "remove", "guid": "$G"}  key files: also tear, empty, wrong (another
-      key), other (another VM's file under this name), not-hex; restore (as it
-      was before the first change)
+      key), other (another VM's file under this name), not-hex; copy (to sign
+      with later); restore (as it was before the first of these)
   {"mspd": "stop"} kill, start ("wait": false)   {"host": "stop"} kill, start
   {"report": 0}                                 msp-host report, exit status
   {"minutes": 10}                               of real time, scaled

@@ -105,8 +105,10 @@ def clear(run, step):
 
 # ---- clients ----------------------------------------------------------------
 def signed_headers(run, step, method, target, host, body):
-    """As an agent would sign, with the key in that file of the key folder."""
-    key = json.loads(run.world.read("keys", step["sign"] + ".key"))
+    """As an agent would sign, with the key in that file of the key folder, or
+    with what was copied from there before it was removed."""
+    name = run.world.path("keys", step["sign"] + ".key")
+    key = json.loads(run.backup.get(name) or run.world.read(name))
     skew = step.get("skew", 0)
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT",
                          time.gmtime(time.time() + skew))
@@ -332,6 +334,8 @@ def keys(run, step):
         raise Failed("there is no key file to change")
     for name in names:
         run.backup.setdefault(name, run.world.read(name))
+        if step["keys"] == "copy":
+            continue
         if step["keys"] == "remove":
             os.remove(name)
             continue

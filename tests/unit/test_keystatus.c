@@ -22,6 +22,7 @@
 #define V2(rules)                                                              \
 	"{" BASE ",\n\"version\":\"2.0\",\"secureChannelEnabled\":true,"       \
 	"\n\"authorizationRules\":{" rules "}}"
+#define NOT_VALID "Key error: Key status validation failed with the error: "
 #define ITEM(mode, id)                                                         \
 	"{\"defaultAccess\":\"deny\",\"mode\":\"" mode "\",\"id\":\"" id "\"}"
 
@@ -91,38 +92,42 @@ static const struct {
 	  "\"keyDeliveryMethod\":\"vtpm\",\"version\":\"1.0\","
 	  "\"secureChannelState\":\"disabled\"}",
 	  "/authorizationScheme",
-	  "authorizationScheme must be 'Azure-HMAC-SHA256'; " },
+	  NOT_VALID "authorizationScheme must be 'Azure-HMAC-SHA256'; " },
 	{ "{\"authorizationScheme\":\"Azure-HMAC-SHA256\","
 	  "\"keyDeliveryMethod\":\"HTTP\",\"version\":\"1.0\","
 	  "\"secureChannelState\":\"disabled\"}",
-	  "/keyDeliveryMethod", "keyDeliveryMethod 'HTTP' is invalid; " },
+	  "/keyDeliveryMethod",
+	  NOT_VALID "keyDeliveryMethod 'HTTP' is invalid; " },
 	{ "{\"authorizationScheme\":\"\",\"keyDeliveryMethod\":\"tpm\","
 	  "\"version\":\"1.0\",\"secureChannelState\":\"Off\"}",
 	  "/authorizationScheme",
-	  "authorizationScheme must be 'Azure-HMAC-SHA256'; "
-	  "keyDeliveryMethod 'tpm' is invalid; "
-	  "secureChannelState 'off' is invalid; " },
+	  NOT_VALID "authorizationScheme must be 'Azure-HMAC-SHA256'; "
+		    "keyDeliveryMethod 'tpm' is invalid; "
+		    "secureChannelState 'off' is invalid; " },
 	{ "{" BASE ",\"version\":\"3.7\",\"secureChannelState\":null}",
 	  "/secureChannelState",
+	  NOT_VALID
 	  "Both secureChannelEnabled and secureChannelState are missing in "
 	  "version: 3.7" },
 	{ "{" BASE ",\"version\":\"1.0\"}", "/secureChannelState",
+	  NOT_VALID
 	  "Both secureChannelEnabled and secureChannelState are missing in "
 	  "version: 1.0" },
 	{ V1("Enforced"), "/secureChannelState",
-	  "secureChannelState 'enforced' is invalid; " },
+	  NOT_VALID "secureChannelState 'enforced' is invalid; " },
 	{ V1("Audit"), "/secureChannelState",
-	  "secureChannelState 'audit' is invalid; " },
+	  NOT_VALID "secureChannelState 'audit' is invalid; " },
 	{ "{" BASE ",\"version\":\"2.0\",\"secureChannelEnabled\":true,"
 	  "\"secureChannelState\":\"IMDS\"}",
-	  "/secureChannelState", "secureChannelState 'imds' is invalid; " },
+	  "/secureChannelState",
+	  NOT_VALID "secureChannelState 'imds' is invalid; " },
 	{ "{" BASE ",\"version\":\"1.0\",\"secureChannelEnabled\":true}",
 	  "/secureChannelState",
-	  "secureChannelState is missing in version: 1.0" },
+	  NOT_VALID "secureChannelState is missing in version: 1.0" },
 	{ "{" BASE ",\"version\":\"2.0\","
 	  "\"secureChannelState\":\"WireServer\"}",
 	  "/secureChannelEnabled",
-	  "secureChannelEnabled is missing in version: 2.0" },
+	  NOT_VALID "secureChannelEnabled is missing in version: 2.0" },
 };
 
 START_TEST(envelope_faults_refuse_the_document)

@@ -6,10 +6,13 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <msp/keystore.h>
@@ -395,7 +398,8 @@ END_TEST
 
 START_TEST(keystore_survives_every_failed_allocation)
 {
-	struct msp_key *key = parse_key(texts[0]), *again = NULL;
+	struct msp_key *key = parse_key(texts[1]), *again = NULL;
+	struct msp_key *other = parse_key(FILE_TEXT(INCARNATION, OTHER));
 	struct msp_keystore *s = NULL;
 	long n;
 	int rc;
@@ -407,10 +411,13 @@ START_TEST(keystore_survives_every_failed_allocation)
 			rc = msp_keystore_save(s, key, NULL);
 		if (rc == 0)
 			rc = msp_keystore_load(s, &again, GUID, NULL);
+		if (rc == 0)
+			rc = msp_keystore_prune(s, other, NULL);
 		if (!failalloc_disarm())
 			break;
 		ck_assert_int_eq(rc, MSP_ERR_NOMEM);
-		ck_assert_ptr_null(again);
+		msp_key_free(again);
+		again = NULL;
 		msp_keystore_free(s);
 		s = NULL;
 	}
@@ -418,10 +425,301 @@ START_TEST(keystore_survives_every_failed_allocation)
 	ck_assert_int_gt(n, 4);
 	ck_assert(msp_key_equal(key, again));
 	msp_key_free(again);
+	msp_key_free(other);
 	msp_key_free(key);
 	msp_keystore_free(s);
 }
 END_TEST
+
+/* ---- one writer -------------------------------------------------------- */
+
+static struct msp_keystore *open_store(void)
+{
+	struct msp_keystore *s;
+
+	ck_assert_int_eq(msp_keystore_open(&s, dir, strlen(dir), NULL), 0);
+	return s;
+}
+
+/* The child has the lock when this returns, until it is killed or *release
+ * is closed. */
+static pid_t lock_elsewhere(int *release)
+{
+	int ready[2], gate[2];
+	char byte;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	ck_assert_int_eq(pipe(gate), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct msp_keystore *s = NULL;
+
+		close(gate[1]);
+		if (msp_keystore_open(&s, dir, strlen(dir), NULL) < 0 ||
+		    msp_keystore_lock(s, NULL) < 0 ||
+		    write(ready[1], "x", 1) != 1)
+			_exit(1);
+		while (read(gate[0], &byte, 1) > 0)
+			;
+		msp_keystore_free(s);
+		_exit(0);
+	}
+	ck_assert_int_gt(pid, 0);
+	close(ready[1]);
+	close(gate[0]);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	*release = gate[1];
+	return pid;
+}
+
+static void check_busy(int rc, const struct msp_error_info *info, pid_t holder)
+{
+	char process[48];
+
+	snprintf(process, sizeof(process), "another agent, process %ld",
+		 (long)holder);
+	ck_assert_int_eq(rc, MSP_ERR_BUSY);
+	ck_assert_ptr_nonnull(strstr(info->text, dir));
+	ck_assert_ptr_nonnull(strstr(info->text, process));
+}
+
+/* _i: the holder ends well, or is killed */
+START_TEST(keystore_names_the_process_that_has_it)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_key *key = parse_key(texts[0]), *again;
+	int release, status;
+	pid_t pid = lock_elsewhere(&release);
+
+	check_busy(msp_keystore_lock(store, &info), &info, pid);
+	check_busy(msp_keystore_save(store, key, &info), &info, pid);
+	ck_assert_int_ne(access(in_dir(GUID ".key"), F_OK), 0);
+	write_file(GUID ".key", texts[0], 0600);
+	check_busy(msp_keystore_remove(store, GUID, &info), &info, pid);
+	check_busy(msp_keystore_prune(store, key, &info), &info, pid);
+	/* to read takes no lock */
+	ck_assert_int_eq(msp_keystore_load(store, &again, GUID, NULL), 0);
+	msp_key_free(again);
+
+	if (_i)
+		ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	close(release);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, _i ? SIGKILL : 0);
+	ck_assert_int_eq(msp_keystore_lock(store, NULL), 0);
+	ck_assert_int_eq(msp_keystore_remove(store, GUID, NULL), 0);
+	msp_key_free(key);
+}
+END_TEST
+
+START_TEST(keystore_has_one_writer_in_a_process_too)
+{
+	struct msp_keystore *s = open_store();
+
+	ck_assert_int_eq(msp_keystore_lock(store, NULL), 0);
+	ck_assert_int_eq(msp_keystore_lock(store, NULL), 0);
+	ck_assert_int_eq(msp_keystore_lock(s, NULL), MSP_ERR_BUSY);
+	msp_keystore_free(store);
+	store = NULL;
+	ck_assert_int_eq(msp_keystore_lock(s, NULL), 0);
+	msp_keystore_free(s);
+	ck_assert_int_eq(msp_keystore_lock(NULL, NULL), MSP_ERR_INVAL);
+}
+END_TEST
+
+/* ---- keys that are of no use any more ---------------------------------- */
+
+static void save_key(unsigned int number, const char *incarnation)
+{
+	struct msp_key *key;
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "{\"authorizationScheme\": \"Azure-HMAC-SHA256\", %s "
+		 "\"guid\": \"%08x-0316-4ad3-94a7-8ccbdee8ccbf\", "
+		 "\"issued\": \"\", \"key\": \"" KEY_HEX "\"}",
+		 incarnation, number);
+	key = parse_key(text);
+	ck_assert_int_eq(msp_keystore_save(store, key, NULL), 0);
+	msp_key_free(key);
+}
+
+static bool has_key(unsigned int number)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%08x-0316-4ad3-94a7-8ccbdee8ccbf.key",
+		 number);
+	return access(in_dir(name), F_OK) == 0;
+}
+
+static const struct {
+	const char *other;
+	const char *key;
+	bool stays;
+} incarnations[] = {
+	{ "\"incarnationId\": 1,", "\"incarnationId\": 2,", false },
+	{ "\"incarnationId\": 0,", "\"incarnationId\": 4294967295,", false },
+	{ "\"incarnationId\": 2,", "\"incarnationId\": 2,", true },
+	{ "\"incarnationId\": 3,", "\"incarnationId\": 2,", true },
+	{ "", "\"incarnationId\": 2,", false },
+	{ "\"incarnationId\": 3,", "", false },
+	{ "", "", false },
+};
+
+START_TEST(keystore_removes_what_a_reset_has_superseded)
+{
+	struct msp_key *key;
+
+	save_key(1, incarnations[_i].other);
+	save_key(2, incarnations[_i].key);
+	ck_assert_int_eq(
+		msp_keystore_load(store, &key,
+				  "00000002-0316-4ad3-94a7-8ccbdee8ccbf", NULL),
+		0);
+	ck_assert_int_eq(msp_keystore_prune(store, key, NULL), 0);
+	msp_key_free(key);
+	ck_assert(has_key(2));
+	ck_assert(has_key(1) == incarnations[_i].stays);
+}
+END_TEST
+
+/* Each is left alone: name, text, mode. */
+static const struct {
+	const char *name;
+	const char *text;
+	mode_t mode;
+} strangers[] = {
+	{ "x.key", FILE_TEXT("", GUID), 0600 },
+	{ "README", "", 0600 },
+	{ GUID ".encrypted", FILE_TEXT("", GUID), 0600 },
+	{ GUID ".key.old", FILE_TEXT("", GUID), 0600 },
+	{ GUID ".KEY", FILE_TEXT("", GUID), 0600 },
+	{ GUID ".key", "", 0600 },
+	{ GUID ".key", FILE_TEXT("", OTHER), 0600 },
+	{ GUID ".key", FILE_TEXT("", GUID), 0644 },
+	{ "9cf81e97-0316-4ad3-94a7_8ccbdee8ccbf.key", FILE_TEXT("", GUID),
+	  0600 },
+	{ "provisioned.tag", "", 0600 },
+};
+
+START_TEST(keystore_removes_only_keys_of_its_own)
+{
+	struct msp_key *key = parse_key(FILE_TEXT(INCARNATION, OTHER));
+
+	write_file(strangers[_i].name, strangers[_i].text, strangers[_i].mode);
+	ck_assert_int_eq(msp_keystore_prune(store, key, NULL), 0);
+	msp_key_free(key);
+	ck_assert_int_eq(access(in_dir(strangers[_i].name), F_OK), 0);
+}
+END_TEST
+
+START_TEST(keystore_follows_no_link_to_remove_it)
+{
+	struct msp_key *key = parse_key(FILE_TEXT(INCARNATION, OTHER));
+
+	write_file("real", FILE_TEXT("", GUID), 0600);
+	ck_assert_int_eq(symlink("real", in_dir(GUID ".key")), 0);
+	ck_assert_int_eq(msp_keystore_prune(store, key, NULL), 0);
+	msp_key_free(key);
+	ck_assert_int_eq(access(in_dir("real"), F_OK), 0);
+}
+END_TEST
+
+static void make_older(unsigned int number, time_t by)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+				     { .tv_sec = time(NULL) - by } };
+	char name[64];
+
+	snprintf(name, sizeof(name), "%08x-0316-4ad3-94a7-8ccbdee8ccbf.key",
+		 number);
+	ck_assert_int_eq(utimensat(AT_FDCWD, in_dir(name), times, 0), 0);
+}
+
+static unsigned int count_keys(unsigned int from, unsigned int to)
+{
+	unsigned int n = 0;
+
+	for (; from <= to; from++)
+		n += has_key(from);
+	return n;
+}
+
+/* Whoever takes the lock finds what agents left that were killed in time. */
+START_TEST(keystore_keeps_a_bounded_number)
+{
+	static const char one[] = "\"incarnationId\": 1,";
+	struct msp_key *key;
+	unsigned int i;
+
+	for (i = 1; i <= MSP_KEYSTORE_MAX + 5; i++) {
+		save_key(i, one);
+		make_older(i, i < 10 ? 1000 : 100);
+	}
+	make_older(3, 5);
+	write_file(GUID ".tmp", "half", 0600);
+	msp_keystore_free(store);
+	store = open_store();
+	ck_assert_int_eq(msp_keystore_lock(store, NULL), 0);
+	ck_assert_uint_eq(count_keys(1, i), MSP_KEYSTORE_MAX);
+	ck_assert(has_key(3));
+	ck_assert_uint_eq(count_keys(10, i), MSP_KEYSTORE_MAX - 4);
+	ck_assert_int_ne(access(in_dir(GUID ".tmp"), F_OK), 0);
+
+	/* the one in use is the oldest of all, and is counted */
+	key = parse_key(FILE_TEXT(INCARNATION, OTHER));
+	ck_assert_int_eq(msp_keystore_save(store, key, NULL), 0);
+	make_older(0, 9999);
+	ck_assert_int_eq(msp_keystore_prune(store, key, NULL), 0);
+	msp_key_free(key);
+	ck_assert(has_key(0));
+	ck_assert_uint_eq(count_keys(0, i), MSP_KEYSTORE_MAX);
+}
+END_TEST
+
+START_TEST(keystore_removes_one_key)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+
+	save_key(1, "");
+	save_key(2, "");
+	ck_assert_int_eq(
+		msp_keystore_remove(
+			store, "00000001-0316-4ad3-94a7-8ccbdee8ccbf", NULL),
+		0);
+	ck_assert(!has_key(1));
+	ck_assert(has_key(2));
+	ck_assert_int_eq(msp_keystore_remove(store, GUID, &info),
+			 MSP_ERR_NOENT);
+	ck_assert_int_eq(mkdir(in_dir(GUID ".key"), 0700), 0);
+	ck_assert_int_eq(msp_keystore_remove(store, GUID, &info), MSP_ERR_SYS);
+	ck_assert_ptr_nonnull(strstr(info.text, "cannot remove"));
+	ck_assert_int_eq(msp_keystore_remove(store, "../x", NULL),
+			 MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_keystore_remove(NULL, GUID, NULL), MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_keystore_prune(store, NULL, NULL), MSP_ERR_INVAL);
+}
+END_TEST
+
+static TCase *writer_case(void)
+{
+	TCase *tc = tcase_create("writer");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, keystore_names_the_process_that_has_it, 0, 2);
+	tcase_add_test(tc, keystore_has_one_writer_in_a_process_too);
+	tcase_add_loop_test(tc, keystore_removes_what_a_reset_has_superseded, 0,
+			    COUNT(incarnations));
+	tcase_add_loop_test(tc, keystore_removes_only_keys_of_its_own, 0,
+			    COUNT(strangers));
+	tcase_add_test(tc, keystore_follows_no_link_to_remove_it);
+	tcase_add_test(tc, keystore_keeps_a_bounded_number);
+	tcase_add_test(tc, keystore_removes_one_key);
+	return tc;
+}
 
 int main(void)
 {
@@ -450,6 +748,7 @@ int main(void)
 	tcase_add_test(tc, keystore_refuses_large_file);
 	tcase_add_test(tc, keystore_survives_every_failed_allocation);
 	suite_add_tcase(s, tc);
+	suite_add_tcase(s, writer_case());
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
