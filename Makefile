@@ -14,6 +14,7 @@
 #   make check-examples  examples/ do what they say
 #   make check-ctl       mspctl: its answers, and what it makes of bad input
 #   make check-host      msp-host alone, on loopback, unprivileged
+#   make check-redact    secrets in texts, against slow regular expressions
 #   make check-rules     a second engine, faults and spellings against the first
 #   make check-rules-long [COUNT=1000000 SEED=1]  the same with more cases
 #   make check-man       man/ is well formed and says what the code does
@@ -100,6 +101,7 @@ UNIT	:= $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 FUZZ	:= $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TESTLIB	:= $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
 DECIDE	:= $(O)/tests/rules/decide
+REDACT	:= $(O)/tests/redact/filter
 BENCH	:= $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 SOAK	:= $(O)/tests/bench/soak_fleet
 BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_% \
@@ -201,6 +203,10 @@ $(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(LIB_O
 $(DECIDE): $(DECIDE).o $(O)/libmsp.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_LIB,--libs)
+$(REDACT): $(REDACT).o $(O)/mspd/redact.o $(O)/mspd/text.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^
+$(O)/tests/fuzz/fuzz_redact: $(O)/mspd/redact.o $(O)/mspd/text.o
 $(LIVENSS): $(O)/tests/live/libnss_%.so.2: $(O)/tests/live/nss_%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(LDOURS) $(LDFLAGS) -o $@ $<
@@ -230,7 +236,7 @@ $(WEAK): $(WEAK).o
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
 
 # ---- suites and the demo ---------------------------------------------------
-SUITES	?= layers unit examples ctl host man install san rules live \
+SUITES	?= layers unit examples ctl host man install san rules redact live \
 	   scenarios
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
@@ -241,7 +247,7 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-ctl check-man check-install check-host \
-	check-valgrind check-kernels check-rules check-rules-long \
+	check-valgrind check-kernels check-rules check-rules-long check-redact \
 	check-scenarios check-mutants coverage coverage-run fuzz bench soak \
 	unit-programs attack-programs
 
@@ -264,7 +270,7 @@ check: deps
 	done
 	@tests/tally.sh sum $(TALLY) $(SUITES)
 
-unit-programs: $(UNIT) $(FUZZ) $(DECIDE)
+unit-programs: $(UNIT) $(FUZZ) $(DECIDE) $(REDACT)
 
 check-unit: unit-programs
 	$(SUITE) $(UNITNAME) tests/unit.sh $(UNIT) $(FUZZ)
@@ -281,6 +287,10 @@ check-valgrind: unit-programs
 check-rules: $(DECIDE)
 	$(SUITE) rules env CC='$(CC)' COUNT='$(COUNT)' SEED='$(SEED)' \
 		python3 tests/rules/run.py $(O)
+
+check-redact: $(REDACT)
+	$(SUITE) redact env COUNT='$(COUNT)' SEED='$(SEED)' \
+		python3 tests/redact/run.py $(O)
 
 check-rules-long: COUNT ?= 1000000
 check-rules-long: check-rules
@@ -351,6 +361,8 @@ $(FUZZERS): $(FUZZ_O)/%: $(FUZZ_O)/obj/tests/fuzz/%.o \
 	$(call say,LD,$@)
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ \
 		$(call DEP_LIB,--libs)
+
+$(FUZZ_O)/fuzz_redact: $(FUZZ_O)/obj/mspd/redact.o $(FUZZ_O)/obj/mspd/text.o
 
 # libFuzzer writes what it finds into the first directory it is given: that
 # must not be the corpus.
