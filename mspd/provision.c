@@ -193,8 +193,13 @@ static uint64_t wall_ns(void)
 static void tell_end(const struct mspd_provision *p, enum mspd_level level,
 		     const char *text)
 {
-	mspd_log(level, "%s", text);
 	mspd_console_say(p->opts.console, text);
+	for (; *text; text += strspn(text, "\r\n")) {
+		int len = (int)strcspn(text, "\r\n");
+
+		mspd_log(level, "%.*s", len, text);
+		text += len;
+	}
 }
 
 void mspd_provision_ready(struct mspd_provision *provision,
