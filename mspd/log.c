@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mspd/event.h"
 #include "mspd/rotate.h"
 #include "mspd/text.h"
 
@@ -30,10 +31,12 @@ static struct {
 	uint64_t lost; /* lines the file did not take */
 	atomic_int file_level;
 	atomic_int system_level;
+	atomic_int event_level;
 } the_log = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.file_level = NOWHERE,
 	.system_level = MSPD_WARN,
+	.event_level = NOWHERE,
 };
 
 static const char *const level_names[] = { "ERROR", "WARN", "INFO", "DEBUG",
@@ -87,10 +90,25 @@ void mspd_log_close(void)
 	pthread_mutex_unlock(&the_log.lock);
 }
 
-bool mspd_log_wants(enum mspd_level level)
+void mspd_log_events(enum mspd_level level)
+{
+	atomic_store(&the_log.event_level, (int)level);
+}
+
+static bool is_event(enum mspd_level level)
+{
+	return (int)level <= atomic_load(&the_log.event_level);
+}
+
+static bool is_line(enum mspd_level level)
 {
 	return (int)level <= atomic_load(&the_log.file_level) ||
 	       (int)level <= atomic_load(&the_log.system_level);
+}
+
+bool mspd_log_wants(enum mspd_level level)
+{
+	return is_line(level) || is_event(level);
 }
 
 /* Time and level, padded; the message follows. */
@@ -150,32 +168,64 @@ static void to_system(enum mspd_level level, const char *at, size_t len)
 	} while (n < 0 && errno == EINTR);
 }
 
-void mspd_log(enum mspd_level level, const char *format, ...)
+static void write_line(enum mspd_level level, const char *message, size_t len,
+		       bool whole)
 {
-	char message[MESSAGE];
 	char buffer[LINE_BYTES];
 	struct mspd_text line;
-	int saved = errno;
-	va_list args;
-	size_t len;
-	int n;
 
-	if (!mspd_log_wants(level))
-		return;
-	va_start(args, format);
-	n = vsnprintf(message, sizeof(message), format, args);
-	va_end(args);
-	if (n < 0)
-		return;
 	mspd_text_init(&line, buffer, sizeof(buffer));
 	put_header(&line, level);
-	/* The last byte kept tells whether the one before it ends there. */
-	len = mspd_utf8_cut(message, (size_t)n, sizeof(message) - 2);
 	mspd_text_line(&line, message, len);
-	mspd_text_put(&line, (size_t)n > len ? "...\n" : "\n");
+	mspd_text_put(&line, whole ? "\n" : "...\n");
 	if ((int)level <= atomic_load(&the_log.file_level))
 		to_file(&line);
 	if ((int)level <= atomic_load(&the_log.system_level))
 		to_system(level, line.at + HEADER, line.len - HEADER);
+}
+
+/* Without @task it is an event only if its level makes it one. */
+static void say(enum mspd_level level, const char *task, const char *module,
+		const char *format, va_list args)
+{
+	char message[MESSAGE];
+	int saved = errno;
+	size_t len;
+	int n = vsnprintf(message, sizeof(message), format, args);
+
+	if (n < 0)
+		return;
+	/* The last byte kept tells whether the one before it ends there. */
+	len = mspd_utf8_cut(message, (size_t)n, sizeof(message) - 2);
+	if (is_line(level))
+		write_line(level, message, len, len == (size_t)n);
+	if (task)
+		mspd_event_add(level, task, module, message, len);
+	else if (is_event(level))
+		mspd_event_add(level, "CommonLogger", "ProxyAgent", message,
+			       len);
 	errno = saved;
+}
+
+void mspd_log(enum mspd_level level, const char *format, ...)
+{
+	va_list args;
+
+	if (!mspd_log_wants(level))
+		return;
+	va_start(args, format);
+	say(level, NULL, NULL, format, args);
+	va_end(args);
+}
+
+void mspd_log_event(enum mspd_level level, const char *task, const char *module,
+		    const char *format, ...)
+{
+	va_list args;
+
+	if (!is_line(level) && !mspd_events_wanted())
+		return;
+	va_start(args, format);
+	say(level, task, module, format, args);
+	va_end(args);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 enum mspd_level {
+	MSPD_NO_LEVEL = -1, /* not even errors */
 	MSPD_ERROR = 0,
 	MSPD_WARN = 1,
 	MSPD_INFO = 2,
@@ -43,6 +44,23 @@ void mspd_log_close(void);
  */
 void mspd_log(enum mspd_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/**
+ * mspd_log_events - lines of at least this level become telemetry, too
+ *
+ * MSPD_NO_LEVEL, as at first: none. Nothing does while no telemetry is
+ * collected.
+ */
+void mspd_log_events(enum mspd_level level);
+
+/**
+ * mspd_log_event - a line that is an event of its own, whatever its level
+ * @task:   what was done; a constant
+ * @module: by whom; a constant
+ */
+void mspd_log_event(enum mspd_level level, const char *task, const char *module,
+		    const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* Would a line of this level be written anywhere? */
 bool mspd_log_wants(enum mspd_level level);
