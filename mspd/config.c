@@ -41,6 +41,9 @@ static const struct mspd_field fields[] = {
 	TEXT("latchKeyFolder", FOLDER, AT(key_dir), MSPD_FIELD_REQUIRED, NULL),
 	TEXT("eventFolder", FOLDER, AT(event_dir), MSPD_FIELD_EMPTY,
 	     "/var/log/azure-proxy-agent/events"),
+	NUMBER("maxEventFileCount", max_event_files, 30, 0, UINT32_MAX),
+	TEXT("fileLogLevelForEvents", LEVEL, AT(event_log_level),
+	     MSPD_FIELD_UNSET, NULL),
 	INTERVAL("pollKeyStatusIntervalInSeconds", poll_ms, 15000),
 	TEXT("fileLogLevel", LEVEL, AT(file_log_level), 0, "Info"),
 	TEXT("fileLogLevelForSystemEvents", LEVEL, AT(system_log_level), 0,
@@ -48,10 +51,8 @@ static const struct mspd_field fields[] = {
 	TEXT("cgroupRoot", PATH, AT(cgroup_root), 0, "/sys/fs/cgroup"),
 	TEXT("canonicalRequestMode", MODE, MSPD_LOADER_NOWHERE, 0, NULL),
 	IGNORED("monitorIntervalInSeconds", NUMBER),
-	IGNORED("maxEventFileCount", NUMBER),
 	IGNORED("ebpfFileFullPath", STRING),
 	IGNORED("ebpfProgramName", STRING),
-	IGNORED("fileLogLevelForEvents", STRING),
 	IGNORED("enableHttpProxyTrace", BOOL),
 	IGNORED("hostGAPluginSupport", ANY),
 	IGNORED("wireServerSupport", ANY),
@@ -72,6 +73,7 @@ static const struct mspd_field fields[] = {
 	TEXT("identityRoot", PATH, AT(identity_root), 0, "/proc/1/root"),
 	WORD("executablePaths", executable_paths, "auto", "auto|off"),
 	SWITCH("acceptReplacedExecutable", accept_replaced),
+	SWITCH("telemetry", telemetry),
 	WORD("foreignNamespaces", foreign, "auto", "auto|deny|pass"),
 	NUMBER("maxConnections", max_connections, 4096, 1, 65536),
 	NUMBER("maxConnectionsPerUser", max_user_connections, 0, 0, 65536),
@@ -90,6 +92,7 @@ static const struct mspd_field fields[] = {
 	INTERVAL("redirectRetryIntervalInSeconds", redirect_retry_ms, 30000),
 	INTERVAL("bypassCheckIntervalInSeconds", bypass_check_ms, 60000),
 	INTERVAL("namesExpiryInSeconds", names_expiry_ms, 60000),
+	INTERVAL("telemetryIntervalInSeconds", telemetry_ms, 60000),
 };
 /* clang-format on */
 
@@ -262,6 +265,7 @@ int mspd_config_load(struct mspd_config *out, const char *path, char *error,
 	int rc;
 
 	memset(out, 0, sizeof(*out));
+	out->event_log_level = MSPD_NO_LEVEL;
 	if (error_size)
 		error[0] = '\0';
 	rc = buffer ? load(&l, buffer)

@@ -12,8 +12,11 @@
  *   logFolder            required; ProxyAgent.log, audit.jsonl; "": no log,
  *                        and audit.jsonl goes to statusFolder
  *   latchKeyFolder       required; directory of the keys
- *   eventFolder          /var/log/azure-proxy-agent/events; nothing is
- *                        written there yet
+ *   eventFolder          /var/log/azure-proxy-agent/events; of telemetry that
+ *                        could not be sent; "": none is kept
+ *   maxEventFileCount    30; files of telemetry in eventFolder
+ *   fileLogLevelForEvents  none; least severe level of lines that become
+ *                        telemetry; these three only with telemetry
  *   pollKeyStatusIntervalInSeconds  15; 0.05-86400; steady poll of the host
  *   fileLogLevel         Info; Error, Warn, Info, Debug or Trace in any case:
  *                        least severe level written to files
@@ -21,9 +24,8 @@
  *   cgroupRoot           /sys/fs/cgroup; used only if discovery fails
  *   canonicalRequestMode always enforced; any other value warns
  * Accepted and without effect, with a warning:
- *   monitorIntervalInSeconds, maxEventFileCount, ebpfFileFullPath,
- *   ebpfProgramName, fileLogLevelForEvents, enableHttpProxyTrace,
- *   hostGAPluginSupport, wireServerSupport, imdsSupport
+ *   monitorIntervalInSeconds, ebpfFileFullPath, ebpfProgramName,
+ *   enableHttpProxyTrace, hostGAPluginSupport, wireServerSupport, imdsSupport
  * Ours:
  *   listenAddress        127.0.0.1:3080; a loopback address and a port
  *   wireServerAddress    168.63.129.16:80
@@ -42,6 +44,7 @@
  *                        has replaced is still the one at its path, if the
  *                        old file and the new are root's and nobody else
  *                        could have written either
+ *   telemetry            false; true: events are sent to WireServer
  *   foreignNamespaces    auto; connections of other network namespaces are
  *                        refused where the endpoint enforces, else passed to
  *                        the host. deny: always refused. pass: never
@@ -73,6 +76,9 @@
  *                        bypass the agent
  *   namesExpiryInSeconds           60; 0.05-86400; how long the names of a user
  *                        and its groups are kept
+ *   telemetryIntervalInSeconds     60; 0.05-86400; events are sent; refused
+ *                        batches again after a quarter of it, kept files are
+ *                        read every 5, the status is sent every 15 of them
  */
 #ifndef MSPD_CONFIG_H
 #define MSPD_CONFIG_H
@@ -103,6 +109,9 @@ enum mspd_executable_paths {
  * @console_path:       "" for none
  * @executable_paths:   enum mspd_executable_paths
  * @accept_replaced:    see acceptReplacedExecutable
+ * @telemetry:          are events collected and sent?
+ * @max_event_files:    files of events that are kept
+ * @event_log_level:    of lines that become events; MSPD_NO_LEVEL: none
  * @foreign:            enum msp_redirect_foreign
  * @poll_ms:            steady poll interval, milliseconds, like all times
  * @listener:           address to listen on
@@ -126,6 +135,7 @@ enum mspd_executable_paths {
  * @redirect_retry_ms:  longest wait before redirection is tried again
  * @bypass_check_ms:    interval of the search for what bypasses us
  * @names_expiry_ms:    age at which names are asked for anew
+ * @telemetry_ms:       interval of telemetry
  * @warnings:           sentences for the log
  * @n_warnings:         how many
  */
@@ -141,6 +151,9 @@ struct mspd_config {
 	char *console_path;
 	uint32_t executable_paths;
 	bool accept_replaced;
+	bool telemetry;
+	uint32_t max_event_files;
+	enum mspd_level event_log_level;
 	uint32_t foreign;
 	uint32_t poll_ms;
 	struct msp_address listener;
@@ -164,6 +177,7 @@ struct mspd_config {
 	uint32_t redirect_retry_ms;
 	uint32_t bypass_check_ms;
 	uint32_t names_expiry_ms;
+	uint32_t telemetry_ms;
 	char *warnings[MSPD_CONFIG_WARNINGS];
 	size_t n_warnings;
 };

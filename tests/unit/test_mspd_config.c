@@ -149,7 +149,10 @@ START_TEST(config_takes_every_key)
 		     ", \"statusIntervalInSeconds\": 10"
 		     ", \"redirectRetryIntervalInSeconds\": 11"
 		     ", \"provisioningTimeoutInSeconds\": 0.5"
-		     ", \"consolePath\": \"\""
+		     ", \"consolePath\": \"\", \"telemetry\": true"
+		     ", \"maxEventFileCount\": 0"
+		     ", \"fileLogLevelForEvents\": \"error\""
+		     ", \"telemetryIntervalInSeconds\": 14"
 		     ", \"bypassCheckIntervalInSeconds\": 12"
 		     ", \"namesExpiryInSeconds\": 13.125 }\n");
 	ck_assert_str_eq(config.event_dir, "");
@@ -187,6 +190,10 @@ START_TEST(config_takes_every_key)
 	ck_assert_str_eq(config.console_path, "");
 	ck_assert_uint_eq(config.bypass_check_ms, 12000);
 	ck_assert_uint_eq(config.names_expiry_ms, 13125);
+	ck_assert(config.telemetry);
+	ck_assert_uint_eq(config.max_event_files, 0);
+	ck_assert_int_eq(config.event_log_level, MSPD_ERROR);
+	ck_assert_uint_eq(config.telemetry_ms, 14000);
 	ck_assert_uint_eq(config.n_warnings, 0);
 }
 END_TEST
@@ -212,8 +219,8 @@ START_TEST(config_takes_the_file_of_azures_agent)
 		     "}\n");
 	ck_assert_str_eq(config.key_dir, "/var/lib/azure-proxy-agent/keys");
 	ck_assert_int_eq(config.file_log_level, MSPD_TRACE);
-	ck_assert_uint_eq(config.n_warnings, 5);
-	ck_assert_str_eq(config.warnings[4],
+	ck_assert_uint_eq(config.n_warnings, 4);
+	ck_assert_str_eq(config.warnings[3],
 			 "canonicalRequestMode: has no effect, requests are "
 			 "always matched in their canonical form");
 }
@@ -330,7 +337,10 @@ static const struct {
 	  "their canonical form" },
 	{ "\"enableHttpProxyTrace\": true",
 	  "enableHttpProxyTrace: has no effect" },
-	{ "\"maxEventFileCount\": 0", "maxEventFileCount: has no effect" },
+	{ "\"fileLogLevelForEvents\": \"most\"",
+	  "fileLogLevelForEvents: unknown level, Info is used" },
+	{ "\"monitorIntervalInSeconds\": 0",
+	  "monitorIntervalInSeconds: has no effect" },
 	{ "\"imdsSupport\": {\"a\": []}", "imdsSupport: has no effect" },
 };
 
