@@ -33,6 +33,7 @@ struct mspd_keeper {
 	struct mspd_keeper_opts opts;
 	pthread_t thread;
 	atomic_bool stop;
+	atomic_uint_fast64_t due_ms; /* of the next turn, steady_ms() */
 	bool joined;
 	int wake_fd;
 	struct mspd_stages stages;
@@ -72,6 +73,15 @@ static struct msp_time read_clock(void)
 	clock_gettime(CLOCK_REALTIME, &t);
 	now.wall_s = t.tv_sec;
 	return now;
+}
+
+/* Without the time that the machine is suspended for, like poll(2). */
+static uint64_t steady_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 /* ---- coming up --------------------------------------------------------- */
@@ -418,7 +428,9 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 		until = earliest(until, k->retry_at);
 	}
 	ms = until <= now_ms ? 0 : (int)earliest(until - now_ms, WAIT_MAX_MS);
+	atomic_store(&k->due_ms, steady_ms() + (uint64_t)ms);
 	poll(fds, 3, ms);
+	atomic_store(&k->due_ms, steady_ms());
 }
 
 static void *keep(void *arg)
@@ -519,6 +531,7 @@ int mspd_keeper_start(struct mspd_keeper **out,
 	k->health.sweeper = &k->sweeper;
 	k->joined = true;
 	k->retry_ms = RETRY_FIRST_MS;
+	k->due_ms = steady_ms();
 	err = mspd_stages_open(&k->stages);
 	if (err == 0)
 		err = open_wake(k);
@@ -533,6 +546,8 @@ int mspd_keeper_start(struct mspd_keeper **out,
 		mspd_keeper_free(k);
 		return err;
 	}
+	/* for who looks at the process with top(1), and wonders */
+	pthread_setname_np(k->thread, "key keeper");
 	k->joined = false;
 	*out = k;
 	return 0;
@@ -556,6 +571,12 @@ int mspd_keeper_listen_fd(const struct mspd_keeper *keeper)
 void mspd_keeper_root(struct mspd_keeper *keeper, const char *fault)
 {
 	mspd_health_root(&keeper->health, fault);
+}
+
+bool mspd_keeper_alive(const struct mspd_keeper *keeper, uint64_t slack_ms)
+{
+	return keeper->joined ||
+	       steady_ms() <= atomic_load(&keeper->due_ms) + slack_ms;
 }
 
 /* Whoever reads it would ask nobody, or somebody else by then. */

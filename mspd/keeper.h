@@ -36,6 +36,10 @@ struct msp_redirect *mspd_keeper_redirect(const struct mspd_keeper *keeper);
 /* From stage LISTENING on; borrowed. */
 int mspd_keeper_listen_fd(const struct mspd_keeper *keeper);
 
+/* Is its thread where it should be, or late by no more than this? Also once it
+ * has been stopped. Threads: any, except during stop. */
+bool mspd_keeper_alive(const struct mspd_keeper *keeper, uint64_t slack_ms);
+
 /* How it went to open the tree that executables are verified in, for the
  * status; fault NULL: well. Once. */
 void mspd_keeper_root(struct mspd_keeper *keeper, const char *fault);

@@ -21,6 +21,7 @@
 #include "mspd/file.h"
 #include "mspd/keeper.h"
 #include "mspd/log.h"
+#include "mspd/notify.h"
 #include "mspd/proxy.h"
 
 #define DRAIN_CHECK_MS	20
@@ -40,6 +41,7 @@ struct mspd {
 	struct mspd_proxy *proxy;
 	struct mspd_server *server;
 	struct mspd_keeper *keeper;
+	struct mspd_notify *notify;
 	struct mspd_watch stage;
 	struct mspd_watch signals;
 	struct mspd_timer drain;
@@ -113,6 +115,7 @@ static void on_stage(void *arg, uint32_t events)
 		mspd_loop_unwatch(d->loop, &d->stage);
 		know_clients(d);
 		take_clients(d);
+		mspd_notify_ready(d->notify);
 		break;
 	}
 }
@@ -144,6 +147,7 @@ static void on_signal(void *arg, uint32_t events)
 	d->drain_until =
 		mspd_loop_now(d->loop).boot_ms + d->config.stop_timeout_ms;
 	mspd_log(MSPD_INFO, "stopping");
+	mspd_notify_stopping(d->notify);
 	mspd_keeper_stop(d->keeper);
 	mspd_server_drain(d->server);
 	check_drained(d);
@@ -359,11 +363,53 @@ static int open_keeper(struct mspd *d)
 	return mspd_loop_watch(d->loop, &d->stage, EPOLLIN);
 }
 
+static bool is_alive(void *arg, uint64_t slack_ms)
+{
+	const struct mspd *d = arg;
+
+	return mspd_keeper_alive(d->keeper, slack_ms);
+}
+
+/* The message that matters: of what does not work, else of the key. */
+static void describe(void *arg, char *out, size_t size)
+{
+	static const enum mspd_module needed[] = { MSPD_MODULE_LISTENER,
+						   MSPD_MODULE_REDIRECTOR };
+	struct mspd *d = arg;
+	enum mspd_module module = MSPD_MODULE_KEY_KEEPER;
+	size_t i;
+
+	if (d->drain_until) {
+		snprintf(out, size, "stopping, after %u connections",
+			 mspd_server_connections(d->server));
+		return;
+	}
+	for (i = sizeof(needed) / sizeof(needed[0]); i-- > 0;)
+		if (mspd_status_state(d->status, needed[i]) !=
+		    MSPD_STATE_RUNNING)
+			module = needed[i];
+	mspd_status_message(d->status, module, out, size);
+}
+
+/* An agent that nobody looks after is better than none. */
+static int open_notify(struct mspd *d)
+{
+	struct mspd_notify_opts opts = {
+		.alive = is_alive,
+		.describe = describe,
+		.arg = d,
+	};
+
+	if (mspd_notify_new(&d->notify, d->loop, &opts) < 0)
+		mspd_log(MSPD_WARN, "cannot tell the service manager anything");
+	return 0;
+}
+
 static int open_all(struct mspd *d)
 {
 	int (*const steps[])(struct mspd *) = {
 		take_signals,	open_records, open_provision, open_identities,
-		open_upstreams, open_proxy,   open_keeper,
+		open_upstreams, open_proxy,   open_keeper,    open_notify,
 	};
 	size_t i;
 	int err;
@@ -382,6 +428,7 @@ static void close_all(struct mspd *d)
 {
 	bool hangs;
 
+	mspd_notify_free(d->notify);
 	if (d->keeper)
 		mspd_keeper_stop(d->keeper);
 	mspd_server_free(d->server);
