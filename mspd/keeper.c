@@ -22,6 +22,7 @@
 #include "mspd/listener.h"
 #include "mspd/log.h"
 #include "mspd/ruleset.h"
+#include "mspd/snapshot.h"
 #include "mspd/sweeper.h"
 
 #define WAIT_MAX_MS    60000
@@ -331,15 +332,17 @@ static void report_message(struct mspd_keeper *k)
 		strncmp(message, "Failed", 6) != 0;
 	char time[32] = "";
 
-	if (!len && !k->rules.fault[0])
+	if (!len && !k->rules.fault[0] && !k->rules.local_fault[0])
 		return; /* nothing has happened yet that is worth a word */
 	if (achieved)
 		snprintf(time, sizeof(time), " - %llu",
 			 (unsigned long long)mspd_status_elapsed_ms(
 				 k->opts.status));
 	mspd_status_module(k->opts.status, MSPD_MODULE_KEY_KEEPER,
-			   MSPD_STATE_RUNNING, "%s%s%s%s", message, time,
-			   k->rules.fault[0] ? " " : "", k->rules.fault);
+			   MSPD_STATE_RUNNING, "%s%s%s%s%s%s", message, time,
+			   k->rules.fault[0] ? " " : "", k->rules.fault,
+			   k->rules.local_fault[0] ? " " : "",
+			   k->rules.local_fault);
 }
 
 static void take_clock(struct mspd_keeper *k)
@@ -352,20 +355,46 @@ static void take_clock(struct mspd_keeper *k)
 	atomic_store(&k->opts.policies->clock_known, true);
 }
 
-static void take_changes(struct mspd_keeper *k, uint64_t now_ms)
+static void write_snapshot(struct mspd_keeper *k)
+{
+	const char *dir = k->opts.config->status_dir;
+	struct timespec now;
+	int err;
+
+	if (!k->rules.replaced)
+		return;
+	k->rules.replaced = false;
+	clock_gettime(CLOCK_REALTIME, &now);
+	err = mspd_snapshot_write(dir, k->rules.profile, k->rules.rules, now);
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot write the rules in %s: %s", dir,
+			 strerror(-err));
+}
+
+/* With every status, and in between if a local file is to be looked at. */
+static void take_rules(struct mspd_keeper *k, unsigned int changes,
+		       struct msp_time now)
+{
+	const struct msp_keystatus *status = msp_latch_status(k->latch);
+
+	if (!status || (!(changes & MSP_LATCH_CHANGED_STATUS) &&
+			now.boot_ms < mspd_ruleset_deadline(&k->rules)))
+		return;
+	k->unpublished |= mspd_ruleset_update(&k->rules, status, now);
+}
+
+static void take_changes(struct mspd_keeper *k, struct msp_time now)
 {
 	unsigned int changes = msp_latch_changes(k->latch);
-	const struct msp_keystatus *status = msp_latch_status(k->latch);
 	bool news = changes & MSP_LATCH_CHANGED_STATE;
 
+	take_rules(k, changes, now);
 	if (!changes && !k->unpublished)
 		return;
 	if (changes & MSP_LATCH_CHANGED_WARNING)
 		mspd_log(MSPD_WARN, "%s", msp_latch_warning(k->latch));
 	if (changes & MSP_LATCH_CHANGED_KEY)
 		k->unpublished = true;
-	if (status && changes & MSP_LATCH_CHANGED_STATUS)
-		k->unpublished |= mspd_ruleset_update(&k->rules, status);
 	if (msp_latch_state(k->latch) == MSP_LATCH_LATCHED)
 		k->latched_once = true;
 	take_clock(k);
@@ -376,14 +405,15 @@ static void take_changes(struct mspd_keeper *k, uint64_t now_ms)
 		return;
 	}
 	k->unpublished = false;
-	set_redirection(k, now_ms);
+	set_redirection(k, now.boot_ms);
 	report_states(k);
+	write_snapshot(k);
 	if (news) {
 		report_message(k);
-		k->status_at = now_ms;
+		k->status_at = now.boot_ms;
 	}
 	mspd_latched_report(&k->latched, changes & MSP_LATCH_CHANGED_KEY,
-			    now_ms);
+			    now.boot_ms);
 }
 
 /* Even if nothing can be done for them yet, they have been taken. */
@@ -422,6 +452,7 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 	if (k->up) {
 		until = earliest(until, msp_latch_deadline(k->latch));
 		until = earliest(until, mspd_sweeper_deadline(&k->sweeper));
+		until = earliest(until, mspd_ruleset_deadline(&k->rules));
 		fds[2].fd = msp_latch_fd(k->latch);
 		fds[2].events = msp_latch_events(k->latch);
 	} else {
@@ -452,7 +483,7 @@ static void *keep(void *arg)
 			if (msp_latch_run(k->latch, now) < 0)
 				mspd_log(MSPD_ERROR, "the key keeper is out "
 						     "of memory");
-			take_changes(k, now.boot_ms);
+			take_changes(k, now);
 			if (mspd_sweeper_run(&k->sweeper, now.boot_ms))
 				k->status_at = now.boot_ms;
 		}
@@ -537,6 +568,10 @@ int mspd_keeper_start(struct mspd_keeper **out,
 		err = open_wake(k);
 	if (err == 0)
 		err = open_latch(k);
+	if (err == 0)
+		err = mspd_localrules_open(&k->rules.local,
+					   k->opts.config->key_dir,
+					   k->opts.config->poll_ms);
 	/* a first snapshot: no key, everything closed */
 	if (err == 0)
 		err = publish(k);

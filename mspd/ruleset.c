@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: a status document. Out: compiled rules for the endpoints whose item has
- * changed. Must never let a bad item open an endpoint.
+ * In: a status document, and the local files. Out: compiled rules for the
+ * endpoints whose item in force has changed. Must never let a bad item, or a
+ * bad file, open an endpoint.
  */
 #include "mspd/ruleset.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +26,7 @@ static void replace(struct mspd_ruleset *set, size_t i, struct msp_rules *rules,
 	msp_profile_free(set->profile[i]);
 	set->rules[i] = rules;
 	set->profile[i] = profile ? msp_profile_ref(profile) : NULL;
+	set->replaced = true;
 }
 
 static void log_findings(enum msp_endpoint endpoint,
@@ -66,21 +69,6 @@ static bool close_endpoint(struct mspd_ruleset *set, size_t i, const char *id)
 	return true;
 }
 
-static bool take_fault(struct mspd_ruleset *set, enum msp_endpoint endpoint,
-		       const struct msp_keystatus *status,
-		       const struct msp_error_info *fault)
-{
-	enum msp_mode before = set->mode[endpoint];
-
-	note_fault(set, endpoint, fault);
-	if (!set->rules[endpoint])
-		return close_endpoint(set, endpoint,
-				      msp_keystatus_rule_id(status, endpoint));
-	/* the channel may have been off meanwhile: back to what was good */
-	set->mode[endpoint] = msp_rules_mode(set->rules[endpoint]);
-	return set->mode[endpoint] != before;
-}
-
 static bool take_profile(struct mspd_ruleset *set, enum msp_endpoint endpoint,
 			 const struct msp_profile *profile)
 {
@@ -101,45 +89,154 @@ static bool take_profile(struct mspd_ruleset *set, enum msp_endpoint endpoint,
 		 msp_endpoint_name(endpoint), msp_profile_id(profile),
 		 msp_mode_name(msp_profile_mode(profile)),
 		 (unsigned long long)set->epoch);
-	log_findings(endpoint, profile);
+	log_findings(endpoint, set->host[endpoint]);
 	return true;
 }
 
-static bool take_item(struct mspd_ruleset *set, enum msp_endpoint endpoint,
+/* What is wrong with an item counts while the channel is on. */
+static const struct msp_error_info *
+item_fault(const struct msp_keystatus *status, enum msp_endpoint endpoint)
+{
+	return msp_keystatus_enabled(status)
+		       ? msp_keystatus_fault(status, endpoint)
+		       : NULL;
+}
+
+/* The host's item, or its last good one. */
+static void take_host(struct mspd_ruleset *set, enum msp_endpoint endpoint,
 		      const struct msp_keystatus *status)
 {
-	const struct msp_error_info *fault =
-		msp_keystatus_fault(status, endpoint);
+	const struct msp_error_info *fault = item_fault(status, endpoint);
 	const struct msp_profile *profile =
 		msp_keystatus_profile(status, endpoint);
-	enum msp_mode mode = msp_keystatus_mode(status, endpoint);
-	bool changed = mode != set->mode[endpoint];
 
-	if (fault && msp_keystatus_enabled(status))
-		return take_fault(set, endpoint, status, fault);
-	set->mode[endpoint] = mode;
-	if (profile)
-		return take_profile(set, endpoint, profile) || changed;
-	if (set->rules[endpoint]) {
-		mspd_log(MSPD_INFO, "%s: no rules any more",
-			 msp_endpoint_name(endpoint));
-		replace(set, endpoint, NULL, NULL);
-		changed = true;
+	if (fault) {
+		note_fault(set, endpoint, fault);
+		return;
 	}
+	msp_profile_free(set->host[endpoint]);
+	set->host[endpoint] = profile ? msp_profile_ref(profile) : NULL;
+}
+
+/* The item in force could not be made (now): what is in force stays, and what
+ * is not yet open does not open. */
+static bool keep_or_close(struct mspd_ruleset *set, enum msp_endpoint endpoint)
+{
+	const struct msp_profile *host = set->host[endpoint];
+	struct msp_profile *closed;
+	bool changed;
+
+	if (set->rules[endpoint])
+		return false;
+	if (msp_profile_closed(&closed, host) < 0)
+		return close_endpoint(set, endpoint, msp_profile_id(host));
+	changed = take_profile(set, endpoint, closed);
+	msp_profile_free(closed);
 	return changed;
 }
 
-bool mspd_ruleset_update(struct mspd_ruleset *set,
-			 const struct msp_keystatus *status)
+/* The endpoint's item is bad, and never was good. The channel may have been
+ * off meanwhile: back to the mode of what stays. */
+static bool take_bad(struct mspd_ruleset *set, enum msp_endpoint endpoint,
+		     const struct msp_keystatus *status)
 {
-	char before[sizeof(set->fault)];
+	enum msp_mode before = set->mode[endpoint];
+
+	if (!set->rules[endpoint])
+		return close_endpoint(set, endpoint,
+				      msp_keystatus_rule_id(status, endpoint));
+	set->mode[endpoint] = msp_rules_mode(set->rules[endpoint]);
+	return set->mode[endpoint] != before;
+}
+
+/* What is in force of an item: 0 or -errno of mspd_localrules_take(). */
+struct item {
+	int rc;
+	struct msp_profile *profile; /* owned; NULL: none */
+};
+
+static bool take_item(struct mspd_ruleset *set, enum msp_endpoint endpoint,
+		      const struct msp_keystatus *status,
+		      const struct item *item)
+{
+	bool bad = item_fault(status, endpoint);
+	const struct msp_profile *host = set->host[endpoint];
+	enum msp_mode before = set->mode[endpoint];
+	bool changed;
+
+	if (bad && !host)
+		return take_bad(set, endpoint, status);
+	set->mode[endpoint] = bad ? msp_profile_mode(host)
+				  : msp_keystatus_mode(status, endpoint);
+	changed = set->mode[endpoint] != before;
+	if (item->rc < 0)
+		return keep_or_close(set, endpoint) || changed;
+	if (item->profile)
+		return take_profile(set, endpoint, item->profile) || changed;
+	if (!set->rules[endpoint])
+		return changed;
+	mspd_log(MSPD_INFO, "%s: no rules any more",
+		 msp_endpoint_name(endpoint));
+	replace(set, endpoint, NULL, NULL);
+	return true;
+}
+
+static struct item make_item(struct mspd_ruleset *set,
+			     enum msp_endpoint endpoint, struct msp_time now)
+{
+	struct item item;
+
+	item.rc = mspd_localrules_take(set->local, endpoint,
+				       set->host[endpoint], now, &item.profile);
+	return item;
+}
+
+/* HostGAPlugin is governed by what WireServer is, local file included (fix
+ * Q19); the file is looked at once. */
+static bool take_items(struct mspd_ruleset *set,
+		       const struct msp_keystatus *status, struct msp_time now)
+{
+	struct item wireserver = make_item(set, MSP_ENDPOINT_WIRESERVER, now);
+	struct item imds = make_item(set, MSP_ENDPOINT_IMDS, now);
 	bool changed = false;
 	size_t i;
 
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		changed |=
+			take_item(set, (enum msp_endpoint)i, status,
+				  i == MSP_ENDPOINT_IMDS ? &imds : &wireserver);
+	msp_profile_free(wireserver.profile);
+	msp_profile_free(imds.profile);
+	return changed;
+}
+
+static void note_local_faults(struct mspd_ruleset *set)
+{
+	const char *wireserver =
+		mspd_localrules_fault(set->local, MSP_ENDPOINT_WIRESERVER);
+	const char *imds = mspd_localrules_fault(set->local, MSP_ENDPOINT_IMDS);
+
+	snprintf(set->local_fault, sizeof(set->local_fault), "%s%s%s",
+		 wireserver, *wireserver && *imds ? " " : "", imds);
+}
+
+bool mspd_ruleset_update(struct mspd_ruleset *set,
+			 const struct msp_keystatus *status,
+			 struct msp_time now)
+{
+	char local_before[sizeof(set->local_fault)];
+	char before[sizeof(set->fault)];
+	bool changed;
+	size_t i;
+
 	memcpy(before, set->fault, sizeof(before));
+	memcpy(local_before, set->local_fault, sizeof(local_before));
 	set->fault[0] = '\0';
 	for (i = 0; i < MSP_ENDPOINTS; i++)
-		changed |= take_item(set, (enum msp_endpoint)i, status);
+		take_host(set, (enum msp_endpoint)i, status);
+	changed = take_items(set, status, now);
+	note_local_faults(set);
+	changed |= strcmp(local_before, set->local_fault) != 0;
 	if (strcmp(before, set->fault) == 0)
 		return changed;
 	if (set->fault[0])
@@ -147,10 +244,20 @@ bool mspd_ruleset_update(struct mspd_ruleset *set,
 	return true;
 }
 
+uint64_t mspd_ruleset_deadline(const struct mspd_ruleset *set)
+{
+	return mspd_localrules_deadline(set->local);
+}
+
 void mspd_ruleset_close(struct mspd_ruleset *set)
 {
 	size_t i;
 
-	for (i = 0; i < MSP_ENDPOINTS; i++)
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
 		replace(set, i, NULL, NULL);
+		msp_profile_free(set->host[i]);
+		set->host[i] = NULL;
+	}
+	mspd_localrules_free(set->local);
+	set->local = NULL;
 }

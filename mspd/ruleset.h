@@ -7,20 +7,32 @@
 
 #include <msp/msp.h>
 
-/* Zeroed: no items, every mode enforce. Belongs to one thread. */
+#include "mspd/localrules.h"
+
+/* Zeroed: no items, every mode enforce, no local files. Belongs to one
+ * thread. */
 struct mspd_ruleset {
 	struct msp_rules *rules[MSP_ENDPOINTS];	    /* owned, NULL: no item */
 	struct msp_profile *profile[MSP_ENDPOINTS]; /* what they came from */
+	struct msp_profile *host[MSP_ENDPOINTS];    /* the host's last good */
 	enum msp_mode mode[MSP_ENDPOINTS];
-	uint64_t epoch; /* of the newest rules */
+	struct mspd_localrules *local; /* owned, NULL: there are none */
+	uint64_t epoch;		       /* of the newest rules */
+	bool replaced;		       /* since whoever reads it cleared it */
 	char fault[512]; /* why an item was refused, "" if all are good */
+	char local_fault[2048]; /* likewise of the local files */
 };
 
-/* Take over what is different. True if anything is (rules or modes). An item
- * that is not valid leaves its endpoint's last good rules in force; with none
- * the endpoint is closed (design D4). */
+/* Take over what is different in the status, or in the local files. True if
+ * anything is (rules, modes or faults). An item that is not valid leaves its
+ * endpoint's last good rules in force; with none the endpoint is closed
+ * (design D4). */
 bool mspd_ruleset_update(struct mspd_ruleset *set,
-			 const struct msp_keystatus *status);
+			 const struct msp_keystatus *status,
+			 struct msp_time now);
+
+/* When to update at the latest, even with the same status. */
+uint64_t mspd_ruleset_deadline(const struct mspd_ruleset *set);
 
 void mspd_ruleset_close(struct mspd_ruleset *set);
 

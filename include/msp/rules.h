@@ -66,7 +66,7 @@ MSP_API enum msp_mode msp_rules_mode(const struct msp_rules *rules);
 MSP_API unsigned int msp_rules_needs(const struct msp_rules *rules);
 
 /** Most bytes of msp_rules_write(). */
-#define MSP_RULES_TEXT_MAX (16 * 1024 * 1024)
+#define MSP_RULES_TEXT_MAX (4 * 1024 * 1024)
 
 /**
  * msp_rules_write - what decides, as JSON

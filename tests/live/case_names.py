@@ -465,8 +465,8 @@ class Program(unittest.TestCase):
         def in_force():
             try:
                 refused = self.world.get(INSTANCE).status == 403
-                return refused and ident in [x["rule"]
-                                             for x in self.world.audit()]
+                return refused and world.in_force(ident) in [
+                    x["rule"] for x in self.world.audit()]
             except OSError:
                 return False
         world.wait_until(in_force, why=f"rules {ident}")

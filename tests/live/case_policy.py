@@ -59,7 +59,8 @@ class Policy(unittest.TestCase):
         self.assertEqual(self.world.get(INSTANCE, uid=NOBODY).status, 200)
         line = world.wait_until(
             lambda: next((a for a in self.world.audit()
-                          if a["rule"] == "audited"), None), why="audit line")
+                          if a["rule"] == world.in_force("audited")), None),
+            why="audit line")
         self.assertEqual((line["verdict"], line["status"], line["uid"]),
                          ("allow-audited", 200, NOBODY))
         self.assertEqual(self.world.verdict(), "verified")

@@ -169,8 +169,8 @@ class Status(unittest.TestCase):
             (line["user"], line["endpoint"], line["method"], line["verdict"],
              line["reason"], line["rule"], line["privilege"],
              line["identity"], line["status"], line["mode"]),
-            ("daemon", "IMDS", "GET", "allow", "granted", "imds-item", "p0",
-             "daemon", 200, "Enforce"))
+            ("daemon", "IMDS", "GET", "allow", "granted",
+             world.in_force("imds-item"), "p0", "daemon", 200, "Enforce"))
         self.assertTrue(line["exe"].startswith("/"))
         self.assertGreater(line["pid"], 1)
         self.assertGreater(line["epoch"], 0)

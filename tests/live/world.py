@@ -76,6 +76,11 @@ def item(mode="enforce", access="allow", ident="item", rules=None):
     return out
 
 
+def in_force(ident):
+    """The id that an item with a plain id has once it is in force."""
+    return f"{ident}-useLocalFileRules-false"
+
+
 def grant(paths, identities):
     """Rules that give all paths to all identities (name -> selectors)."""
     names = [f"p{i}" for i in range(len(paths))]

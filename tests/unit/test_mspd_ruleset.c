@@ -6,14 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "mspd/ruleset.h"
+#include "tests/lib/scratch.h"
 
 #define GOOD(mode, id)                                                         \
 	"{\"defaultAccess\":\"deny\",\"mode\":\"" mode "\",\"id\":\"" id "\"}"
 #define BAD "{\"defaultAccess\":\"maybe\",\"mode\":\"audit\",\"id\":\"bad\"}"
 
 static struct mspd_ruleset set;
+static struct msp_time now;
 
 static bool update_channel(const char *enabled, const char *imds,
 			   const char *wireserver)
@@ -32,7 +35,7 @@ static bool update_channel(const char *enabled, const char *imds,
 		 enabled, imds, wireserver);
 	rc = msp_keystatus_parse(&status, json, strlen(json), &info);
 	ck_assert_msg(rc == 0, "%s", info.text);
-	changed = mspd_ruleset_update(&set, status);
+	changed = mspd_ruleset_update(&set, status, now);
 	msp_keystatus_free(status);
 	return changed;
 }
@@ -45,11 +48,17 @@ static bool update(const char *imds, const char *wireserver)
 static void setup(void)
 {
 	memset(&set, 0, sizeof(set));
+	memset(&now, 0, sizeof(now));
+	scratch_make();
+	ck_assert_int_eq(
+		mspd_localrules_open(&set.local, scratch_path("keys"), 1000),
+		0);
 }
 
 static void teardown(void)
 {
 	mspd_ruleset_close(&set);
+	scratch_remove();
 }
 
 START_TEST(same_content_keeps_the_epoch)
@@ -89,7 +98,7 @@ START_TEST(bad_item_keeps_the_last_good_rules_and_says_so)
 		strstr(set.fault, "/authorizationRules/imds/defaultAccess"));
 	/* the other endpoint goes on */
 	ck_assert_str_eq(msp_rules_id(set.rules[MSP_ENDPOINT_WIRESERVER]),
-			 "b2");
+			 "b2-useLocalFileRules-false");
 	update(GOOD("enforce", "c"), GOOD("enforce", "b2"));
 	ck_assert_str_eq(set.fault, "");
 }
@@ -139,7 +148,72 @@ START_TEST(hostga_follows_wireserver)
 {
 	update(GOOD("enforce", "a"), GOOD("audit", "b"));
 	ck_assert_int_eq(set.mode[MSP_ENDPOINT_HOSTGA], MSP_MODE_AUDIT);
-	ck_assert_str_eq(msp_rules_id(set.rules[MSP_ENDPOINT_HOSTGA]), "b");
+	ck_assert_str_eq(msp_rules_id(set.rules[MSP_ENDPOINT_HOSTGA]),
+			 "b-useLocalFileRules-false");
+}
+END_TEST
+
+/* {"id":"sig","useLocalFileRules":true} */
+#define USE_IT "eyJpZCI6InNpZyIsInVzZUxvY2FsRmlsZVJ1bGVzIjp0cnVlfQ=="
+
+START_TEST(local_file_governs_wireserver_and_hostga)
+{
+	const char *allow = "{\"defaultAccess\":\"allow\"}";
+
+	scratch_write("rules/WireServer_Rules.json", allow, strlen(allow));
+	ck_assert_int_eq(
+		chmod(scratch_path("rules/WireServer_Rules.json"), 0600), 0);
+	ck_assert(update(GOOD("enforce", "a"), GOOD("enforce", USE_IT)));
+	ck_assert_str_eq(msp_rules_id(set.rules[MSP_ENDPOINT_WIRESERVER]),
+			 "sig-useLocalFileRules-true");
+	ck_assert_str_eq(msp_rules_id(set.rules[MSP_ENDPOINT_HOSTGA]),
+			 "sig-useLocalFileRules-true");
+	ck_assert_int_eq(
+		msp_profile_access(set.profile[MSP_ENDPOINT_WIRESERVER]),
+		MSP_ACCESS_ALLOW);
+	ck_assert_int_eq(msp_profile_access(set.profile[MSP_ENDPOINT_HOSTGA]),
+			 MSP_ACCESS_ALLOW);
+	ck_assert_int_eq(msp_profile_access(set.profile[MSP_ENDPOINT_IMDS]),
+			 MSP_ACCESS_DENY);
+}
+END_TEST
+
+START_TEST(bad_local_file_closes_and_says_so)
+{
+	scratch_write("rules/IMDS_Rules.json", "{}", 2);
+	ck_assert_int_eq(chmod(scratch_path("rules/IMDS_Rules.json"), 0666), 0);
+	/* it is tried again: nothing is open meanwhile */
+	update(GOOD("audit", USE_IT), GOOD("enforce", "b"));
+	ck_assert_ptr_nonnull(set.rules[MSP_ENDPOINT_IMDS]);
+	ck_assert_int_eq(msp_profile_access(set.profile[MSP_ENDPOINT_IMDS]),
+			 MSP_ACCESS_DENY);
+	ck_assert_str_eq(set.local_fault, "");
+	while (mspd_ruleset_deadline(&set) < 1000) {
+		now.boot_ms = mspd_ruleset_deadline(&set);
+		update(GOOD("audit", USE_IT), GOOD("enforce", "b"));
+	}
+	ck_assert_ptr_nonnull(
+		strstr(set.local_fault, "can be written to by everybody"));
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_AUDIT);
+	ck_assert_str_eq(set.fault, "");
+	/* the switch off: the host's item, and nothing more to say */
+	ck_assert(update(GOOD("audit", "plain"), GOOD("enforce", "b")));
+	ck_assert_str_eq(set.local_fault, "");
+	ck_assert_uint_eq(mspd_ruleset_deadline(&set), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(local_file_counts_while_the_hosts_item_is_bad)
+{
+	const char *allow = "{\"defaultAccess\":\"allow\"}";
+
+	update(GOOD("enforce", USE_IT), GOOD("enforce", "b"));
+	scratch_write("rules/IMDS_Rules.json", allow, strlen(allow));
+	ck_assert_int_eq(chmod(scratch_path("rules/IMDS_Rules.json"), 0600), 0);
+	ck_assert(update(BAD, GOOD("enforce", "b")));
+	ck_assert_int_eq(msp_profile_access(set.profile[MSP_ENDPOINT_IMDS]),
+			 MSP_ACCESS_ALLOW);
+	ck_assert_int_eq(set.mode[MSP_ENDPOINT_IMDS], MSP_MODE_ENFORCE);
 }
 END_TEST
 
@@ -159,6 +233,9 @@ int main(void)
 	tcase_add_test(tc, bad_item_of_a_channel_enabled_again_keeps_the_rules);
 	tcase_add_test(tc, item_that_disappears_is_removed);
 	tcase_add_test(tc, hostga_follows_wireserver);
+	tcase_add_test(tc, local_file_governs_wireserver_and_hostga);
+	tcase_add_test(tc, bad_local_file_closes_and_says_so);
+	tcase_add_test(tc, local_file_counts_while_the_hosts_item_is_bad);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
