@@ -149,7 +149,7 @@ $(O)/%.o: %.c
 $(LIB_OBJ): | $(SKEL)
 # included as a system header (its one string literal is longer than ISO C
 # promises), which -MMD does not list
-$(O)/libmsp/redirect.o: $(SKEL)
+$(O)/libmsp/redirect_load.o: $(SKEL)
 
 $(O)/$(SHLIB): $(LIB_OBJ) libmsp/libmsp.map
 	$(call say,LD,$@)

@@ -9,17 +9,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/magic.h>
 
-#include "bpf/msp.skel.h"
 #include "libmsp/cgroup.h"
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
@@ -29,37 +29,8 @@
 #endif
 
 #define BTF_FILE      "/sys/kernel/btf/vmlinux"
-#define VERIFIER_LOG  (256 * 1024)
 #define LISTENER_IP   0x7f000001u
 #define LISTENER_PORT 3080
-
-/* The names failure texts use (spec 7.7) and where each is attached. */
-static const char *const hook_names[MSP_REDIRECT_HOOKS] = {
-	"connect4", "connect6",	    "bind4",
-	"bind6",    "getpeername4", "getpeername6",
-};
-
-static struct bpf_program *hook_program(struct msp_bpf *skel, size_t i)
-{
-	struct bpf_program *const programs[MSP_REDIRECT_HOOKS] = {
-		skel->progs.msp_connect4, skel->progs.msp_connect6,
-		skel->progs.msp_bind4,	  skel->progs.msp_bind6,
-		skel->progs.msp_getpeer4, skel->progs.msp_getpeer6,
-	};
-
-	return programs[i];
-}
-
-/* libbpf's messages go to one hook per process. What it prints while we load
- * is already in our error text, so be silent; then restore the owner's. */
-static int silent(enum libbpf_print_level level, const char *format,
-		  va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
 
 _Static_assert((int)MSP_COUNT_FOUND == MSP_BPF_COUNTERS, "counters");
 _Static_assert((int)MSP_FOREIGN_PASS == MSP_BPF_FOREIGN_PASS, "foreign");
@@ -132,147 +103,62 @@ static int check_kernel(uint64_t *cookie, struct msp_error_info *info)
 	return 0;
 }
 
-static void set_constants(struct msp_redirect *r, uint64_t cookie,
-			  uint32_t foreign)
+static int load(struct msp_redirect *r, uint64_t cookie,
+		const struct msp_redirect_opts *opts,
+		struct msp_error_info *info)
 {
-	/* The skeleton maps the constants writable until load, though the
-	 * program side declares them const volatile. */
 	struct msp_bpf_config config = { 0 };
 	size_t i;
 
 	config.net_cookie = cookie;
-	config.foreign = foreign;
-	config.walk = !(r->limits & MSP_REDIRECT_LIMIT_NO_PATH);
+	config.foreign = opts ? opts->foreign : MSP_FOREIGN_AUTO;
 	config.listener = to_bpf(&r->listener);
 	for (i = 0; i < MSP_ENDPOINTS; i++)
 		config.endpoints[i] = to_bpf(&r->endpoints[i]);
-	memcpy((void *)&r->skel->rodata->msp_config, &config, sizeof(config));
-}
-
-/* The last line of the verifier before its statistics says what is wrong. */
-static void last_line(char *log, char *out, size_t size)
-{
-	char *end = strstr(log, "\nprocessed ");
-	char *start;
-
-	if (end)
-		*end = '\0';
-	while (*log && log[strlen(log) - 1] == '\n')
-		log[strlen(log) - 1] = '\0';
-	start = strrchr(log, '\n');
-	start = start ? start + 1 : log;
-	msp_info_copy(out, size, start, strlen(start));
-}
-
-static const char *failed_program(struct msp_bpf *skel)
-{
-	struct bpf_program *program;
-
-	bpf_object__for_each_program(program, skel->obj)
-	{
-		if (bpf_program__fd(program) < 0)
-			return bpf_program__name(program) + strlen("msp_");
-	}
-	return "none";
-}
-
-static int load_failed(struct msp_redirect *r, int err, char *log,
-		       struct msp_error_info *info)
-{
-	const char *name = failed_program(r->skel);
-	char line[160];
-
-	last_line(log, line, sizeof(line));
-	if (!line[0])
-		return msp_fail_sys(info, err,
-				    "Failed to load program '%s' with error",
-				    name);
-	return msp_fail_sys(info, err,
-			    "Failed to load program '%s' with error: %s", name,
-			    line);
-}
-
-static int load_object(struct msp_redirect *r, uint64_t cookie,
-		       uint32_t foreign, char *log, struct msp_error_info *info)
-{
-	struct bpf_object_open_opts opts = { .sz = sizeof(opts) };
-	int rc;
-
-	opts.kernel_log_buf = log;
-	opts.kernel_log_size = VERIFIER_LOG;
-	log[0] = '\0';
-	r->skel = msp_bpf__open_opts(&opts);
-	if (!r->skel)
-		return msp_fail_sys(info, errno, "cannot open the eBPF object");
-	set_constants(r, cookie, foreign);
-	/* it does nothing but read kernel memory */
-	if (r->limits & MSP_REDIRECT_LIMIT_NO_PATH)
-		bpf_program__set_autoload(r->skel->progs.msp_stat, false);
-	rc = msp_bpf__load(r->skel);
-	if (rc < 0)
-		return load_failed(r, -rc, log, info);
-	r->runtime = &r->skel->bss->msp_runtime;
-	r->stat_result = &r->skel->bss->msp_stat_result;
-	r->who_fd = bpf_program__fd(r->skel->progs.msp_who);
-	r->stat_fd = bpf_program__fd(r->skel->progs.msp_stat);
-	r->own_fd = bpf_map__fd(r->skel->maps.msp_own);
-	r->counters_fd = bpf_map__fd(r->skel->maps.msp_counters);
-	return 0;
-}
-
-/* Under lockdown=confidentiality the kernel refuses programs that read its
- * memory. Its words for that vary, so try what is left; should that fail as
- * well, it was something else, and the first error tells. */
-static int load(struct msp_redirect *r, uint64_t cookie, uint32_t foreign,
-		struct msp_error_info *info)
-{
-	char *log = msp_mem_zalloc(VERIFIER_LOG);
-	libbpf_print_fn_t before;
-	int rc;
-
-	if (!log)
-		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
-	before = libbpf_set_print(silent);
-	rc = load_object(r, cookie, foreign, log, info);
-	if (rc < 0 && !(r->limits & MSP_REDIRECT_LIMIT_NO_PATH)) {
-		msp_bpf__destroy(r->skel);
-		r->limits |= MSP_REDIRECT_LIMIT_NO_PATH;
-		if (load_object(r, cookie, foreign, log, NULL) == 0)
-			rc = 0;
-	}
-	libbpf_set_print(before);
-	msp_mem_free(log);
-	return rc;
+	return msp_redirect_load(r, &config, opts, info);
 }
 
 /* Which PID namespace do we count in, and is our mount tree PID 1's? */
 static int learn_self(struct msp_redirect *r, struct msp_error_info *info)
 {
 	struct bpf_test_run_opts run = { .sz = sizeof(run) };
-	int fd = bpf_program__fd(r->skel->progs.msp_self);
-	int rc = bpf_prog_test_run_opts(fd, &run);
+	int rc = bpf_prog_test_run_opts(r->self_fd, &run);
 
 	if (rc < 0)
 		return msp_fail_sys(info, -rc, "cannot run program 'self'");
-	r->self = r->skel->bss->msp_self_result;
+	r->self = *r->self_result;
 	r->runtime->pid_level = r->self.pid_level;
 	r->runtime->pid_ns = r->self.pid_ns;
 	return 0;
 }
 
+/* The words are those of the page that tells what to do about it. */
+static int attach_failed(const struct msp_redirect *r, const char *name,
+			 const char *cgroup, int err,
+			 struct msp_error_info *info)
+{
+	static const char format[] = "Failed to attach program '%s' with "
+				     "error: `bpf_link_create` failed: %s '%s'";
+	struct statfs fs;
+
+	if (fstatfs(r->cgroup_fd, &fs) == 0 && fs.f_type != CGROUP2_SUPER_MAGIC)
+		return msp_fail(info, MSP_ERR_UNSUPPORTED, format, name,
+				"there is no cgroup v2 file system at", cgroup);
+	return msp_fail_sys(info, err, format, name, "cgroup", cgroup);
+}
+
 static int attach_hooks(struct msp_redirect *r, const char *cgroup,
 			struct msp_error_info *info)
 {
+	struct bpf_program *program;
+	const char *name;
 	size_t i;
 
 	for (i = 0; i < MSP_REDIRECT_HOOKS; i++) {
-		r->links[i] = bpf_program__attach_cgroup(
-			hook_program(r->skel, i), r->cgroup_fd);
+		name = msp_redirect_hook(r, i, &program);
+		r->links[i] = bpf_program__attach_cgroup(program, r->cgroup_fd);
 		if (!r->links[i])
-			return msp_fail_sys(info, errno,
-					    "Failed to attach program '%s' to "
-					    "cgroup '%s' with error",
-					    hook_names[i], cgroup);
+			return attach_failed(r, name, cgroup, errno, info);
 	}
 	return 0;
 }
@@ -288,13 +174,12 @@ static int attach(struct msp_redirect *r, const char *cgroup,
 		return msp_fail_sys(info, errno,
 				    "Failed to open cgroup '%s' with error",
 				    cgroup);
-	rc = msp_cgroup_place(r->cgroup_fd, &r->mount, &r->cgroup, info);
-	if (rc < 0)
-		return rc;
-	before = libbpf_set_print(silent);
+	before = msp_redirect_hush();
 	rc = attach_hooks(r, cgroup, info);
 	libbpf_set_print(before);
-	return rc;
+	if (rc < 0)
+		return rc;
+	return msp_cgroup_place(r->cgroup_fd, &r->mount, &r->cgroup, info);
 }
 
 static int take_addresses(struct msp_redirect *r,
@@ -340,7 +225,8 @@ static bool opts_valid(const struct msp_redirect_opts *opts)
 	return opts->size == sizeof(*opts) &&
 	       !(opts->flags & ~(uint32_t)MSP_REDIRECT_NO_PATH) &&
 	       opts->foreign <= MSP_FOREIGN_PASS &&
-	       (!opts->cgroup || opts->cgroup_len > 0);
+	       (!opts->cgroup || opts->cgroup_len > 0) &&
+	       (!opts->detail || opts->detail_size > 0);
 }
 
 int msp_redirect_open(struct msp_redirect **out,
@@ -357,6 +243,8 @@ int msp_redirect_open(struct msp_redirect **out,
 	*out = NULL;
 	if (!opts_valid(opts))
 		return msp_fail(info, MSP_ERR_INVAL, "options are not valid");
+	if (opts && opts->detail)
+		opts->detail[0] = '\0';
 	rc = check_kernel(&cookie, info);
 	if (rc < 0)
 		return rc;
@@ -374,7 +262,7 @@ int msp_redirect_open(struct msp_redirect **out,
 	rc = find_cgroup(&cgroup, opts, info);
 	if (rc < 0)
 		goto out;
-	rc = load(r, cookie, opts ? opts->foreign : MSP_FOREIGN_AUTO, info);
+	rc = load(r, cookie, opts, info);
 	if (rc < 0)
 		goto out;
 	rc = learn_self(r, info);
@@ -400,8 +288,7 @@ void msp_redirect_free(struct msp_redirect *redirect)
 		return;
 	for (i = 0; i < MSP_REDIRECT_HOOKS; i++)
 		bpf_link__destroy(redirect->links[i]);
-	if (redirect->skel)
-		msp_bpf__destroy(redirect->skel);
+	msp_redirect_unload(redirect);
 	if (redirect->cgroup_fd >= 0)
 		close(redirect->cgroup_fd);
 	pthread_mutex_destroy(&redirect->stat_lock);

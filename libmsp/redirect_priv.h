@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * redirect_priv.h - the loaded programs, shared by redirect.c, which attaches
- * them, and peer.c, which asks them.
+ * redirect_priv.h - the loaded programs, shared by redirect_load.c, which loads
+ * them, redirect.c, which attaches them, and peer.c, which asks them.
  */
 #ifndef MSP_REDIRECT_PRIV_H
 #define MSP_REDIRECT_PRIV_H
@@ -10,13 +10,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <bpf/libbpf.h>
+
 #include <msp/caller.h>
 #include <msp/redirect.h>
 
 #include "bpf/msp_bpf.h"
 
 struct msp_bpf;
-struct bpf_link;
 
 #define MSP_REDIRECT_HOOKS 6
 
@@ -25,6 +26,7 @@ struct msp_redirect {
 	struct bpf_link *links[MSP_REDIRECT_HOOKS];
 	struct msp_bpf_runtime *runtime; /* mapped, written while they run */
 	const struct msp_bpf_file *stat_result; /* mapped, written by "stat" */
+	const struct msp_bpf_self *self_result; /* likewise by "self" */
 	struct msp_address endpoints[MSP_ENDPOINTS];
 	struct msp_address listener;
 	struct msp_bpf_self self;
@@ -32,7 +34,8 @@ struct msp_redirect {
 	char *mount;	     /* mount point of that cgroup file system */
 	int cgroup_fd;	     /* the directory, -1 before */
 	unsigned int limits; /* enum msp_redirect_limit */
-	int who_fd;	     /* borrowed from skel */
+	int self_fd;	     /* borrowed from skel */
+	int who_fd;	     /* likewise */
 	int stat_fd;	     /* likewise */
 	int own_fd;	     /* likewise */
 	int counters_fd;     /* likewise */
@@ -41,6 +44,21 @@ struct msp_redirect {
 	/* those that the kernel side does not count */
 	atomic_uint_fast64_t counts[MSP_COUNTERS];
 };
+
+/* Load all programs and fill in what is borrowed from them; config is
+ * complete but for `walk`, opts may be NULL. What has been loaded before an
+ * error is for msp_redirect_unload(). */
+int msp_redirect_load(struct msp_redirect *r,
+		      const struct msp_bpf_config *config,
+		      const struct msp_redirect_opts *opts,
+		      struct msp_error_info *info);
+/* Fine if nothing is loaded. */
+void msp_redirect_unload(struct msp_redirect *r);
+/* Program i of MSP_REDIRECT_HOOKS, and the name failure texts use. */
+const char *msp_redirect_hook(const struct msp_redirect *r, size_t i,
+			      struct bpf_program **program);
+/* Silence libbpf; for libbpf_set_print() afterwards. */
+libbpf_print_fn_t msp_redirect_hush(void);
 
 /* Device, inode, ... of an open descriptor as the kernel itself sees them. */
 int msp_redirect_stat(struct msp_redirect *redirect, int fd,

@@ -83,6 +83,12 @@ enum msp_redirect_limit {
  *               address Azure gives it
  * @flags:       or of enum msp_redirect_flag
  * @foreign:     enum msp_redirect_foreign
+ * @detail:      NULL, or room for what does not fit into the text of a struct
+ *               msp_error_info: "" unless the kernel's verifier refused a
+ *               program, then that failure with as much of the end of the
+ *               verifier's output as there is room for; UTF-8, no line
+ *               break, NUL-terminated. Used during the call only
+ * @detail_size: its bytes
  */
 struct msp_redirect_opts {
 	size_t size;
@@ -92,6 +98,8 @@ struct msp_redirect_opts {
 	struct msp_address endpoints[MSP_ENDPOINTS];
 	uint32_t flags;
 	uint32_t foreign;
+	char *detail;
+	size_t detail_size;
 };
 
 /**
@@ -140,7 +148,8 @@ MSP_BEGIN_DECLS
  * msp_redirect_open - load and attach the programs, all endpoints off
  * @out:  new redirector, or NULL on error; free with msp_redirect_free()
  * @opts: copied; NULL for defaults
- * @info: optional: which step failed, with errno and the last verifier line
+ * @info: optional: which step, and which program, failed, with errno and the
+ *        last line of the verifier
  *
  * The programs act in the network namespace of the calling thread. Where the
  * kernel refuses to show paths they are loaded without that part, see

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: the eBPF object, and what it is to be loaded with. Out: its programs in
+ * the kernel, or which of them was refused and why. Must never name another
+ * one, nor leave one loaded that is not used.
+ */
+#include "libmsp/redirect_priv.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/msp.skel.h"
+#include "libmsp/info.h"
+#include "libmsp/mem.h"
+
+#define VERIFIER_LOG  (256 * 1024)
+#define BETWEEN_LINES " / "
+#define CUT	      "..."
+#define NO_OUTPUT     "none"
+
+/* In the order they are asked about; the first is the one that a machine
+ * without eBPF is known by. */
+static const char *const names[] = {
+	"connect4",	"connect6", "bind4", "bind6", "getpeername4",
+	"getpeername6", "who",	    "stat",  "self",
+};
+#define PROGRAMS (sizeof(names) / sizeof(names[0]))
+
+/* Of `which` below; else the number of a program. */
+#define ALL  (-1)
+#define NONE (-2)
+
+static struct bpf_program *program_of(struct msp_bpf *skel, size_t i)
+{
+	struct bpf_program *const programs[PROGRAMS] = {
+		skel->progs.msp_connect4, skel->progs.msp_connect6,
+		skel->progs.msp_bind4,	  skel->progs.msp_bind6,
+		skel->progs.msp_getpeer4, skel->progs.msp_getpeer6,
+		skel->progs.msp_who,	  skel->progs.msp_stat,
+		skel->progs.msp_self,
+	};
+
+	return programs[i];
+}
+
+const char *msp_redirect_hook(const struct msp_redirect *r, size_t i,
+			      struct bpf_program **program)
+{
+	*program = program_of(r->skel, i);
+	return names[i];
+}
+
+/* libbpf's messages go to one hook per process. What it prints while we load
+ * is already in our error text, so be silent; then restore the owner's. */
+static int silent(enum libbpf_print_level level, const char *format,
+		  va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+libbpf_print_fn_t msp_redirect_hush(void)
+{
+	return libbpf_set_print(silent);
+}
+
+static void set_constants(struct msp_redirect *r, struct msp_bpf_config config)
+{
+	/* The skeleton maps the constants writable until load, though the
+	 * program side declares them const volatile. */
+	config.walk = !(r->limits & MSP_REDIRECT_LIMIT_NO_PATH);
+	memcpy((void *)&r->skel->rodata->msp_config, &config, sizeof(config));
+}
+
+/* Without the part that does nothing but read kernel memory, if need be. */
+static void choose_programs(struct msp_redirect *r, int which)
+{
+	bool paths = !(r->limits & MSP_REDIRECT_LIMIT_NO_PATH);
+	bool wanted;
+	size_t i;
+
+	for (i = 0; i < PROGRAMS; i++) {
+		wanted = which == ALL || which == (int)i;
+		if (program_of(r->skel, i) == r->skel->progs.msp_stat)
+			wanted = wanted && paths;
+		bpf_program__set_autoload(program_of(r->skel, i), wanted);
+	}
+}
+
+/* 0 or -errno; log says what the verifier did. */
+static int load_some(struct msp_redirect *r,
+		     const struct msp_bpf_config *config, int which, char *log)
+{
+	struct bpf_object_open_opts opts = { .sz = sizeof(opts) };
+
+	opts.kernel_log_buf = log;
+	opts.kernel_log_size = VERIFIER_LOG;
+	log[0] = '\0';
+	msp_bpf__destroy(r->skel);
+	r->skel = msp_bpf__open_opts(&opts);
+	if (!r->skel)
+		return -errno;
+	set_constants(r, *config);
+	choose_programs(r, which);
+	return msp_bpf__load(r->skel);
+}
+
+/* ---- which one, and why ------------------------------------------------ */
+
+/* Statistics follow what is wrong; one line is easier to hand on. */
+static void trim(char *log)
+{
+	char *end = strstr(log, "\nprocessed ");
+	size_t len;
+
+	if (end)
+		*end = '\0';
+	for (len = strlen(log); len > 0 && log[len - 1] == '\n';)
+		log[--len] = '\0';
+}
+
+/* The end of the log, where the reason is, on one line. */
+static void put_output(char *out, size_t size, const char *log)
+{
+	const char *from = log + strlen(log);
+	size_t need = 1, n = 0;
+	size_t step;
+
+	while (from > log) {
+		step = from[-1] == '\n' ? strlen(BETWEEN_LINES) : 1;
+		if (need + step + (from - 1 > log ? strlen(CUT) : 0) > size)
+			break;
+		need += step;
+		from--;
+	}
+	if (from > log && size > strlen(CUT)) {
+		memcpy(out, CUT, strlen(CUT));
+		n = strlen(CUT);
+	}
+	for (; *from; from++) {
+		if (*from == '\n') {
+			memcpy(out + n, BETWEEN_LINES, strlen(BETWEEN_LINES));
+			n += strlen(BETWEEN_LINES);
+			continue;
+		}
+		out[n++] = *from;
+	}
+	out[n] = '\0';
+	msp_info_copy(out, size, out, n);
+}
+
+/* Kernels that know neither of these lack what both are for. */
+static bool can_load_any(void)
+{
+	return libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SOCKET_FILTER, NULL) ==
+	       1;
+}
+
+static int refused(const char *name, int err, char *log,
+		   const struct msp_redirect_opts *opts,
+		   struct msp_error_info *info)
+{
+	static const char format[] =
+		"Failed to load program '%s' with error: the BPF_PROG_LOAD "
+		"syscall failed. Verifier output: %s";
+	char output[160] = NO_OUTPUT;
+	char *last;
+	size_t n;
+	int rc;
+
+	trim(log);
+	last = strrchr(log, '\n');
+	if (log[0])
+		msp_info_copy(output, sizeof(output), last ? last + 1 : log,
+			      strlen(last ? last + 1 : log));
+	rc = msp_fail_sys(info, err, format, name, output);
+	if (!opts || !opts->detail || !log[0])
+		return rc;
+	snprintf(opts->detail, opts->detail_size, format, name, "");
+	n = strlen(opts->detail);
+	put_output(opts->detail + n, opts->detail_size - n, log);
+	return rc;
+}
+
+/* libbpf keeps to itself where it stopped, so ask for one at a time. The
+ * object is unloaded in the end. */
+static int explain(struct msp_redirect *r, const struct msp_bpf_config *config,
+		   int err, char *log, const struct msp_redirect_opts *opts,
+		   struct msp_error_info *info)
+{
+	size_t i;
+	int rc;
+
+	rc = load_some(r, config, NONE, log);
+	if (rc < 0 && can_load_any())
+		return msp_fail_sys(info, -rc,
+				    "Loading eBPF API failed with error: the "
+				    "maps cannot be made");
+	for (i = 0; i < PROGRAMS; i++) {
+		rc = load_some(r, config, (int)i, log);
+		if (rc < 0)
+			return refused(names[i], -rc, log, opts, info);
+	}
+	/* it passed or changed meanwhile, or there is no room for all */
+	return msp_fail_sys(info, err, "Loading eBPF API failed with error");
+}
+
+/* Under lockdown=confidentiality the kernel refuses programs that read its
+ * memory. Its words for that vary, so try what is left; should that fail as
+ * well, it was something else, and the first error tells. */
+static int load_most(struct msp_redirect *r,
+		     const struct msp_bpf_config *config, char *log,
+		     const struct msp_redirect_opts *opts,
+		     struct msp_error_info *info)
+{
+	int rc = load_some(r, config, ALL, log);
+
+	if (rc == 0)
+		return 0;
+	if (!(r->limits & MSP_REDIRECT_LIMIT_NO_PATH)) {
+		r->limits |= MSP_REDIRECT_LIMIT_NO_PATH;
+		if (load_some(r, config, ALL, log) == 0)
+			return 0;
+		r->limits &= ~(unsigned int)MSP_REDIRECT_LIMIT_NO_PATH;
+	}
+	return explain(r, config, -rc, log, opts, info);
+}
+
+int msp_redirect_load(struct msp_redirect *r,
+		      const struct msp_bpf_config *config,
+		      const struct msp_redirect_opts *opts,
+		      struct msp_error_info *info)
+{
+	char *log = msp_mem_zalloc(VERIFIER_LOG);
+	libbpf_print_fn_t before;
+	int rc;
+
+	if (!log)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	before = msp_redirect_hush();
+	rc = load_most(r, config, log, opts, info);
+	libbpf_set_print(before);
+	msp_mem_free(log);
+	if (rc < 0)
+		return rc;
+	r->runtime = &r->skel->bss->msp_runtime;
+	r->stat_result = &r->skel->bss->msp_stat_result;
+	r->self_result = &r->skel->bss->msp_self_result;
+	r->self_fd = bpf_program__fd(r->skel->progs.msp_self);
+	r->who_fd = bpf_program__fd(r->skel->progs.msp_who);
+	r->stat_fd = bpf_program__fd(r->skel->progs.msp_stat);
+	r->own_fd = bpf_map__fd(r->skel->maps.msp_own);
+	r->counters_fd = bpf_map__fd(r->skel->maps.msp_counters);
+	return 0;
+}
+
+void msp_redirect_unload(struct msp_redirect *r)
+{
+	msp_bpf__destroy(r->skel);
+	r->skel = NULL;
+}
