@@ -24,9 +24,11 @@
 #include "mspd/ruleset.h"
 #include "mspd/snapshot.h"
 #include "mspd/sweeper.h"
+#include "mspd/switches.h"
 
 #define WAIT_MAX_MS    60000
 #define RETRY_FIRST_MS 250
+#define DETAIL_MAX     1024 /* as long as a message of the status may be */
 /* The loop does not wait for anything, so it is quick to let go. */
 #define LET_GO_MS 2000
 
@@ -49,6 +51,7 @@ struct mspd_keeper {
 	struct msp_channel *channel;
 	struct msp_latch *latch;
 	struct mspd_ruleset rules;
+	struct mspd_switches switches;
 	struct mspd_sweeper sweeper;
 	bool up;
 	bool unpublished;  /* rules or key that the loop has not seen */
@@ -56,6 +59,7 @@ struct mspd_keeper {
 	struct mspd_latched latched;
 	uint64_t retry_at;
 	uint64_t retry_ms;
+	unsigned long long up_ms; /* since the start, when it was up */
 	uint64_t status_at;
 };
 
@@ -128,6 +132,7 @@ static int bring_up_listener(struct mspd_keeper *k)
 	}
 	show(k, MSPD_MODULE_LISTENER, mspd_health_listener);
 	announce_listener(k);
+	k->retry_ms = RETRY_FIRST_MS; /* the programs have not failed yet */
 	return 0;
 }
 
@@ -151,13 +156,16 @@ static void redirect_options(const struct mspd_keeper *k,
 	}
 }
 
-static int open_redirect(struct mspd_keeper *k, struct msp_error_info *info)
+static int open_redirect(struct mspd_keeper *k, char detail[DETAIL_MAX],
+			 struct msp_error_info *info)
 {
 	const struct mspd_config *config = k->opts.config;
 	struct msp_redirect_opts opts;
 	int rc;
 
 	redirect_options(k, &opts);
+	opts.detail = detail;
+	opts.detail_size = DETAIL_MAX;
 	rc = msp_redirect_open(&k->redirect, &opts, info);
 	if (rc == MSP_ERR_NOENT && !opts.cgroup && config->cgroup_root) {
 		/* no cgroup2 mount was found: the configured one (spec 7.6) */
@@ -186,9 +194,10 @@ static int prove(struct mspd_keeper *k, struct msp_error_info *info)
 static int bring_up_redirect(struct mspd_keeper *k)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	char detail[DETAIL_MAX] = "";
 	int rc;
 
-	rc = open_redirect(k, &info);
+	rc = open_redirect(k, detail, &info);
 	if (rc == 0)
 		rc = prove(k, &info);
 	if (rc == 0)
@@ -196,23 +205,20 @@ static int bring_up_redirect(struct mspd_keeper *k)
 	msp_redirect_free(k->redirect);
 	k->redirect = NULL;
 	mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,
-			   MSPD_STATE_UNKNOWN, "Failed to start redirector: %s",
-			   info.text);
+			   MSPD_STATE_STOPPED, "Failed to start redirector: %s",
+			   detail[0] ? detail : info.text);
 	return -1;
 }
 
-static void report_redirector(struct mspd_keeper *k, unsigned long long ms)
+static void report_redirector(struct mspd_keeper *k)
 {
-	const char *fault;
+	const char *fault = mspd_health_no_paths(&k->health);
 
-	k->health.redirect = k->redirect;
-	fault = mspd_health_no_paths(&k->health);
 	mspd_status_module(
 		k->opts.status, MSPD_MODULE_REDIRECTOR, MSPD_STATE_RUNNING,
-		"Started Redirector with eBPF maps - %llu%s%s", ms,
+		"Started Redirector with eBPF maps - %llu%s%s", k->up_ms,
 		fault ? "; rules that name a program match nothing: " : "",
 		fault ? fault : "");
-	show(k, MSPD_MODULE_REDIRECTOR, mspd_health_redirector);
 }
 
 static void announce(struct mspd_keeper *k)
@@ -220,9 +226,14 @@ static void announce(struct mspd_keeper *k)
 	unsigned long long ms = mspd_status_elapsed_ms(k->opts.status);
 
 	k->up = true;
+	k->up_ms = ms;
+	mspd_switches_init(&k->switches, NULL, k->redirect,
+			   k->opts.config->redirect_retry_ms);
 	mspd_sweeper_init(&k->sweeper, NULL, k->redirect,
 			  k->opts.config->bypass_check_ms);
-	report_redirector(k, ms);
+	k->health.redirect = k->redirect;
+	report_redirector(k);
+	show(k, MSPD_MODULE_REDIRECTOR, mspd_health_redirector);
 	mspd_console_event(k->opts.console, "Started Redirector with eBPF maps",
 			   ms);
 	mspd_stages_enter(&k->stages, MSPD_STAGE_UP);
@@ -262,21 +273,41 @@ static enum msp_redirect_state wanted_state(const struct mspd_keeper *k,
 	return MSP_REDIRECT_OFF;
 }
 
-/* First the switch, then the search: else one could slip in between. */
-static void set_redirection(struct mspd_keeper *k, uint64_t now_ms)
+static void report_switches(struct mspd_keeper *k)
 {
-	enum msp_redirect_state state;
+	enum msp_endpoint endpoint;
+
+	if (mspd_switches_failing(&k->switches, &endpoint))
+		mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,
+				   MSPD_STATE_STOPPED,
+				   "Failed to switch redirection of %s",
+				   msp_endpoint_name(endpoint));
+	else
+		report_redirector(k);
+}
+
+/* First the switch, then the search: else one could slip in between. */
+static void run_switches(struct mspd_keeper *k, uint64_t now_ms)
+{
 	size_t i;
 
-	for (i = 0; i < MSP_ENDPOINTS; i++) {
-		state = wanted_state(k, i);
-		if (msp_redirect_set(k->redirect, (enum msp_endpoint)i, state) <
-		    0)
-			mspd_log(MSPD_ERROR, "cannot switch redirection of %s",
-				 msp_endpoint_name((enum msp_endpoint)i));
-		mspd_sweeper_set(&k->sweeper, (enum msp_endpoint)i, state,
-				 now_ms);
-	}
+	if (!mspd_switches_run(&k->switches, now_ms))
+		return;
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		mspd_sweeper_set(&k->sweeper, (enum msp_endpoint)i,
+				 mspd_switches_is(&k->switches, i), now_ms);
+	report_switches(k);
+	k->status_at = now_ms;
+}
+
+static void set_redirection(struct mspd_keeper *k, uint64_t now_ms)
+{
+	size_t i;
+
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		mspd_switches_want(&k->switches, (enum msp_endpoint)i,
+				   wanted_state(k, i), now_ms);
+	run_switches(k, now_ms);
 }
 
 static int publish(struct mspd_keeper *k)
@@ -451,6 +482,7 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 
 	if (k->up) {
 		until = earliest(until, msp_latch_deadline(k->latch));
+		until = earliest(until, mspd_switches_deadline(&k->switches));
 		until = earliest(until, mspd_sweeper_deadline(&k->sweeper));
 		until = earliest(until, mspd_ruleset_deadline(&k->rules));
 		fds[2].fd = msp_latch_fd(k->latch);
@@ -472,6 +504,8 @@ static void *keep(void *arg)
 	mspd_status_module(k->opts.status, MSPD_MODULE_KEY_KEEPER,
 			   MSPD_STATE_RUNNING,
 			   "poll secure channel status task started.");
+	mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,
+			   MSPD_STATE_UNKNOWN, "eBPF redirector is starting");
 	while (!atomic_load(&k->stop)) {
 		now = read_clock();
 		if (!k->up)
@@ -484,6 +518,7 @@ static void *keep(void *arg)
 				mspd_log(MSPD_ERROR, "the key keeper is out "
 						     "of memory");
 			take_changes(k, now);
+			run_switches(k, now.boot_ms);
 			if (mspd_sweeper_run(&k->sweeper, now.boot_ms))
 				k->status_at = now.boot_ms;
 		}
