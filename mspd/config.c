@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "mspd/text.h"
+
+#define AZURE_NAME "proxy-agent.json"
 
 #define AT(member)  offsetof(struct mspd_config, member)
 #define ENDPOINT(e) (AT(endpoints) + (e) * sizeof(struct msp_address))
@@ -294,9 +297,28 @@ void mspd_config_free(struct mspd_config *config)
 	memset(config, 0, sizeof(*config));
 }
 
-const char *mspd_config_default_path(void)
+/* Where Azure's agent looks second: beside the program itself. */
+static bool find_beside(char path[PATH_MAX])
 {
-	static const char azure[] = "/etc/azure/proxy-agent.json";
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	char *slash;
 
-	return access(azure, F_OK) == 0 ? azure : "/etc/mspd/mspd.json";
+	if (n < 0)
+		return false;
+	path[n] = '\0';
+	slash = strrchr(path, '/');
+	if (!slash ||
+	    (size_t)(slash + 1 - path) + sizeof(AZURE_NAME) > PATH_MAX)
+		return false;
+	memcpy(slash + 1, AZURE_NAME, sizeof(AZURE_NAME));
+	return access(path, F_OK) == 0;
+}
+
+const char *mspd_config_find(char beside[PATH_MAX])
+{
+	static const char azure[] = "/etc/azure/" AZURE_NAME;
+
+	if (access(azure, F_OK) == 0)
+		return azure;
+	return find_beside(beside) ? beside : "/etc/mspd/mspd.json";
 }

@@ -83,6 +83,8 @@
 #ifndef MSPD_CONFIG_H
 #define MSPD_CONFIG_H
 
+#include <limits.h>
+
 #include <msp/msp.h>
 
 #include "mspd/log.h"
@@ -200,7 +202,14 @@ int mspd_config_load(struct mspd_config *out, const char *path, char *error,
 /* Free what it holds and zero it; a zeroed one is fine. */
 void mspd_config_free(struct mspd_config *config);
 
-/* /etc/azure/proxy-agent.json if it exists, else /etc/mspd/mspd.json. */
-const char *mspd_config_default_path(void);
+/**
+ * mspd_config_find - the file to read if none was named
+ * @beside: room for its path
+ *
+ * The first that exists of /etc/azure/proxy-agent.json, proxy-agent.json in
+ * the folder of this program, and, whether it exists or not,
+ * /etc/mspd/mspd.json. Borrowed, from @beside perhaps.
+ */
+const char *mspd_config_find(char beside[PATH_MAX]);
 
 #endif

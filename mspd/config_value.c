@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mspd/listener.h"
 #include "mspd/text.h"
 
 /* ---- errors and warnings ----------------------------------------------- */
@@ -275,7 +276,7 @@ static int set_mode(struct mspd_loader *l, const char *at, size_t len)
 	return l->rc == 0;
 }
 
-/* Decimal without sign and leading zeros, as JSON and ports have it. */
+/* Decimal without sign and leading zeros, as JSON has it. */
 static bool parse_number(const char *at, size_t len, uint32_t *out)
 {
 	uint64_t value = 0;
@@ -292,32 +293,11 @@ static bool parse_number(const char *at, size_t len, uint32_t *out)
 	return value <= UINT32_MAX;
 }
 
-static bool parse_address(const char *at, size_t len, struct msp_address *out)
-{
-	const char *colon = memchr(at, ':', len);
-	char ip[INET_ADDRSTRLEN] = "";
-	struct in_addr in;
-	uint32_t port;
-
-	if (!colon || (size_t)(colon - at) >= sizeof(ip) ||
-	    memchr(at, '\0', len))
-		return false;
-	memcpy(ip, at, (size_t)(colon - at));
-	len -= (size_t)(colon - at) + 1;
-	if (inet_pton(AF_INET, ip, &in) != 1 || in.s_addr == 0 ||
-	    !parse_number(colon + 1, len, &port) || !port || port > 65535)
-		return false;
-	out->ip = in.s_addr;
-	out->port = (uint16_t)port;
-	out->reserved = 0;
-	return true;
-}
-
 static int set_address(struct mspd_loader *l, const char *at, size_t len)
 {
 	struct msp_address *out = target(l);
 
-	if (!parse_address(at, len, out))
+	if (!mspd_listener_parse(at, len, out))
 		return mspd_loader_refuse(
 			l, "must be an IPv4 address and a port, as "
 			   "in \"127.0.0.1:3080\"");

@@ -37,9 +37,14 @@ int mspd_listener_open(struct mspd_listener *out,
 void mspd_listener_text(const struct msp_address *address,
 			char out[MSPD_LISTENER_TEXT]);
 
+/* The other way round; false: it is no IPv4 address, or no port. */
+bool mspd_listener_parse(const char *text, size_t len, struct msp_address *out);
+
 /* DIR/listener says where it is, for whoever asks this agent for its status;
  * DIR is made if it is missing. 0 or -errno. */
 int mspd_listener_tell(const struct msp_address *address, const char *dir);
+/* What it says. 0, or -errno: -EINVAL for what is no loopback address. */
+int mspd_listener_ask(const char *dir, struct msp_address *out);
 /* The file is gone. 0 or -errno. */
 int mspd_listener_untell(const char *dir);
 

@@ -4,7 +4,8 @@
  * rooms together and takes them down in order; decides nothing.
  */
 #include <errno.h>
-#include <getopt.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "mspd/cli.h"
 #include "mspd/config.h"
 #include "mspd/file.h"
 #include "mspd/keeper.h"
@@ -29,6 +31,7 @@
 
 struct mspd {
 	struct mspd_config config;
+	bool interactive; /* ends when Enter is pressed */
 	struct mspd_loop *loop;
 	struct mspd_policy_slot policies;
 	struct mspd_status *status;
@@ -44,18 +47,11 @@ struct mspd {
 	struct mspd_notify *notify;
 	struct mspd_watch stage;
 	struct mspd_watch signals;
+	struct mspd_watch enter;
+	struct mspd_timer entered; /* what cannot be watched has ended */
 	struct mspd_timer drain;
 	uint64_t drain_until; /* 0: not draining */
 };
-
-static const char usage_text[] =
-	"usage: mspd [--config FILE] [--foreground]\n"
-	"       mspd --version | --help\n"
-	"\n"
-	"  --config FILE   configuration, JSON (default: the first of\n"
-	"                  /etc/azure/proxy-agent.json, /etc/mspd/mspd.json)\n"
-	"  --foreground    say on the terminal what is going on\n"
-	"  --version       print the version\n";
 
 /* ---- events ------------------------------------------------------------ */
 
@@ -132,14 +128,8 @@ static void check_drained(void *arg)
 		mspd_loop_timer(d->loop, &d->drain, now + DRAIN_CHECK_MS);
 }
 
-static void on_signal(void *arg, uint32_t events)
+static void stop(struct mspd *d)
 {
-	struct mspd *d = arg;
-	struct signalfd_siginfo info;
-
-	(void)events;
-	if (read(d->signals.fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
-		return;
 	if (d->drain_until) { /* asked twice: now */
 		mspd_loop_stop(d->loop);
 		return;
@@ -153,7 +143,54 @@ static void on_signal(void *arg, uint32_t events)
 	check_drained(d);
 }
 
+static void on_signal(void *arg, uint32_t events)
+{
+	struct mspd *d = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(d->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		stop(d);
+}
+
+static void on_entered(void *arg)
+{
+	struct mspd *d = arg;
+
+	mspd_loop_unwatch(d->loop, &d->enter);
+	mspd_log(MSPD_INFO,
+		 "============== GuestProxyAgent is stopping, elapsed: %llu",
+		 (unsigned long long)mspd_status_elapsed_ms(d->status));
+	stop(d);
+}
+
+/* One byte at a time: what follows the line is for whoever reads next. */
+static void on_enter(void *arg, uint32_t events)
+{
+	struct mspd *d = arg;
+	ssize_t n;
+	char c;
+
+	(void)events;
+	n = read(d->enter.fd, &c, 1);
+	if (n == 0 || (n == 1 && c == '\n') ||
+	    (n < 0 && errno != EINTR && errno != EAGAIN))
+		on_entered(d);
+}
+
 /* ---- start and end ----------------------------------------------------- */
+
+/* No socket may be standard output: somebody would get our log. */
+static void fill_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
 
 /* No core dump may hold the key, no library may wait for a terminal. */
 static void harden(void)
@@ -405,11 +442,33 @@ static int open_notify(struct mspd *d)
 	return 0;
 }
 
+/* A terminal or a pipe; a file has its line, or its end, at once. */
+static int open_enter(struct mspd *d)
+{
+	int err;
+
+	if (!d->interactive)
+		return 0;
+	puts("Press Enter to end it.");
+	fflush(stdout);
+	d->enter.fd = STDIN_FILENO;
+	d->enter.call = on_enter;
+	d->enter.arg = d;
+	d->entered.call = on_entered;
+	d->entered.arg = d;
+	err = mspd_loop_watch(d->loop, &d->enter, EPOLLIN);
+	if (err != -EPERM)
+		return err;
+	mspd_loop_timer(d->loop, &d->entered, 0);
+	return 0;
+}
+
 static int open_all(struct mspd *d)
 {
 	int (*const steps[])(struct mspd *) = {
-		take_signals,	open_records, open_provision, open_identities,
-		open_upstreams, open_proxy,   open_keeper,    open_notify,
+		take_signals,	 open_records,	 open_provision,
+		open_identities, open_upstreams, open_proxy,
+		open_keeper,	 open_notify,	 open_enter,
 	};
 	size_t i;
 	int err;
@@ -481,23 +540,25 @@ static void log_warnings(const struct mspd_config *config)
 		mspd_log(MSPD_WARN, "%s", config->warnings[i]);
 }
 
-static int run_service(const char *path, bool foreground)
+static int run(const struct mspd_cli *cli)
 {
-	struct mspd d = { 0 };
+	struct mspd d = { .interactive = cli->command == MSPD_COMMAND_CONSOLE };
+	char beside[PATH_MAX];
+	const char *path = cli->config;
 	char error[512];
 	int status;
 
 	if (!path)
-		path = mspd_config_default_path();
+		path = mspd_config_find(beside);
 	if (mspd_config_load(&d.config, path, error, sizeof(error)) < 0) {
-		fprintf(stderr, "mspd: %s\n", error);
+		fprintf(stderr, "%s: %s\n", cli->name, error);
 		return EX_CONFIG;
 	}
 	harden();
 	raise_descriptors(d.config.max_connections);
 	make_directory(d.config.status_dir);
 	make_directory(d.config.log_dir);
-	open_log(&d.config, foreground);
+	open_log(&d.config, cli->foreground);
 	mspd_log(MSPD_INFO, "mspd %s is starting with %s", msp_version(), path);
 	log_warnings(&d.config);
 	status = serve(&d);
@@ -508,40 +569,21 @@ static int run_service(const char *path, bool foreground)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "foreground", no_argument, NULL, 'f' },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *config = NULL;
-	bool foreground = false;
-	int c;
+	struct mspd_cli cli;
 
-	while ((c = getopt_long(argc, argv, "vh", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			config = optarg;
-			break;
-		case 'f':
-			foreground = true;
-			break;
-		case 'v':
-			puts(msp_version());
-			return EXIT_SUCCESS;
-		case 'h':
-			fputs(usage_text, stdout);
-			return EXIT_SUCCESS;
-		default:
-			fputs(usage_text, stderr);
-			return 2;
-		}
+	fill_descriptors();
+	mspd_cli_parse(&cli, argc, argv);
+	switch (cli.command) {
+	case MSPD_COMMAND_RUN:
+	case MSPD_COMMAND_CONSOLE:
+		return run(&cli);
+	case MSPD_COMMAND_STATUS:
+		return mspd_cli_status(&cli);
+	case MSPD_COMMAND_VERSION:
+	case MSPD_COMMAND_HELP:
+	case MSPD_COMMAND_HELP_CONSOLE:
+	case MSPD_COMMAND_USAGE:
+		break;
 	}
-	if (optind < argc) {
-		fprintf(stderr, "mspd: unexpected argument '%s'\n%s",
-			argv[optind], usage_text);
-		return 2;
-	}
-	return run_service(config, foreground);
+	return mspd_cli_say(&cli);
 }

@@ -100,6 +100,27 @@ def lint(path):
         yield f"mandoc: exit status {done.returncode}"
 
 
+def is_another_name(path):
+    return re.search(r"^\.so ", read(path), re.M)
+
+
+def stands_for(path):
+    """A page that is only another name of one; that one says so, too."""
+    lines = [line for line in read(path).splitlines()
+             if not line.startswith('.\\"')]
+    target = re.fullmatch(r"\.so man(\d)/(\S+\.\1)", "\n".join(lines))
+    if not target or not os.path.exists(f"man/{target.group(2)}"):
+        yield f"{path}: {lines}"
+        return
+    name = os.path.basename(path).rsplit(".", 1)[0]
+    if name not in items_of_name(page(target.group(2))):
+        yield f"{target.group(2)} is not a page of {name}"
+
+
+def items_of_name(text):
+    return re.findall(r"^\.Nm (\S+)", section(text, "NAME"), re.M)
+
+
 def references(path):
     """Our own pages exist; those of the system are its own business."""
     for name, number in re.findall(r"^\.Xr (\S*msp\S*) (\d)", read(path), re.M):
@@ -354,6 +375,10 @@ def main(build):
     suite = Suite()
     for path in sorted(glob.glob("man/*.[1-9]")):
         name = os.path.basename(path)
+        if is_another_name(path):
+            suite.claim(f"{name}_stands_for_a_page_that_names_it",
+                        stands_for(path))
+            continue
         suite.claim(f"{name}_is_well_formed", lint(path))
         suite.claim(f"{name}_refers_to_pages_that_exist", references(path))
         suite.claim(f"{name}_has_examples_as_they_are", copies(path))
