@@ -211,11 +211,18 @@ static unsigned int take_head(struct mspd_exchange *x, struct mspd_head *head,
 	return mspd_http_check(head, x->headers, version);
 }
 
+/* A reply before the end of the request closes the connection, as
+ * libmicrohttpd sees it, even if nothing is to come any more. */
+static bool may_reply(const struct mspd_exchange *x)
+{
+	return x->reply && (x->stage != STAGE_WAIT || x->close);
+}
+
 static enum MHD_Result settle(struct mspd_exchange *x)
 {
-	if (x->reply)
+	if (may_reply(x))
 		return send_reply(x);
-	if (x->stage == STAGE_WAIT && x->accepted) {
+	if (x->stage == STAGE_WAIT && (x->accepted || x->reply)) {
 		x->stage = STAGE_BODY;
 		if (x->ended)
 			arm_ms(x, GRACE_MS);

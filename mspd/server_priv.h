@@ -37,6 +37,7 @@ struct mspd_exchange {
 	bool ended;	/* the client will send no more */
 	bool aborted;
 	struct MHD_Response *reply; /* given by the application, not sent yet */
+	bool close;		    /* the connection after it */
 	unsigned int status;
 	uint64_t discarded;
 	char *target;

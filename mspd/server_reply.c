@@ -103,6 +103,7 @@ int mspd_exchange_reply(struct mspd_exchange *x, const struct mspd_reply *r)
 	}
 	x->reply = response;
 	x->status = r->status;
+	x->close = r->close || x->server->draining;
 	mspd_exchange_resume(x);
 	return 0;
 }
