@@ -73,17 +73,20 @@ static bool parse_seconds(const char *text, uint64_t *out)
 	return true;
 }
 
+/* The word of the option that was just read; its value may be the next. */
+static const char *option_word(char **argv)
+{
+	const char *last = argv[optind - 1];
+
+	return optarg && optarg == last ? argv[optind - 2] : last;
+}
+
 /* getopt takes any beginning of a name that no other has; who adds an option
  * would change what such a command line means. */
-static bool is_whole(char **argv, int index)
+static bool is_whole(const char *word, int index)
 {
-	const char *word = argv[optind - 1];
-
-	if (index < 0) /* one letter */
-		return true;
-	if (optarg == word)
-		word = argv[optind - 2];
-	return strcspn(word + 2, "=") == strlen(options[index].name);
+	return index < 0 || /* one letter */
+	       strcspn(word + 2, "=") == strlen(options[index].name);
 }
 
 /* Of '?' and ':'. */
@@ -167,8 +170,8 @@ static bool take_options(struct mspd_cli *out, unsigned int *seen, int argc,
 			bad_option(out, argv, c);
 			return false;
 		}
-		if (!is_whole(argv, index)) {
-			wrong(out, "unknown option", argv[optind - 1]);
+		if (!is_whole(option_word(argv), index)) {
+			wrong(out, "unknown option", option_word(argv));
 			return false;
 		}
 		if (!take_option(out, seen, c))
