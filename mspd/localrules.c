@@ -18,6 +18,11 @@
 /* A file that was written this shortly before it was read may be written
  * again without its times being others. */
 #define SETTLE_S 2
+/* Tasks of the events. */
+#define STATE_CHANGED	"LocalFileRulesStateChanged"
+#define METADATA_FAILED "LocalRulesFileMetadataReadFailed"
+#define PARSE_SUCCESS	"LocalRulesFileParseSuccess"
+#define PARSE_FAILED	"LocalRulesFileParseFailed"
 /* Findings of one file that are logged. */
 #define FINDINGS_MAX 16
 
@@ -132,8 +137,9 @@ static void note_switch(struct target *t, bool on)
 	if (t->on == on)
 		return;
 	t->on = on;
-	mspd_log(MSPD_WARN, "%s local file rules %s.", t->name,
-		 on ? "enabled" : "disabled");
+	mspd_log_event(MSPD_WARN, STATE_CHANGED, t->name,
+		       "%s local file rules %s.", t->name,
+		       on ? "enabled" : "disabled");
 }
 
 static void note_state(const struct mspd_localrules *local,
@@ -143,10 +149,11 @@ static void note_state(const struct mspd_localrules *local,
 
 	if (now->state == MSPD_LOCALFILE_FAILED) {
 		if (t->state != now->state)
-			mspd_log(MSPD_ERROR,
-				 "%s local rules file metadata read failed at "
-				 "%s/%s: %s",
-				 t->name, local->dir, t->file, now->why);
+			mspd_log_event(
+				MSPD_ERROR, STATE_CHANGED, t->name,
+				"%s local rules file metadata read failed at "
+				"%s/%s: %s",
+				t->name, local->dir, t->file, now->why);
 		return;
 	}
 	if (now->state == MSPD_LOCALFILE_MISSING)
@@ -156,8 +163,9 @@ static void note_state(const struct mspd_localrules *local,
 	else if (!mspd_localfile_same(&t->st, &now->st))
 		what = "changed";
 	if (what)
-		mspd_log(MSPD_WARN, "%s local rules file %s at %s/%s.", t->name,
-			 what, local->dir, t->file);
+		mspd_log_event(MSPD_WARN, STATE_CHANGED, t->name,
+			       "%s local rules file %s at %s/%s.", t->name,
+			       what, local->dir, t->file);
 }
 
 static void note_parsed(const struct mspd_localrules *local,
@@ -166,11 +174,12 @@ static void note_parsed(const struct mspd_localrules *local,
 {
 	const char *id = msp_profile_id(profile);
 
-	mspd_log(MSPD_INFO,
-		 "Successfully parsed %s local rules file %s/%s with id '%s' "
-		 "on attempt %u.",
-		 t->name, local->dir, t->file, *id ? id : "unknown",
-		 t->attempts + 1);
+	mspd_log_event(
+		MSPD_INFO, PARSE_SUCCESS, t->name,
+		"Successfully parsed %s local rules file %s/%s with id '%s' "
+		"on attempt %u.",
+		t->name, local->dir, t->file, *id ? id : "unknown",
+		t->attempts + 1);
 }
 
 /* All that is wrong with it at once, not one fault after the other. */
@@ -216,7 +225,8 @@ static void close_target(const struct mspd_localrules *local, struct target *t,
 		 metadata ? "Treat it as parse failure and apply fail-closed "
 			    "rules"
 			  : "Apply fail-closed rules");
-	mspd_log(MSPD_ERROR, "%s", t->fault);
+	mspd_log_event(MSPD_ERROR, metadata ? METADATA_FAILED : PARSE_FAILED,
+		       t->name, "%s", t->fault);
 }
 
 /* -EAGAIN: not the last attempt yet. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mspd/log.h"
@@ -91,6 +92,30 @@ static bool take_profile(struct mspd_ruleset *set, enum msp_endpoint endpoint,
 		 (unsigned long long)set->epoch);
 	log_findings(endpoint, set->host[endpoint]);
 	return true;
+}
+
+/* Of the ids as received: those in force say more (spec 5.5). */
+static void note_rule_id(struct mspd_ruleset *set, enum msp_endpoint endpoint,
+			 const struct msp_keystatus *status)
+{
+	static const char *const names[MSP_ENDPOINTS] = {
+		[MSP_ENDPOINT_WIRESERVER] = "Wireserver",
+		[MSP_ENDPOINT_IMDS] = "IMDS",
+		[MSP_ENDPOINT_HOSTGA] = "HostGA",
+	};
+	const char *id = msp_keystatus_rule_id(status, endpoint);
+	const char *old = set->rule_id[endpoint];
+	char *copy;
+
+	if (strcmp(old ? old : "", id) == 0)
+		return;
+	copy = strdup(id);
+	if (!copy)
+		return; /* said with the next status */
+	mspd_log(MSPD_WARN, "%s rule id changed from '%s' to '%s'.",
+		 names[endpoint], old ? old : "", id);
+	free(set->rule_id[endpoint]);
+	set->rule_id[endpoint] = copy;
 }
 
 /* What is wrong with an item counts while the channel is on. */
@@ -232,8 +257,10 @@ bool mspd_ruleset_update(struct mspd_ruleset *set,
 	memcpy(before, set->fault, sizeof(before));
 	memcpy(local_before, set->local_fault, sizeof(local_before));
 	set->fault[0] = '\0';
-	for (i = 0; i < MSP_ENDPOINTS; i++)
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
+		note_rule_id(set, (enum msp_endpoint)i, status);
 		take_host(set, (enum msp_endpoint)i, status);
+	}
 	changed = take_items(set, status, now);
 	note_local_faults(set);
 	changed |= strcmp(local_before, set->local_fault) != 0;
@@ -257,6 +284,8 @@ void mspd_ruleset_close(struct mspd_ruleset *set)
 		replace(set, i, NULL, NULL);
 		msp_profile_free(set->host[i]);
 		set->host[i] = NULL;
+		free(set->rule_id[i]);
+		set->rule_id[i] = NULL;
 	}
 	mspd_localrules_free(set->local);
 	set->local = NULL;

@@ -15,6 +15,7 @@ struct mspd_ruleset {
 	struct msp_rules *rules[MSP_ENDPOINTS];	    /* owned, NULL: no item */
 	struct msp_profile *profile[MSP_ENDPOINTS]; /* what they came from */
 	struct msp_profile *host[MSP_ENDPOINTS];    /* the host's last good */
+	char *rule_id[MSP_ENDPOINTS]; /* as received, owned, NULL: "" */
 	enum msp_mode mode[MSP_ENDPOINTS];
 	struct mspd_localrules *local; /* owned, NULL: there are none */
 	uint64_t epoch;		       /* of the newest rules */
