@@ -34,9 +34,9 @@
 #define SWITCH(name, member) /* off unless given */ \
 	{ name, MSPD_FIELD_BOOL, AT(member), MSPD_FIELD_UNSET, NULL, 0, 0, 0, \
 	  NULL }
-#define IGNORED(name, type) \
-	{ name, MSPD_FIELD_##type, MSPD_LOADER_NOWHERE, MSPD_FIELD_NO_EFFECT, \
-	  NULL, 0, 0, UINT32_MAX, NULL }
+#define IGNORED(name, type) /* Azure's agent knows it, we need it not */ \
+	{ name, MSPD_FIELD_##type, MSPD_LOADER_NOWHERE, 0, NULL, 0, 0, \
+	  UINT32_MAX, NULL }
 
 static const struct mspd_field fields[] = {
 	TEXT("logFolder", FOLDER, AT(log_dir),

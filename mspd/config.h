@@ -23,7 +23,7 @@
  *   fileLogLevelForSystemEvents  Error; the same for stdout and stderr
  *   cgroupRoot           /sys/fs/cgroup; used only if discovery fails
  *   canonicalRequestMode always enforced; any other value warns
- * Accepted and without effect, with a warning:
+ * Accepted and without effect; their type is checked:
  *   monitorIntervalInSeconds, ebpfFileFullPath, ebpfProgramName,
  *   enableHttpProxyTrace, hostGAPluginSupport, wireServerSupport, imdsSupport
  * Ours:

@@ -213,9 +213,7 @@ static int on_key(void *arg, const unsigned char *at, size_t len)
 	if (l->seen & bit)
 		return mspd_loader_refuse(l, "given twice");
 	l->seen |= bit;
-	if (l->field->flags & MSPD_FIELD_NO_EFFECT)
-		mspd_loader_warn(l, "%s: has no effect", l->field->name);
-	return l->rc == 0;
+	return 1;
 }
 
 /* Where yajl stopped tells the token that has no place here, but not where a

@@ -30,9 +30,8 @@ enum mspd_field_type {
 
 enum mspd_field_flag {
 	MSPD_FIELD_REQUIRED = 1,
-	MSPD_FIELD_EMPTY = 2,	  /* "" is a value */
-	MSPD_FIELD_NO_EFFECT = 4, /* Azure's agent knows it, we need it not */
-	MSPD_FIELD_UNSET = 8	  /* NULL unless given */
+	MSPD_FIELD_EMPTY = 2, /* "" is a value */
+	MSPD_FIELD_UNSET = 4  /* NULL unless given */
 };
 
 /**
