@@ -108,8 +108,9 @@ BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_% \
 	   tests/bench/soak_%,$(wildcard tests/bench/*.c)))
 TOOLS_MAN := $(wildcard man/msp-host*.[1-9])
 MAN	:= $(filter-out $(TOOLS_MAN),$(wildcard man/*.[1-9]))
-LIVEBIN	:= $(patsubst %.c,$(O)/%,$(filter-out tests/live/nss_%, \
-	   $(wildcard tests/live/*.c)))
+LIVEBIN	:= $(patsubst %.c,$(O)/%,$(filter-out tests/live/nss_% \
+	   tests/live/preload_%,$(wildcard tests/live/*.c)))
+LIVEPRE	:= $(patsubst %.c,$(O)/%.so,$(wildcard tests/live/preload_*.c))
 LIVENSS	:= $(patsubst tests/live/nss_%.c,$(O)/tests/live/libnss_%.so.2, \
 	   $(wildcard tests/live/nss_*.c))
 GUEST	:= $(O)/tests/kernels/guest
@@ -210,6 +211,9 @@ $(O)/tests/fuzz/fuzz_redact: $(O)/mspd/redact.o $(O)/mspd/text.o
 $(LIVENSS): $(O)/tests/live/libnss_%.so.2: $(O)/tests/live/nss_%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(LDOURS) $(LDFLAGS) -o $@ $<
+$(LIVEPRE): %.so: %.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $(LDOURS) $(LDFLAGS) -o $@ $<
 $(LIVEBIN): $(O)/tests/live/%: $(O)/tests/live/%.o $(O)/libmsp.so
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< -L$(O) -lmsp
@@ -314,7 +318,7 @@ check-man: all $(DECIDE)
 check-install: all
 	$(SUITE) install tests/install.sh $(O)
 
-attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS)
+attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS) $(LIVEPRE)
 
 check-live: all attack-programs
 	$(SUITE) live python3 tests/live/run.py $(O)

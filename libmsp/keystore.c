@@ -430,6 +430,25 @@ static int check_stored(struct msp_keystore *store, const struct msp_key *key,
 	return 0;
 }
 
+/* Whoever removes the directory while we run gets a new one, rather than a
+ * machine that is shut until we are started again. */
+static int renew_directory(struct msp_keystore *store,
+			   struct msp_error_info *info)
+{
+	struct stat st;
+	int dir, rc;
+
+	if (fstat(store->dir, &st) == 0 && st.st_nlink > 0)
+		return 0;
+	rc = open_directory(&dir, store->path, info);
+	if (rc < 0)
+		return rc;
+	close(store->dir);
+	store->dir = dir;
+	store->locked = false;
+	return 0;
+}
+
 int msp_keystore_save(struct msp_keystore *store, const struct msp_key *key,
 		      struct msp_error_info *info)
 {
@@ -438,7 +457,9 @@ int msp_keystore_save(struct msp_keystore *store, const struct msp_key *key,
 
 	if (!store || !key)
 		return msp_fail(info, MSP_ERR_INVAL, "no store or no key");
-	rc = msp_keystore_lock(store, info);
+	rc = renew_directory(store, info);
+	if (rc == 0)
+		rc = msp_keystore_lock(store, info);
 	if (rc < 0)
 		return rc;
 	rc = write_text(&t, key, info);

@@ -83,7 +83,8 @@ MSP_API MSP_MUST_CHECK int msp_keystore_load(struct msp_keystore *store,
  * @info:  optional detail
  *
  * Either the whole file is there afterwards, or the old one still is. A
- * temporary file that a crashed predecessor left is replaced.
+ * temporary file that a crashed predecessor left is replaced. A directory
+ * that was removed meanwhile is made, and locked, again.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_SYS, MSP_ERR_NOMEM,
  * MSP_ERR_CRYPTO (what was read back is not what was written).
  */

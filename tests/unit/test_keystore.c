@@ -281,14 +281,26 @@ START_TEST(keystore_keeps_old_file_when_it_cannot_save)
 }
 END_TEST
 
-START_TEST(keystore_fails_to_save_without_directory)
+START_TEST(keystore_makes_a_directory_that_was_removed)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	struct msp_key *key = parse_key(texts[0]);
+	struct msp_key *key = parse_key(texts[0]), *again;
+	struct msp_keystore *s;
 
+	ck_assert_int_eq(msp_keystore_lock(store, NULL), 0);
 	ck_assert_int_eq(rmdir(dir), 0);
+	ck_assert_int_eq(symlink("/nowhere", dir), 0);
 	ck_assert_int_eq(msp_keystore_save(store, key, &info), MSP_ERR_SYS);
-	ck_assert_int_eq(info.sys_errno, ENOENT);
+	ck_assert_ptr_nonnull(strstr(info.text, dir));
+	ck_assert_int_eq(unlink(dir), 0);
+
+	ck_assert_int_eq(msp_keystore_save(store, key, NULL), 0);
+	ck_assert_uint_eq(mode_of(dir), 0700);
+	ck_assert_int_eq(msp_keystore_load(store, &again, GUID, NULL), 0);
+	ck_assert_int_eq(msp_keystore_open(&s, dir, strlen(dir), NULL), 0);
+	ck_assert_int_eq(msp_keystore_lock(s, NULL), MSP_ERR_BUSY);
+	msp_keystore_free(s);
+	msp_key_free(again);
 	msp_key_free(key);
 }
 END_TEST
@@ -740,7 +752,7 @@ int main(void)
 	tcase_add_test(tc, keystore_gives_back_what_was_saved);
 	tcase_add_loop_test(tc, keystore_replaces_what_a_crash_left, 0, 2);
 	tcase_add_test(tc, keystore_keeps_old_file_when_it_cannot_save);
-	tcase_add_test(tc, keystore_fails_to_save_without_directory);
+	tcase_add_test(tc, keystore_makes_a_directory_that_was_removed);
 	tcase_add_test(tc, keystore_cleans_up_when_rename_fails);
 	tcase_add_loop_test(tc, keystore_refuses_bad_guid, 0, COUNT(bad_guids));
 	tcase_add_loop_test(tc, keystore_takes_only_good_file, 0, COUNT(files));

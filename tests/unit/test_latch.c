@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/lib/failalloc.h"
@@ -197,10 +198,15 @@ END_TEST
 
 START_TEST(latch_attests_nothing_it_cannot_store)
 {
+	char path[128];
+
 	mind.status = ENABLED_NO_KEY;
 	mind.key = KEY(GUID_A);
 	mind.attest = HEAD;
-	ck_assert_int_eq(rmdir(dir), 0);
+	/* what is written first, and cannot be removed when it is a directory
+	 */
+	snprintf(path, sizeof(path), "%s/%s.tmp", dir, GUID_A);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
 	ck_assert_int_eq(drive(0), 0);
 	check_latch(MSP_LATCH_ACQUIRING, NULL,
 		    "Failed to save key details to file: Key error: Failed to "
