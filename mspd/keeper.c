@@ -28,7 +28,10 @@
 
 #define WAIT_MAX_MS    60000
 #define RETRY_FIRST_MS 250
-#define DETAIL_MAX     1024 /* as long as a message of the status may be */
+
+#define NOT_STARTED "Failed to start redirector: "
+/* What a message of the status has room for beside that (spec 4.2). */
+#define DETAIL_MAX (1024 + 1 - (sizeof(NOT_STARTED) - 1))
 /* The loop does not wait for anything, so it is quick to let go. */
 #define LET_GO_MS 2000
 
@@ -205,7 +208,7 @@ static int bring_up_redirect(struct mspd_keeper *k)
 	msp_redirect_free(k->redirect);
 	k->redirect = NULL;
 	mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,
-			   MSPD_STATE_STOPPED, "Failed to start redirector: %s",
+			   MSPD_STATE_STOPPED, "%s%s", NOT_STARTED,
 			   detail[0] ? detail : info.text);
 	return -1;
 }
