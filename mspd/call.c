@@ -81,6 +81,7 @@ static void summarize(struct mspd_call *call, unsigned int status,
 		event.groups = caller->groups;
 		event.n_groups = caller->n_groups;
 		event.exe_path = caller->exe_path[0] ? caller->exe_path : NULL;
+		event.command = call->identity.command;
 		event.destination = caller->destination;
 	}
 	mspd_summary_add(call->proxy->opts.summary, which, &event, now / 1000);

@@ -34,6 +34,15 @@ struct mspd_identity_job {
 	bool checked;
 };
 
+/* The same, of a look at the arguments. */
+struct mspd_command_job {
+	struct mspd_identity *owner;
+	struct mspd_workers *pool;
+	uint32_t pid;
+	uint64_t start_ns;
+	char *text; /* NULL: none */
+};
+
 /* ---- whose it is ------------------------------------------------------- */
 
 uint64_t mspd_identity_owner(const struct mspd_identity *identity)
@@ -97,6 +106,9 @@ static uint64_t wait_until(const struct mspd_identity *id)
 		until = id->user.since_ms + names;
 	if (id->job && id->job_since + timeout > until)
 		until = id->job_since + timeout;
+	/* for the record only */
+	if (id->reading && id->reading_since + MSPD_IDENTITY_GRACE_MS > until)
+		until = id->reading_since + MSPD_IDENTITY_GRACE_MS;
 	return until;
 }
 
@@ -152,12 +164,25 @@ static void drop_job(struct mspd_identity *id)
 		free(job);
 }
 
+static void drop_reading(struct mspd_identity *id)
+{
+	struct mspd_command_job *job = id->reading;
+
+	id->reading = NULL;
+	if (!job)
+		return;
+	job->owner = NULL;
+	if (mspd_workers_cancel(job->pool, job))
+		free(job);
+}
+
 /* What has not come is missing now. */
 static void stop_waiting(struct mspd_identity *id)
 {
 	mspd_resolver_leave(id->shared->resolver, &id->all);
 	mspd_resolver_leave(id->shared->resolver, &id->user);
 	drop_job(id);
+	drop_reading(id);
 	mspd_loop_timer(id->shared->loop, &id->timer, MSP_NEVER);
 }
 
@@ -328,6 +353,75 @@ static void refresh_exe(struct mspd_identity *id, uint64_t epoch)
 		submit_exe(id, how);
 }
 
+/* ---- command line ------------------------------------------------------ */
+
+static void read_command(void *arg)
+{
+	struct mspd_command_job *job = arg;
+	char text[MSPD_COMMAND_TEXT];
+
+	if (mspd_command_read(job->pid, job->start_ns, text, sizeof(text)) == 0)
+		job->text = strdup(text);
+}
+
+static void on_command(void *arg)
+{
+	struct mspd_command_job *job = arg;
+	struct mspd_identity *id = job->owner;
+
+	if (id) {
+		id->reading = NULL;
+		id->command = job->text;
+		job->text = NULL;
+	}
+	if (id && id->command)
+		mspd_commands_put(id->shared->known, &id->caller, id->command,
+				  now_ms(id));
+	free(job->text);
+	free(job);
+	if (id)
+		go_on(id);
+}
+
+/* What root runs is not kept waiting by what hangs of others. */
+static void submit_command(struct mspd_identity *id)
+{
+	const bool root = account_of(id) == mspd_fair_key(MSPD_FAIR_USER, 0);
+	struct mspd_work work = { .work = read_command, .done = on_command };
+	struct mspd_command_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return;
+	job->owner = id;
+	job->pool = id->shared->commands[root];
+	job->pid = id->caller.pid;
+	job->start_ns = id->caller.start_ns;
+	work.arg = job;
+	if (!root)
+		work.tags[0] = TAG_OWNER | account_of(id);
+	if (mspd_workers_submit(job->pool, &work) < 0) {
+		free(job);
+		return;
+	}
+	id->reading = job;
+	id->reading_since = now_ms(id);
+}
+
+static void refresh_command(struct mspd_identity *id)
+{
+	const char *known;
+
+	/* 0: in no PID namespace of ours */
+	if (id->command_asked || !id->caller.pid)
+		return;
+	id->command_asked = true;
+	known = mspd_commands_get(id->shared->known, &id->caller, now_ms(id));
+	if (known)
+		id->command = strdup(known);
+	else
+		submit_command(id);
+}
+
 /* ---- public ------------------------------------------------------------ */
 
 void mspd_identity_open(struct mspd_identity *identity,
@@ -365,6 +459,8 @@ void mspd_identity_close(struct mspd_identity *identity)
 	identity->names = NULL;
 	mspd_cgroup_free(identity->cgroup);
 	identity->cgroup = NULL;
+	free(identity->command);
+	identity->command = NULL;
 }
 
 bool mspd_identity_complete(struct mspd_identity *identity, unsigned int needs,
@@ -376,6 +472,7 @@ bool mspd_identity_complete(struct mspd_identity *identity, unsigned int needs,
 	identity->needs = needs;
 	refresh_names(identity);
 	refresh_exe(identity, epoch);
+	refresh_command(identity);
 	if (settle(identity)) {
 		give_up(identity);
 		return true;
@@ -405,15 +502,28 @@ static int look_up_cgroup(void *arg, uint64_t id, char *text, size_t room)
 	return msp_peer_cgroup_path(shared->redirect, id, text, room, NULL);
 }
 
+static int open_pool(struct mspd_identities *shared, struct mspd_workers **pool,
+		     struct mspd_watch *watch, size_t threads, size_t per_tag)
+{
+	const struct mspd_workers_opts opts = {
+		.threads = threads,
+		.per_tag = per_tag,
+	};
+	int err = mspd_workers_new(pool, &opts);
+
+	if (err < 0)
+		return err;
+	watch->fd = mspd_workers_fd(*pool);
+	watch->call = on_finished;
+	watch->arg = *pool;
+	return mspd_loop_watch(shared->loop, watch, EPOLLIN);
+}
+
 int mspd_identities_open(struct mspd_identities *shared)
 {
 	const struct mspd_resolver_opts names = {
 		.loop = shared->loop,
 		.expiry_ms = shared->names_expiry_ms,
-	};
-	const struct mspd_workers_opts files = {
-		.threads = MSPD_IDENTITY_THREADS,
-		.per_tag = MSPD_IDENTITY_PER_TAG,
 	};
 	int err;
 
@@ -422,28 +532,51 @@ int mspd_identities_open(struct mspd_identities *shared)
 		err = mspd_cgroups_new(&shared->cgroups, look_up_cgroup,
 				       shared);
 	if (err == 0)
-		err = mspd_workers_new(&shared->files, &files);
-	if (err < 0)
-		return err;
-	shared->finished.fd = mspd_workers_fd(shared->files);
-	shared->finished.call = on_finished;
-	shared->finished.arg = shared->files;
-	return mspd_loop_watch(shared->loop, &shared->finished, EPOLLIN);
+		err = mspd_commands_new(&shared->known);
+	if (err == 0)
+		err = open_pool(shared, &shared->files, &shared->finished,
+				MSPD_IDENTITY_THREADS, MSPD_IDENTITY_PER_TAG);
+	if (err == 0)
+		err = open_pool(shared, &shared->commands[0], &shared->read[0],
+				MSPD_IDENTITY_COMMANDS, 1);
+	if (err == 0)
+		err = open_pool(shared, &shared->commands[1], &shared->read[1],
+				MSPD_IDENTITY_ROOT_COMMANDS, 0);
+	return err;
+}
+
+/* What hangs, if it was waited for so long. */
+static size_t close_pool(struct mspd_identities *shared,
+			 struct mspd_workers **pool, struct mspd_watch *watch,
+			 unsigned int wait_ms)
+{
+	size_t hangs = 0;
+
+	if (!*pool)
+		return 0;
+	mspd_loop_unwatch(shared->loop, watch);
+	hangs = mspd_workers_free(*pool, wait_ms);
+	*pool = NULL;
+	return hangs;
 }
 
 bool mspd_identities_close(struct mspd_identities *shared, unsigned int wait_ms)
 {
-	bool hangs = false;
+	bool hangs = close_pool(shared, &shared->files, &shared->finished,
+				wait_ms) > 0;
+	int i;
 
-	if (shared->files) {
-		mspd_loop_unwatch(shared->loop, &shared->finished);
-		hangs = mspd_workers_free(shared->files, wait_ms) > 0;
-	}
 	if (hangs)
 		wait_ms = 0;
+	/* one that hangs uses nothing but its own */
+	for (i = 0; i < 2; i++)
+		if (close_pool(shared, &shared->commands[i], &shared->read[i],
+			       wait_ms) > 0)
+			wait_ms = 0;
 	mspd_resolver_free(shared->resolver, wait_ms);
 	mspd_cgroups_free(shared->cgroups);
-	shared->files = NULL;
+	mspd_commands_free(shared->known);
+	shared->known = NULL;
 	shared->resolver = NULL;
 	shared->cgroups = NULL;
 	return hangs;

@@ -11,6 +11,7 @@
 #include <msp/msp.h>
 
 #include "mspd/cgroups.h"
+#include "mspd/command.h"
 #include "mspd/loop.h"
 #include "mspd/resolver.h"
 #include "mspd/worker.h"
@@ -21,6 +22,10 @@
 #define MSPD_IDENTITY_THREADS 8
 /** Of these, for the files of one device, or one owner but root. */
 #define MSPD_IDENTITY_PER_TAG 2
+/** Threads that read command lines of root's, and of all others: of these one
+ * for each owner. */
+#define MSPD_IDENTITY_ROOT_COMMANDS 4
+#define MSPD_IDENTITY_COMMANDS	    16
 
 /**
  * struct mspd_identities - what all identities share; must outlive them
@@ -45,12 +50,16 @@ struct mspd_identities {
 	struct mspd_cgroups *cgroups;
 	struct mspd_workers *files;
 	struct mspd_watch finished;
+	struct mspd_workers *commands[2]; /* of others, of root */
+	struct mspd_watch read[2];
+	struct mspd_commands *known;
 	uint64_t warned_ms;  /* when last; not for each request */
 	uint64_t unknown_ms; /* the same, of callers that are not known */
 	uint64_t unknown;    /* since then */
 };
 
 struct mspd_identity_job;
+struct mspd_command_job;
 
 /**
  * struct mspd_identity - belongs to one connection
@@ -63,6 +72,11 @@ struct mspd_identity_job;
  * @all, @user: questions on their way
  * @job:        look at the executable on its way
  * @job_since:  since when
+ * @command:    first arguments of the process, without secrets; owned, NULL:
+ *              not known. Read once, when a request first comes
+ * @reading:    look at them on its way
+ * @reading_since: since when
+ * @command_asked: it has been read, or cannot be
  */
 struct mspd_identity {
 	struct mspd_identities *shared;
@@ -78,6 +92,10 @@ struct mspd_identity {
 	struct mspd_ask all, user;
 	struct mspd_identity_job *job;
 	uint64_t job_since;
+	char *command;
+	struct mspd_command_job *reading;
+	uint64_t reading_since;
+	bool command_asked;
 	struct mspd_timer timer;
 	void (*done)(void *arg);
 	void *arg;
