@@ -34,7 +34,8 @@ static void put_privilege(struct msp_writer *w, const struct msp_rule *rule)
 
 	open_named(w, rule->name);
 	put(w, "name", rule->name);
-	put(w, "path", rule->path);
+	/* the canonical root is no text at all */
+	put(w, "path", rule->path_len ? rule->path : "/");
 	if (rule->n_params)
 		msp_writer_open(w, "queryParameters", false);
 	for (i = 0; i < rule->n_params; i++) {

@@ -63,7 +63,7 @@ static const struct {
 } cases[] = {
 	{ RICH,
 	  "{'id':'x','defaultAllowed':false,'mode':'Enforce','privileges':{"
-	  "'nobody':{'name':'nobody','path':''},"
+	  "'nobody':{'name':'nobody','path':'/'},"
 	  "'P':{'name':'P','path':'/metaa/a','queryParameters':{'api':'one',"
 	  "'b':''}}},'privilegeAssignments':{'P':['i','j']},'identities':{"
 	  "'i':{'name':'i','userName':'u','groupName':'g','exePath':'/bin/X',"
