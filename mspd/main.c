@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #include "mspd/log.h"
 #include "mspd/notify.h"
 #include "mspd/proxy.h"
+#include "mspd/telemetry.h"
 
 #define DRAIN_CHECK_MS	20
 #define WORKERS_WAIT_MS 500
@@ -45,6 +47,8 @@ struct mspd {
 	struct mspd_server *server;
 	struct mspd_keeper *keeper;
 	struct mspd_notify *notify;
+	struct mspd_telemetry *telemetry;
+	atomic_bool up; /* the keeper's redirector may be used */
 	struct mspd_watch stage;
 	struct mspd_watch signals;
 	struct mspd_watch enter;
@@ -61,6 +65,15 @@ static int mark_own(void *arg, int fd)
 
 	return msp_redirect_mark(mspd_keeper_redirect(d->keeper), fd,
 				 MSP_MARK_SKIP, NULL);
+}
+
+/* It does not wait for the redirector: before that is up, no connection comes
+ * here that would have to be told apart. */
+static int mark_telemetry(void *arg, int fd)
+{
+	struct mspd *d = arg;
+
+	return atomic_load(&d->up) ? mark_own(d, fd) : 0;
 }
 
 static void take_clients(struct mspd *d)
@@ -109,6 +122,7 @@ static void on_stage(void *arg, uint32_t events)
 		break;
 	case MSPD_STAGE_UP:
 		mspd_loop_unwatch(d->loop, &d->stage);
+		atomic_store(&d->up, true);
 		know_clients(d);
 		take_clients(d);
 		mspd_notify_ready(d->notify);
@@ -380,6 +394,25 @@ static int open_proxy(struct mspd *d)
 	return err;
 }
 
+/* Before the keeper, whose messages it is to have. The agent goes on without
+ * it. */
+static int open_telemetry(struct mspd *d)
+{
+	struct mspd_telemetry_opts opts = {
+		.config = &d->config,
+		.policies = &d->policies,
+		.status = d->status,
+		.on_socket = mark_telemetry,
+		.on_socket_arg = d,
+	};
+	int err = mspd_telemetry_start(&d->telemetry, &opts);
+
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot start telemetry: %s",
+			 strerror(-err));
+	return 0;
+}
+
 static int open_keeper(struct mspd *d)
 {
 	struct mspd_keeper_opts opts = {
@@ -466,9 +499,9 @@ static int open_enter(struct mspd *d)
 static int open_all(struct mspd *d)
 {
 	int (*const steps[])(struct mspd *) = {
-		take_signals,	 open_records,	 open_provision,
-		open_identities, open_upstreams, open_proxy,
-		open_keeper,	 open_notify,	 open_enter,
+		take_signals,	open_records, open_provision, open_identities,
+		open_upstreams, open_proxy,   open_telemetry, open_keeper,
+		open_notify,	open_enter,
 	};
 	size_t i;
 	int err;
@@ -490,6 +523,7 @@ static void close_all(struct mspd *d)
 	mspd_notify_free(d->notify);
 	if (d->keeper)
 		mspd_keeper_stop(d->keeper);
+	mspd_telemetry_stop(d->telemetry);
 	mspd_server_free(d->server);
 	d->server = NULL;
 	mspd_proxy_free(d->proxy);
@@ -501,6 +535,7 @@ static void close_all(struct mspd *d)
 		mspd_status_write(d->status, d->summary, d->config.status_dir);
 	if (!hangs)
 		mspd_keeper_free(d->keeper);
+	mspd_telemetry_free(d->telemetry);
 	mspd_policy_slot_close(&d->policies);
 	mspd_provision_free(d->provision);
 	mspd_console_close(&d->console);

@@ -64,6 +64,15 @@ static uint64_t boot_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* In events. */
+static const char *const module_names[MSPD_MODULES] = {
+	[MSPD_MODULE_KEY_KEEPER] = "KeyKeeper",
+	[MSPD_MODULE_REDIRECTOR] = "Redirector",
+	[MSPD_MODULE_LISTENER] = "ProxyServer",
+	[MSPD_MODULE_MONITOR] = "ProxyAgentStatus",
+	[MSPD_MODULE_TELEMETRY] = "TelemetryLogger",
+};
+
 /* ---- modules ----------------------------------------------------------- */
 
 static const char *state_name(enum mspd_state state)
@@ -154,7 +163,8 @@ void mspd_status_module(struct mspd_status *status, enum mspd_module module,
 	memcpy(m->message, message, sizeof(message));
 	pthread_mutex_unlock(&status->lock);
 	if (changed)
-		mspd_log(MSPD_WARN, "%s", message);
+		mspd_log_event(MSPD_WARN, "set_module_status_message",
+			       module_names[module], "%s", message);
 }
 
 enum mspd_state mspd_status_state(struct mspd_status *status,
@@ -381,7 +391,6 @@ static void put_module(yajl_gen gen, const struct mspd_status *status,
 static void put_agent(yajl_gen gen, struct mspd_status *status)
 {
 	pthread_mutex_lock(&status->lock);
-	put_string(gen, "proxyAgentStatus");
 	yajl_gen_map_open(gen);
 	put_pair(gen, "version", msp_version());
 	put_pair(gen, "status", success(status) ? "SUCCESS" : "ERROR");
@@ -416,6 +425,7 @@ static void put_document(yajl_gen gen, struct mspd_status *status,
 	mspd_text_time(stamp, now, ':');
 	yajl_gen_map_open(gen);
 	put_pair(gen, "timestamp", stamp);
+	put_string(gen, "proxyAgentStatus");
 	put_agent(gen, status);
 	put_summary(gen, summary, "proxyConnectionSummary",
 		    MSPD_SUMMARY_CONNECTIONS);
@@ -456,6 +466,21 @@ int mspd_status_json(struct mspd_status *status, struct mspd_summary *summary,
 	yajl_gen_config(gen, yajl_gen_beautify, pretty ? 1 : 0);
 	yajl_gen_config(gen, yajl_gen_indent_string, "  ");
 	put_document(gen, status, summary);
+	rc = take_text(gen, text, len);
+	yajl_gen_free(gen);
+	return rc;
+}
+
+int mspd_status_agent_json(struct mspd_status *status, char **text, size_t *len)
+{
+	yajl_gen gen = yajl_gen_alloc(NULL);
+	int rc;
+
+	*text = NULL;
+	*len = 0;
+	if (!gen)
+		return -ENOMEM;
+	put_agent(gen, status);
 	rc = take_text(gen, text, len);
 	yajl_gen_free(gen);
 	return rc;

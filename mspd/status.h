@@ -66,7 +66,8 @@ void mspd_status_free(struct mspd_status *status);
  * mspd_status_module - new state and message of one module
  *
  * The message is cut at 1,024 bytes at a character boundary, then `...` is
- * added (fix Q13). A message that changed is also logged, as a warning.
+ * added (fix Q13). A message that changed is also logged, and an event, as a
+ * warning.
  */
 void mspd_status_module(struct mspd_status *status, enum mspd_module module,
 			enum mspd_state state, const char *format, ...)
@@ -120,6 +121,10 @@ bool mspd_status_success(struct mspd_status *status);
  */
 int mspd_status_json(struct mspd_status *status, struct mspd_summary *summary,
 		     bool pretty, char **text, size_t *len);
+
+/* proxyAgentStatus alone, compact; otherwise the same. */
+int mspd_status_agent_json(struct mspd_status *status, char **text,
+			   size_t *len);
 
 /**
  * mspd_status_write - replace @dir/status.json, mode 0640
