@@ -293,7 +293,7 @@ static int keep_asking(struct asker *a)
 			if (a->answer.finished)
 				return conclude(a);
 		}
-		if (now().boot_ms > a->end)
+		if (now().boot_ms >= a->end)
 			return EXIT_WAITING;
 		poll(NULL, 0, STEP_MS);
 	}
