@@ -19,6 +19,7 @@
 #   make check-rules-long [COUNT=1000000 SEED=1]  the same with more cases
 #   make check-man       man/ is well formed and says what the code does
 #   make check-install   what is installed can be built against, and removed
+#   make check-deb       Debian packages, in a root directory of their own
 #   make check-valgrind  unit tests under valgrind
 #   make check-kernels [KERNELS=trixie]  Debian's kernels in QEMU, from 6.1 on
 #   make coverage        lines of the core that unit tests and corpora reach
@@ -31,6 +32,9 @@
 #   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
 #   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR= MANDIR=
 #   make install-tools   msp-host, for those who try and test agents
+#   make install-service mspd's unit, and a configuration if there is none
+#   make install-compat  the agent under the names of Azure's
+#   make deb             Debian packages of all these, in build/deb/
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -50,6 +54,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 BINDIR	?= $(PREFIX)/bin
 SBINDIR	?= $(PREFIX)/sbin
 MANDIR	?= $(PREFIX)/share/man
+SYSCONFDIR ?= /etc
+UNITDIR	?= $(PREFIX)/lib/systemd/system
 INSTALL	?= install
 
 Q	:= $(if $(V),,@)
@@ -123,7 +129,8 @@ ATTACKS	:= $(patsubst %.c,$(O)/%,$(filter-out $(ATTACK_LIB) %/weak.c \
 	   %.bpf.c, $(wildcard $(ATTACK_DIR)/*.c)))
 WEAK	:= $(O)/$(ATTACK_DIR)/weak
 
-.PHONY: all lib install uninstall install-tools uninstall-tools clean FORCE
+.PHONY: all lib install uninstall install-tools uninstall-tools \
+	install-service install-compat deb clean FORCE
 all: lib $(if $(MSPD_SRC),$(O)/mspd/mspd) $(MSPCTL) \
 	$(if $(HOST_SRC),$(O)/examples/msp-host/msp-host) $(EXAMPLES)
 lib: $(O)/$(SHLIB) $(O)/libmsp.so $(O)/$(SONAME) $(O)/libmsp.a $(O)/libmsp.pc
@@ -240,8 +247,8 @@ $(WEAK): $(WEAK).o
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
 
 # ---- suites and the demo ---------------------------------------------------
-SUITES	?= layers unit examples ctl host man install san rules redact live \
-	   scenarios
+SUITES	?= layers unit examples ctl host man install deb san rules redact \
+	   live scenarios
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
 TALLY	?= $(O)/tally
@@ -250,7 +257,7 @@ PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
-	check-examples check-ctl check-man check-install check-host \
+	check-examples check-ctl check-man check-install check-deb check-host \
 	check-valgrind check-kernels check-rules check-rules-long check-redact \
 	check-scenarios check-mutants coverage coverage-run fuzz bench soak \
 	unit-programs attack-programs
@@ -317,6 +324,9 @@ check-man: all $(DECIDE)
 
 check-install: all
 	$(SUITE) install tests/install.sh $(O)
+
+check-deb: deb
+	$(SUITE) deb tests/deb.sh $(DEB)
 
 attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS) $(LIVEPRE)
 
@@ -423,6 +433,47 @@ install-tools: all
 uninstall-tools:
 	rm -f '$(D)$(BINDIR)/msp-host'
 	$(call uninstall_man,$(TOOLS_MAN))
+
+# One unit is both: they differ in names, and each ends the other.
+$(O)/mspd.service: mspd/azure-proxy-agent.service
+	$(call say,GEN,$@)
+	$(Q)sed -e '/^#.*Azure/,/^$$/d' \
+		-e 's/^\(Description=.*\),.*/\1/' \
+		-e 's/man:azure-proxy-agent(8) //' \
+		-e '/^Conflicts=/s/mspd.service/azure-proxy-agent.service/' \
+		-e '/^Exec/s|azure.*|mspd --config /etc/mspd/mspd.json|' \
+		$< > $@
+# A configuration is somebody's once it is there.
+install_unit = $(INSTALL) -d '$(D)$(UNITDIR)'; \
+	sed -e 's|/usr/sbin/|$(SBINDIR)/|' -e 's| /etc/| $(SYSCONFDIR)/|' $1 \
+		> '$(D)$(UNITDIR)/$(notdir $1)'; \
+	chmod 644 '$(D)$(UNITDIR)/$(notdir $1)'
+install_config = [ -e '$(D)$(SYSCONFDIR)/$2' ] || \
+	$(INSTALL) -D -m 644 $1 '$(D)$(SYSCONFDIR)/$2'
+install-service: $(O)/mspd.service
+	$(call install_unit,$<)
+	$(call install_config,mspd/mspd.json,mspd/mspd.json)
+install-compat: all
+	$(INSTALL) -D -m 755 $(O)/mspd/mspd '$(D)$(SBINDIR)/azure-proxy-agent'
+	$(call install_unit,mspd/azure-proxy-agent.service)
+	$(call install_config,mspd/proxy-agent.json,azure/proxy-agent.json)
+
+# ---- packages: their objects are their own, for they do not say where they
+# were built -----------------------------------------------------------------
+DEB	:= $(O)/deb
+DEB_MAKE = $(MAKE) --no-print-directory O=$(DEB)/obj SAN= \
+	CFLAGS='-O2 -g -ffile-prefix-map=$(CURDIR)=. \
+		-ffile-prefix-map=$(abspath $(DEB)/obj)=obj' \
+	DESTDIR='$(abspath $(DEB))/stage' PREFIX=/usr SYSCONFDIR=/etc \
+	LIBDIR=/usr/lib/$(MULTIARCH)
+deb:
+	+$(Q)$(DEB_MAKE) $(PARALLEL) all
+	$(Q)rm -rf $(DEB)/stage
+	+$(Q)$(DEB_MAKE) install install-tools install-service install-compat \
+		>$(DEB)/install.log
+	$(Q)mspd/debian/build.sh $(DEB)/stage $(DEB) $(VERSION)
+	$(Q)rm -r $(DEB)/stage
+	$(Q)ls $(DEB)/*.deb
 clean:
 	rm -rf build build-san build-*/
 FORCE:
