@@ -45,6 +45,15 @@ def asked_for_keys(w):
             if line[2].startswith("POST /secure-channel/key")]
 
 
+def wait_for_polls(w, count=2):
+    """By then the host has named the key that is latched now."""
+    def polls():
+        return sum("/secure-channel/status" in line[2]
+                   for line in w.host_log())
+    enough = polls() + count
+    wait_until(lambda: polls() >= enough, why="polls")
+
+
 class TwoAgents(unittest.TestCase):
 
     def setUp(self):
@@ -201,6 +210,7 @@ class Words(unittest.TestCase):
     def test_reset_leaves_one_key(self):
         w = self.world
         for _ in range(3):
+            wait_for_polls(w)
             old = w.state()["guid"]
             self.reset()
             wait_until(lambda: w.state()["guid"] not in (None, old))
