@@ -9,6 +9,9 @@
 #define MSPD_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+struct mspd_text;
 
 enum mspd_level {
 	MSPD_NO_LEVEL = -1, /* not even errors */
@@ -19,12 +22,22 @@ enum mspd_level {
 	MSPD_TRACE = 4
 };
 
+/** A place in the source; all constants. */
+struct mspd_code {
+	const char *file;
+	const char *function;
+	int line;
+};
+#define MSPD_HERE (&(const struct mspd_code){ __FILE__, __func__, __LINE__ })
+
 /**
  * mspd_log_open - where lines go from now on
  * @dir:          directory of ProxyAgent.log (0640, 10 MiB, 5 files); "" or
  *                NULL: no file
  * @file_level:   least severe level written to the file
- * @system_level: least severe level written to stdout; errors go to stderr
+ * @system_level: least severe level written to stdout; errors go to stderr.
+ *                Where one of these is the journal, it gets them as messages
+ *                with level and place instead
  *
  * Before it, errors and warnings go to the system output and nothing else
  * does. Returns 0 or -errno: then only the system output is written.
@@ -42,8 +55,16 @@ void mspd_log_close(void);
  * caller's text cannot forge a line; cut at 4,096 bytes. Never pass it a key,
  * a signature or a token. errno is left alone.
  */
-void mspd_log(enum mspd_level level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+#define mspd_log(level, ...) mspd_log_at(MSPD_HERE, level, __VA_ARGS__)
+void mspd_log_at(const struct mspd_code *place, enum mspd_level level,
+		 const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/**
+ * mspd_log_system - several lines at once, to the system output only
+ * @text: lines with LF between them; of what is in a line, control characters
+ *        have been escaped
+ */
+void mspd_log_system(enum mspd_level level, const char *text, size_t len);
 
 /**
  * mspd_log_events - lines of at least this level become telemetry, too
@@ -62,8 +83,16 @@ void mspd_log_event(enum mspd_level level, const char *task, const char *module,
 		    const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Does a line of this level become telemetry? */
+bool mspd_log_is_event(enum mspd_level level);
+
 /* Would a line of this level be written anywhere? */
 bool mspd_log_wants(enum mspd_level level);
+
+/** Column of a line's message (spec 9.4). */
+#define MSPD_LOG_HEADER 34
+/* Append time and level, up to that column. */
+void mspd_log_header(struct mspd_text *line, enum mspd_level level);
 
 /* "ERROR", "WARN", "INFO", "DEBUG", "TRACE". */
 const char *mspd_level_name(enum mspd_level level);
