@@ -142,6 +142,21 @@ class Answers(Provision):
             mode = os.stat(self.world.path("keys", name)).st_mode
             self.assertEqual(stat.S_IMODE(mode), 0o600)
 
+    def test_notify_of_root_writes_the_tags_of_a_latched_vm_once_more(self):
+        world.wait_until(lambda: os.path.exists(
+            self.world.path("keys", "status.tag")), why="status.tag")
+        first, polls = self.tag("provisioned.tag"), self.polls()
+        self.ask(notify=True, uid=NOBODY)
+        self.ask(notify=True)
+        world.wait_until(lambda: self.tag("provisioned.tag") != first,
+                         why="another time in the tag")
+        log = self.world.read("log", "ProxyAgent.log").decode()
+        self.assertEqual(log.count("task notified but secure channel state is "
+                                   "'WireServer Enforce -  IMDS Enforce - "
+                                   "HostGA Enforce', continue with"), 1)
+        self.assertEqual(self.ask(self.began).body, DONE)
+        self.assertEqual(self.polls(), polls)
+
     def test_serial_console_shows_how_the_agent_comes_up(self):
         world.wait_until(lambda: any(
             "Successfully attest" in m for m in self.console()), why="console")
@@ -236,6 +251,20 @@ class Reprovisioned(Provision):
 
 
 class Late(Provision):
+
+    def test_channel_switched_on_without_a_key_is_not_provisioned(self):
+        self.start(enabled=False, pollKeyStatusIntervalInSeconds=0.2)
+        self.wait_finished()
+        self.assertEqual(self.error(), "")
+        self.world.control("POST", "/key/lose")
+        self.world.control("POST", "/channel?enabled=true")
+        world.wait_until(lambda: "Failed to acquire" in (self.error() or ""),
+                         why="no key")
+        self.assertFalse(self.has_finished(self.began))
+        self.assertFalse(self.has_finished(tick()))
+        self.world.control("POST", "/key/reset")
+        self.wait_finished()
+        self.assertEqual(self.ask(tick()).body, DONE)
 
     def test_host_that_hangs_does_not_delay_the_timeout(self):
         self.start(fault={"name": "hang", "endpoint": "wireserver",
