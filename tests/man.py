@@ -193,7 +193,8 @@ def config_values():
         said = text.split(f".It Ic {name}\n", 1)[-1].split("\n.It ", 1)[0]
         wanted = []
         if kind == "NUMBER":
-            wanted = [f"from {rest[2]} to {rest[3]}, default {rest[1]}."]
+            most = rest[3].replace("UINT32_MAX", "4294967295")
+            wanted = [f"from {rest[2]} to {most}, default {rest[1]}."]
         elif kind in ("TIMEOUT", "INTERVAL"):
             least, most = range_of(kind)
             wanted = [f"Time from {least:g} to {most:g}, "
@@ -371,6 +372,59 @@ def profile_limits():
                 yield f"{name} is {product}, which the page does not say"
 
 
+# ---- compatibility ---------------------------------------------------------
+
+COMPATIBILITY = "COMPATIBILITY"
+KINDS = ("fixed", "kept", "chosen", "ours")
+
+
+def compat_section():
+    return page("mspd.8").split(f"\n.Sh {COMPATIBILITY}\n", 1)[1].split(
+        "\n.Sh ", 1)[0]
+
+
+def compat_rows():
+    """Each of the list is in the table, as what it is, and no other one."""
+    wanted = [tuple(line.split()) for line in
+              read("tests/data/compatibility").splitlines()
+              if line and not line.startswith("#")]
+    for row in wanted:
+        if len(row) != 2 or row[1] not in KINDS:
+            yield f"tests/data/compatibility: {' '.join(row)}"
+    said = re.findall(r"^\.It Sy (\S+) No (\S+)$", compat_section(), re.M)
+    if len(set(said)) != len(said):
+        yield "a row is there twice"
+    yield from compare(said, wanted, 50)
+
+
+def compat_test(file, name):
+    """Is there such a test?"""
+    if re.fullmatch(r"case_\w+", file):
+        path, pattern = f"tests/live/{file}.py", rf"^    def {name}\("
+    elif re.fullmatch(r"test_\w+", file):
+        path, pattern = f"tests/unit/{file}.c", rf"^START_TEST\({name}\)$"
+    elif file == "check":
+        path, pattern = "Makefile", rf"^check-{name}:"
+    else:
+        path = {"scenario": f"tests/live/scenarios/{name}.json",
+                "attack": f"tests/live/attacks/{name}.c",
+                "claims": f"tests/profiles/{name}"}.get(file, "/nonexistent")
+        pattern = ""
+    return os.path.exists(path) and re.search(pattern, read(path), re.M)
+
+
+def compat_tests():
+    """Each row names tests, and they exist."""
+    rows = re.split(r"^\.It ?", compat_section(), flags=re.M)[1:]
+    for row in rows:
+        tests = re.findall(r"^\.Li (\S+) (\S+)(?: ,)?$", row, re.M)
+        if not tests or len(tests) != row.count("\n.Li "):
+            yield f"{row.splitlines()[0]}: has no test"
+        for file, name in tests:
+            if not compat_test(file, name):
+                yield f"{row.splitlines()[0]}: there is no {file} {name}"
+
+
 def main(build):
     suite = Suite()
     for path in sorted(glob.glob("man/*.[1-9]")):
@@ -406,6 +460,8 @@ def main(build):
     suite.claim("msp_profile_canon_requests", canon_requests())
     suite.claim("msp_profile_fields", profile_fields())
     suite.claim("msp_profile_limits", profile_limits())
+    suite.claim("mspd_compatibility_rows", compat_rows())
+    suite.claim("mspd_compatibility_tests", compat_tests())
     for name, faults in profiles.claims(build):
         suite.claim(name, faults)
     return suite.finish()
