@@ -507,6 +507,11 @@ bool mspd_event_files_read(const char *dir, enum mspd_event_kind kind,
 	if (data && removed) {
 		parse(data, len, kind, &found);
 		pass_on(&found, out, kind == MSPD_EVENT_GENERIC);
+	} else if (!data) {
+		mspd_log(MSPD_WARN,
+			 "%s/%s is not sent: it is empty, too long or could "
+			 "be written by others",
+			 dir, name);
 	}
 	free(data);
 	return removed;
