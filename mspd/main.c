@@ -4,18 +4,12 @@
  * rooms together and takes them down in order; decides nothing.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -25,6 +19,7 @@
 #include "mspd/keeper.h"
 #include "mspd/log.h"
 #include "mspd/notify.h"
+#include "mspd/process.h"
 #include "mspd/proxy.h"
 #include "mspd/telemetry.h"
 
@@ -50,9 +45,7 @@ struct mspd {
 	struct mspd_telemetry *telemetry;
 	atomic_bool up; /* the keeper's redirector may be used */
 	struct mspd_watch stage;
-	struct mspd_watch signals;
-	struct mspd_watch enter;
-	struct mspd_timer entered; /* what cannot be watched has ended */
+	struct mspd_ending ending;
 	struct mspd_timer drain;
 	uint64_t drain_until; /* 0: not draining */
 };
@@ -142,130 +135,32 @@ static void check_drained(void *arg)
 		mspd_loop_timer(d->loop, &d->drain, now + DRAIN_CHECK_MS);
 }
 
-static void stop(struct mspd *d)
+static void stop(void *arg)
 {
+	struct mspd *d = arg;
+
 	if (d->drain_until) { /* asked twice: now */
 		mspd_loop_stop(d->loop);
 		return;
 	}
 	d->drain_until =
 		mspd_loop_now(d->loop).boot_ms + d->config.stop_timeout_ms;
-	mspd_log(MSPD_INFO, "stopping");
+	mspd_log(MSPD_INFO,
+		 "============== GuestProxyAgent is stopping, elapsed: %llu",
+		 (unsigned long long)mspd_status_elapsed_ms(d->status));
 	mspd_notify_stopping(d->notify);
 	mspd_keeper_stop(d->keeper);
 	mspd_server_drain(d->server);
 	check_drained(d);
 }
 
-static void on_signal(void *arg, uint32_t events)
-{
-	struct mspd *d = arg;
-	struct signalfd_siginfo info;
-
-	(void)events;
-	if (read(d->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		stop(d);
-}
-
-static void on_entered(void *arg)
-{
-	struct mspd *d = arg;
-
-	mspd_loop_unwatch(d->loop, &d->enter);
-	mspd_log(MSPD_INFO,
-		 "============== GuestProxyAgent is stopping, elapsed: %llu",
-		 (unsigned long long)mspd_status_elapsed_ms(d->status));
-	stop(d);
-}
-
-/* One byte at a time: what follows the line is for whoever reads next. */
-static void on_enter(void *arg, uint32_t events)
-{
-	struct mspd *d = arg;
-	ssize_t n;
-	char c;
-
-	(void)events;
-	n = read(d->enter.fd, &c, 1);
-	if (n == 0 || (n == 1 && c == '\n') ||
-	    (n < 0 && errno != EINTR && errno != EAGAIN))
-		on_entered(d);
-}
-
 /* ---- start and end ----------------------------------------------------- */
 
-/* No socket may be standard output: somebody would get our log. */
-static void fill_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
-/* No core dump may hold the key, no library may wait for a terminal. */
-static void harden(void)
-{
-	struct rlimit none = { 0, 0 };
-
-	prctl(PR_SET_DUMPABLE, 0);
-	setrlimit(RLIMIT_CORE, &none);
-	signal(SIGPIPE, SIG_IGN);
-	umask(022);
-}
-
-/* As many descriptors as there may be, and as the connections need. */
-static void raise_descriptors(size_t connections)
-{
-	rlim_t need = mspd_door_descriptors(connections);
-	struct rlimit files, more;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return;
-	more = (struct rlimit){ need, need };
-	if (files.rlim_max < need && setrlimit(RLIMIT_NOFILE, &more) == 0)
-		return;
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-}
-
-/* Connections that the descriptors allow. */
-static unsigned int places(const struct mspd_config *config)
-{
-	struct rlimit files;
-	size_t n;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return config->max_connections;
-	n = mspd_door_places(files.rlim_cur, config->max_connections);
-	if (n < config->max_connections)
-		mspd_log(MSPD_WARN,
-			 "%llu descriptors are enough for %zu connections "
-			 "only, not for %u",
-			 (unsigned long long)files.rlim_cur, n,
-			 config->max_connections);
-	return (unsigned int)n;
-}
-
-/* Before any thread starts, so that all of them leave signals to the loop. */
 static int take_signals(struct mspd *d)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
-		return -EINVAL;
-	d->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (d->signals.fd < 0)
-		return -errno;
-	d->signals.call = on_signal;
-	d->signals.arg = d;
-	return mspd_loop_watch(d->loop, &d->signals, EPOLLIN);
+	d->ending.asked = stop;
+	d->ending.arg = d;
+	return mspd_ending_by_signals(&d->ending, d->loop);
 }
 
 /* The agent goes on without: what it protects matters more than its files,
@@ -376,7 +271,8 @@ static int open_proxy(struct mspd *d)
 		.provision = d->provision,
 	};
 	struct mspd_server_opts server = {
-		.max_connections = places(&d->config),
+		.max_connections =
+			mspd_process_places(d->config.max_connections),
 		.max_user_connections = d->config.max_user_connections,
 		.header_timeout_ms = d->config.header_timeout_ms,
 		.idle_timeout_ms = d->config.idle_timeout_ms,
@@ -475,25 +371,13 @@ static int open_notify(struct mspd *d)
 	return 0;
 }
 
-/* A terminal or a pipe; a file has its line, or its end, at once. */
 static int open_enter(struct mspd *d)
 {
-	int err;
-
 	if (!d->interactive)
 		return 0;
 	puts("Press Enter to end it.");
 	fflush(stdout);
-	d->enter.fd = STDIN_FILENO;
-	d->enter.call = on_enter;
-	d->enter.arg = d;
-	d->entered.call = on_entered;
-	d->entered.arg = d;
-	err = mspd_loop_watch(d->loop, &d->enter, EPOLLIN);
-	if (err != -EPERM)
-		return err;
-	mspd_loop_timer(d->loop, &d->entered, 0);
-	return 0;
+	return mspd_ending_by_enter(&d->ending);
 }
 
 static int open_all(struct mspd *d)
@@ -543,8 +427,7 @@ static void close_all(struct mspd *d)
 	mspd_status_free(d->status);
 	if (d->identities.root_fd >= 0 && !hangs)
 		close(d->identities.root_fd);
-	if (d->signals.fd >= 0)
-		close(d->signals.fd);
+	mspd_ending_close(&d->ending);
 	mspd_loop_free(d->loop);
 }
 
@@ -555,7 +438,6 @@ static int serve(struct mspd *d)
 	mspd_policy_slot_init(&d->policies);
 	mspd_console_init(&d->console, d->config.console_path);
 	mspd_console_start(&d->console);
-	d->signals.fd = -1;
 	d->identities.root_fd = -1;
 	err = open_all(d);
 	if (err < 0)
@@ -589,8 +471,7 @@ static int run(const struct mspd_cli *cli)
 		fprintf(stderr, "%s: %s\n", cli->name, error);
 		return EX_CONFIG;
 	}
-	harden();
-	raise_descriptors(d.config.max_connections);
+	mspd_process_harden(d.config.max_connections);
 	make_directory(d.config.status_dir);
 	make_directory(d.config.log_dir);
 	open_log(&d.config, cli->foreground);
@@ -606,7 +487,7 @@ int main(int argc, char **argv)
 {
 	struct mspd_cli cli;
 
-	fill_descriptors();
+	mspd_process_fill_descriptors();
 	mspd_cli_parse(&cli, argc, argv);
 	switch (cli.command) {
 	case MSPD_COMMAND_RUN:

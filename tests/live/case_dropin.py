@@ -103,7 +103,11 @@ class Image(world.World):
     @staticmethod
     def result(process):
         """What cloud-init goes by, and what it reports."""
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise world.Failed("cloud-init waits") from None
         return process.returncode, out.decode(), err.decode()
 
     def cloud_init(self):
@@ -153,7 +157,7 @@ class DropIn(unittest.TestCase):
                              [w.path("sbin", COMMAND[0]).encode(), b""])
 
     def test_cloud_init_provisions_a_vm_of_a_pool_twice(self):
-        w = self.image(enabled=False)
+        w = self.image(enabled=False, pollKeyStatusIntervalInSeconds=3600)
         waiting = w.start_cloud_init()  # before the agent is up
         w.start_agent()
         code, out, err = w.result(waiting)

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: limits, signals, a key that is pressed. Out: a process that keeps its
+ * memory to itself, and knows when to end. Must never wait for a terminal.
+ */
+#include "mspd/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mspd/door.h"
+#include "mspd/log.h"
+
+/* ---- limits ------------------------------------------------------------ */
+
+void mspd_process_fill_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* As many as there may be, and as the connections need. */
+static void raise_descriptors(size_t connections)
+{
+	rlim_t need = mspd_door_descriptors(connections);
+	struct rlimit files, more;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	more = (struct rlimit){ need, need };
+	if (files.rlim_max < need && setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* No core dump may hold the key. */
+void mspd_process_harden(size_t connections)
+{
+	struct rlimit none = { 0, 0 };
+
+	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &none);
+	signal(SIGPIPE, SIG_IGN);
+	umask(022);
+	raise_descriptors(connections);
+}
+
+unsigned int mspd_process_places(unsigned int connections)
+{
+	struct rlimit files;
+	size_t n;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return connections;
+	n = mspd_door_places(files.rlim_cur, connections);
+	if (n < connections)
+		mspd_log(MSPD_WARN,
+			 "%llu descriptors are enough for %zu connections "
+			 "only, not for %u",
+			 (unsigned long long)files.rlim_cur, n, connections);
+	return (unsigned int)n;
+}
+
+/* ---- the end ----------------------------------------------------------- */
+
+static void on_signal(void *arg, uint32_t events)
+{
+	struct mspd_ending *e = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(e->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		e->asked(e->arg);
+}
+
+int mspd_ending_by_signals(struct mspd_ending *ending, struct mspd_loop *loop)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+		return -EINVAL;
+	ending->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (ending->signals.fd < 0)
+		return -errno;
+	ending->loop = loop;
+	ending->signals.call = on_signal;
+	ending->signals.arg = ending;
+	return mspd_loop_watch(loop, &ending->signals, EPOLLIN);
+}
+
+static void on_entered(void *arg)
+{
+	struct mspd_ending *e = arg;
+
+	mspd_loop_unwatch(e->loop, &e->enter);
+	e->asked(e->arg);
+}
+
+/* One byte at a time: what follows the line is for whoever reads next. */
+static void on_enter(void *arg, uint32_t events)
+{
+	struct mspd_ending *e = arg;
+	ssize_t n;
+	char c;
+
+	(void)events;
+	n = read(e->enter.fd, &c, 1);
+	if (n == 0 || (n == 1 && c == '\n') ||
+	    (n < 0 && errno != EINTR && errno != EAGAIN))
+		on_entered(e);
+}
+
+int mspd_ending_by_enter(struct mspd_ending *ending)
+{
+	int err;
+
+	ending->enter.fd = STDIN_FILENO;
+	ending->enter.call = on_enter;
+	ending->enter.arg = ending;
+	ending->entered.call = on_entered;
+	ending->entered.arg = ending;
+	err = mspd_loop_watch(ending->loop, &ending->enter, EPOLLIN);
+	if (err != -EPERM)
+		return err;
+	/* no terminal and no pipe: a file has its line, or its end, at once */
+	mspd_loop_timer(ending->loop, &ending->entered, 0);
+	return 0;
+}
+
+void mspd_ending_close(struct mspd_ending *ending)
+{
+	if (ending->loop)
+		close(ending->signals.fd);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.h - what this process may do and how much of it, and the two ways
+ * to be told that it is to end.
+ */
+#ifndef MSPD_PROCESS_H
+#define MSPD_PROCESS_H
+
+#include "mspd/loop.h"
+
+/* Standard input, output and error are open: no socket may become one of
+ * them, or somebody would get what is meant for a log. */
+void mspd_process_fill_descriptors(void);
+
+/* No core dump, and descriptors for @connections as far as there may be. */
+void mspd_process_harden(size_t connections);
+
+/* Of @connections as many as the descriptors allow. */
+unsigned int mspd_process_places(unsigned int connections);
+
+/**
+ * struct mspd_ending - SIGTERM, SIGINT, or Enter
+ * @asked: called in the loop for each, set before; borrowed, with @arg
+ */
+struct mspd_ending {
+	void (*asked)(void *arg);
+	void *arg;
+	struct mspd_loop *loop;
+	struct mspd_watch signals;
+	struct mspd_watch enter;
+	struct mspd_timer entered;
+};
+
+/* Before any thread starts, so that all of them leave signals to the loop.
+ * 0 or -errno. */
+int mspd_ending_by_signals(struct mspd_ending *ending, struct mspd_loop *loop);
+
+/* A line on standard input, or its end; what follows the line is left there.
+ * After the signals. 0 or -errno. */
+int mspd_ending_by_enter(struct mspd_ending *ending);
+
+/* Also if it was only zeroed. */
+void mspd_ending_close(struct mspd_ending *ending);
+
+#endif
