@@ -271,9 +271,9 @@ static void write_line(enum mspd_level level, const struct mspd_code *place,
 }
 
 /* Without @task it is an event only if its level makes it one. */
-static void say(const struct mspd_code *place, enum mspd_level level,
-		const char *task, const char *module, const char *format,
-		va_list args)
+__attribute__((format(printf, 5, 0))) static void
+say(const struct mspd_code *place, enum mspd_level level, const char *task,
+    const char *module, const char *format, va_list args)
 {
 	char message[MESSAGE];
 	int saved = errno;
