@@ -25,6 +25,8 @@
 /* "&quot;" stands for one byte. */
 #define ESCAPED_MAX (6 * MSPD_PROVISION_ERROR)
 #define MESSAGE_MAX 1100
+/* Who has it reset waits for as long, and is to hear how it went. */
+#define HEARD_MS 500
 _Static_assert(3 * (MESSAGE_MAX + 32) < MSPD_PROVISION_ERROR,
 	       "a line for each module");
 
@@ -236,11 +238,14 @@ void mspd_provision_channel(struct mspd_provision *provision, bool enabled)
 void mspd_provision_reset(struct mspd_provision *provision, uint64_t now_ms)
 {
 	struct mspd_provision *p = provision;
+	uint32_t early = p->opts.timeout_ms / 8;
 
+	if (early > HEARD_MS)
+		early = HEARD_MS;
 	lock(p);
 	p->flags &= ~(unsigned int)MSPD_PROVISION_KEY;
 	p->finished_ns = 0;
-	p->until_ms = now_ms + p->opts.timeout_ms;
+	p->until_ms = now_ms + p->opts.timeout_ms - early;
 	p->said = false;
 	unlock(p);
 }

@@ -63,7 +63,9 @@ void mspd_provision_ready(struct mspd_provision *provision,
  * do not know. */
 void mspd_provision_channel(struct mspd_provision *provision, bool enabled);
 
-/* The key is not ready any more: not finished, and all the time again. */
+/* The key is not ready any more: not finished, and the time begins again, an
+ * eighth of it, or half a second, shorter: who waits for as long as that from
+ * then on is still there to hear that it has failed. */
 void mspd_provision_reset(struct mspd_provision *provision, uint64_t now_ms);
 
 /* When mspd_provision_run() is to be called, MSP_NEVER: not. */
