@@ -17,11 +17,10 @@
 #include "bpf/msp.skel.h"
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
+#include "libmsp/verifier.h"
 
-#define VERIFIER_LOG  (256 * 1024)
-#define BETWEEN_LINES " / "
-#define CUT	      "..."
-#define NO_OUTPUT     "none"
+#define VERIFIER_LOG (256 * 1024)
+#define NO_OUTPUT    "none"
 
 /* In the order they are asked about; the first is the one that a machine
  * without eBPF is known by. */
@@ -114,48 +113,6 @@ static int load_some(struct msp_redirect *r,
 
 /* ---- which one, and why ------------------------------------------------ */
 
-/* Statistics follow what is wrong; one line is easier to hand on. */
-static void trim(char *log)
-{
-	char *end = strstr(log, "\nprocessed ");
-	size_t len;
-
-	if (end)
-		*end = '\0';
-	for (len = strlen(log); len > 0 && log[len - 1] == '\n';)
-		log[--len] = '\0';
-}
-
-/* The end of the log, where the reason is, on one line. */
-static void put_output(char *out, size_t size, const char *log)
-{
-	const char *from = log + strlen(log);
-	size_t need = 1, n = 0;
-	size_t step;
-
-	while (from > log) {
-		step = from[-1] == '\n' ? strlen(BETWEEN_LINES) : 1;
-		if (need + step + (from - 1 > log ? strlen(CUT) : 0) > size)
-			break;
-		need += step;
-		from--;
-	}
-	if (from > log && size > strlen(CUT)) {
-		memcpy(out, CUT, strlen(CUT));
-		n = strlen(CUT);
-	}
-	for (; *from; from++) {
-		if (*from == '\n') {
-			memcpy(out + n, BETWEEN_LINES, strlen(BETWEEN_LINES));
-			n += strlen(BETWEEN_LINES);
-			continue;
-		}
-		out[n++] = *from;
-	}
-	out[n] = '\0';
-	msp_info_copy(out, size, out, n);
-}
-
 /* Kernels that know neither of these lack what both are for. */
 static bool can_load_any(void)
 {
@@ -171,21 +128,18 @@ static int refused(const char *name, int err, char *log,
 		"Failed to load program '%s' with error: the BPF_PROG_LOAD "
 		"syscall failed. Verifier output: %s";
 	char output[160] = NO_OUTPUT;
-	char *last;
 	size_t n;
 	int rc;
 
-	trim(log);
-	last = strrchr(log, '\n');
+	msp_verifier_trim(log);
 	if (log[0])
-		msp_info_copy(output, sizeof(output), last ? last + 1 : log,
-			      strlen(last ? last + 1 : log));
+		msp_verifier_last(output, sizeof(output), log);
 	rc = msp_fail_sys(info, err, format, name, output);
 	if (!opts || !opts->detail || !log[0])
 		return rc;
 	snprintf(opts->detail, opts->detail_size, format, name, "");
 	n = strlen(opts->detail);
-	put_output(opts->detail + n, opts->detail_size - n, log);
+	msp_verifier_tail(opts->detail + n, opts->detail_size - n, log);
 	return rc;
 }
 

@@ -17,7 +17,7 @@ CORE = ("arena ascii canon caller decision endpoint error explain finding info "
         "json key keystatus lint mem opts profile request rules signer text "
         "version").split()
 HOST = "channel client date http keystore latch".split()
-KERNEL = "cgroup diag peer prove redirect".split()
+KERNEL = "cgroup diag peer prove redirect verifier".split()
 LAYER = {**dict.fromkeys(CORE, "core"), **dict.fromkeys(HOST, "host"),
          **dict.fromkeys(KERNEL, "kernel")}
 # Headers every layer may use.

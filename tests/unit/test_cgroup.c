@@ -127,7 +127,7 @@ START_TEST(part_of_the_hierarchy_alone_is_not_taken_for_it)
 		PART,
 		ROOT V1 PART,
 		"31 22 0:27 /docker/1f /sys/fs/cgroup ro - cgroup2 cgroup rw",
-		"31 22 0:27 /.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n" PART,
+		("31 22 0:27 /.. /sys/fs/cgroup rw - cgroup2 x rw\n" PART),
 	};
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	char *point = (char *)1;

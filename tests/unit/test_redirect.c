@@ -21,8 +21,11 @@ START_TEST(open_refuses_bad_options)
 					      .flags = 2 };
 	struct msp_redirect_opts empty = { .size = sizeof(empty),
 					   .cgroup = "" };
+	char byte = 'x';
+	struct msp_redirect_opts no_room = { .size = sizeof(no_room),
+					     .detail = &byte };
 	const struct msp_redirect_opts *cases[] = { &wrong_size, &reserved,
-						    &empty };
+						    &empty, &no_room };
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	size_t i;
 
@@ -34,6 +37,7 @@ START_TEST(open_refuses_bad_options)
 		ck_assert_ptr_null(r);
 		ck_assert_str_ne(info.text, "");
 	}
+	ck_assert_int_eq(byte, 'x');
 	ck_assert_int_eq(msp_redirect_open(NULL, NULL, NULL), MSP_ERR_INVAL);
 }
 END_TEST
