@@ -41,11 +41,12 @@ def file(access="deny", users=(), **more):
 
 class Local(unittest.TestCase):
 
-    def start(self, ident=USE, mode="enforce", before=None, **kwargs):
+    def start(self, ident=USE, mode="enforce", before=None, poll=0.1,
+              **kwargs):
         self.world = world.World(
             imds=world.item(mode=mode, ident=ident),
             wireserver=world.item(mode=mode, ident=ident),
-            config={"pollKeyStatusIntervalInSeconds": 0.1})
+            config={"pollKeyStatusIntervalInSeconds": poll})
         self.addCleanup(self.world.close)
         self.world.start_host()
         if before:
@@ -98,7 +99,10 @@ class Local(unittest.TestCase):
                          why=f"status with{'' if there else 'out'} '{words}'")
 
     def log(self):
-        return self.world.read("log", "ProxyAgent.log").decode()
+        try:
+            return self.world.read("log", "ProxyAgent.log").decode()
+        except FileNotFoundError:
+            return ""  # the agent has only just begun
 
     def snapshots(self):
         return sorted(n for n in os.listdir(self.world.path("status"))
@@ -280,11 +284,29 @@ class Broken(Local):
                         for a in self.world.audit()), why="audit line")
         self.assertEqual(self.newest()["inputRules"]["imds"]["mode"], "audit")
 
+    def broken_already(self):
+        os.mkdir(self.world.path("rules"), 0o700)
+        self.put("{")
+
+    def polls(self):
+        return sum("/secure-channel/status" in line[2]
+                   for line in self.world.host_log())
+
+    def test_file_is_tried_again_before_the_next_poll(self):
+        """Three times, and not at three polls."""
+        self.start(poll=1)
+        before = self.polls()
+        self.put("{")
+        seen = []
+
+        def failed():
+            seen.append(self.polls())
+            return "Apply fail-closed rules." in self.log()
+        world.wait_until(failed, why="three attempts")
+        self.assertLess(seen[-1], before + 3)
+
     def test_agent_that_starts_with_a_broken_file_lets_nobody_in(self):
-        def prepare():
-            os.mkdir(self.world.path("rules"), 0o700)
-            self.put("{")
-        self.start(before=prepare, wait=False)
+        self.start(before=self.broken_already, wait=False)
         seen = []
 
         def closed():
