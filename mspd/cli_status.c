@@ -37,7 +37,7 @@
  * @run_dir:  whose file may; owned
  * @tick:     when it began, Unix time in nanoseconds: what was true before
  *            does not count
- * @end:      boot_ms until which it asks
+ * @end:      boot_ms until which it asks; 0: once
  * @notify:   the agent has not heard yet that it is to look again
  * @said:     the reason last said, "": none
  * @lines:    reasons said
@@ -293,7 +293,7 @@ static int keep_asking(struct asker *a)
 			if (a->answer.finished)
 				return conclude(a);
 		}
-		if (now().boot_ms >= a->end)
+		if (now().boot_ms > a->end)
 			return EXIT_WAITING;
 		poll(NULL, 0, STEP_MS);
 	}
@@ -334,10 +334,11 @@ static void begin(struct asker *a, uint64_t wait_s)
 {
 	struct timespec wall;
 
-	a->end = now().boot_ms;
-	if (__builtin_mul_overflow(wait_s, 1000, &wait_s) ||
-	    __builtin_add_overflow(a->end, wait_s, &a->end))
+	if (__builtin_mul_overflow(wait_s, 1000, &a->end) ||
+	    __builtin_add_overflow(a->end, now().boot_ms, &a->end))
 		a->end = MSP_NEVER;
+	if (!wait_s)
+		a->end = 0;
 	clock_gettime(CLOCK_REALTIME, &wall);
 	snprintf(a->tick, sizeof(a->tick), "%lld%09ld", (long long)wall.tv_sec,
 		 wall.tv_nsec);

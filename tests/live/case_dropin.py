@@ -145,6 +145,15 @@ class DropIn(unittest.TestCase):
              if n.endswith(".key")], [".key"])
         self.assertEqual(w.read("run/mspd/listener"), b"127.0.0.1:3080\n")
 
+    def test_image_without_log_files_works(self):
+        w = self.image(logFolder="")
+        w.start_agent()
+        self.assertEqual(w.cloud_init()[0], 0)
+        w.wait_ready()
+        self.assertNotIn("ProxyAgent.log",
+                         os.listdir(w.path("varlog/azure-proxy-agent")))
+        self.assertIn(b"is starting", w.read("mspd.out"))
+
     def test_process_has_the_name_of_azures_agent(self):
         w = self.image()
         w.start_agent()

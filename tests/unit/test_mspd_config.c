@@ -243,7 +243,8 @@ START_TEST(config_takes_the_file_of_azures_agent)
 }
 END_TEST
 
-static const char *const shipped[] = { "mspd/mspd.json" };
+static const char *const shipped[] = { "mspd/mspd.json",
+				       "mspd/proxy-agent.json" };
 
 START_TEST(config_that_is_shipped_loads_without_warning)
 {
