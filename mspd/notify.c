@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 10000
-/* Between two looks: until we are ready, and later. A look costs a lock and
- * the comparison of a line. */
+/* Between two looks: while much happens, and later. A look costs a lock and the
+ * comparison of a line. */
 #define EARLY_MS 250
 #define LATE_MS	 5000
 
@@ -119,10 +119,11 @@ static void say_state(struct mspd_notify *n)
 	memcpy(n->text, text, sizeof(text));
 }
 
-static uint64_t pause_ms(const struct mspd_notify *n)
+static uint64_t pause_ms(const struct mspd_notify *n, uint64_t now)
 {
-	uint64_t ms =
-		n->told && n->stopping == n->stop_told ? LATE_MS : EARLY_MS;
+	bool early = now < n->patient_until || !n->told ||
+		     n->stopping != n->stop_told;
+	uint64_t ms = early ? EARLY_MS : LATE_MS;
 
 	if (n->watchdog_ms && n->watchdog_ms / 2 < ms)
 		ms = n->watchdog_ms / 2;
@@ -140,7 +141,7 @@ static void look(void *arg)
 	say_state(n);
 	if (n->watchdog_ms && n->opts.alive(n->opts.arg, n->watchdog_ms / 2))
 		send_text(n, "WATCHDOG=1\n");
-	mspd_loop_timer(n->loop, &n->timer, now + pause_ms(n));
+	mspd_loop_timer(n->loop, &n->timer, now + pause_ms(n, now));
 }
 
 /* ---- from outside ------------------------------------------------------ */
