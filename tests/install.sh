@@ -53,7 +53,7 @@ everything_is_there() {
 	local at=$root$prefix file missing=0
 	for file in sbin/mspd bin/mspctl share/man/man3/libmsp.3 \
 		share/man/man5/mspd.conf.5 share/man/man8/mspd.8 \
-		share/man/man8/mspctl.8 \
+		share/man/man8/mspctl.8 share/man/man8/azure-proxy-agent.8 \
 		"${libdir#"$prefix"/}/libmsp.a" \
 		"${libdir#"$prefix"/}/pkgconfig/libmsp.pc"; do
 		[ -f "$at/$file" ] || { echo "no $file"; missing=1; }

@@ -5,6 +5,7 @@ configuration, a cloud-init that asks it - and this one in its place. Out:
 what they see of it. Must never touch what the machine has under these names.
 """
 import ctypes
+import errno
 import json
 import os
 import re
@@ -12,6 +13,8 @@ import shutil
 import subprocess
 import unittest
 
+import fake_agent
+import refusal
 import world
 
 CLONE_NEWNS, CLONE_NEWCGROUP = 0x00020000, 0x02000000
@@ -86,15 +89,21 @@ class Image(world.World):
         return {**super().environment(),
                 "PATH": self.path("sbin") + ":" + world.PATH}
 
-    def run(self, *args, **more):
+    def enter_sandbox(self):
+        self.enter()
+        if self.sandbox:
+            self.sandbox()
+
+    def run(self, *args, enter=None, **more):
         return subprocess.Popen(args, env=self.environment(),
-                                preexec_fn=self.enter, **more)
+                                preexec_fn=enter or self.enter, **more)
 
     def start_agent(self):
         """As its unit does."""
         with open(self.path("mspd.out"), "ab") as out:
             self.mspd = self.run(self.path("sbin", COMMAND[0]), stdout=out,
-                                 stderr=out, stdin=subprocess.DEVNULL)
+                                 stderr=out, stdin=subprocess.DEVNULL,
+                                 enter=self.enter_sandbox)
 
     def start_cloud_init(self):
         return self.run(*COMMAND, stdin=subprocess.DEVNULL,
@@ -203,6 +212,33 @@ class DropIn(unittest.TestCase):
         self.assertEqual((code, err), (2, ""))
         self.assertRegex(out, r"ebpfProgramStatus - Failed to start "
                          r"redirector: .+\r\n")
+
+    def test_cloud_init_is_told_that_there_is_no_ebpf(self):
+        w = self.image(provisioningTimeoutInSeconds=0.5)
+        kernel = refusal.Refusal()
+        self.addCleanup(kernel.__exit__)
+        kernel.refuse(lambda name: (errno.EPERM, b""))
+        w.sandbox = kernel.sandbox
+        w.start_agent()
+        kernel.begin()
+        code, out, err = w.cloud_init()
+        self.assertEqual((code, err), (2, ""))
+        self.assertIn("Failed to load program 'connect4' with error: the "
+                      "BPF_PROG_LOAD syscall failed.", out)
+        w.mspd.kill()
+        w.mspd.wait()
+
+    def test_cloud_init_is_not_told_by_who_took_the_port(self):
+        stranger = fake_agent.FakeAgent([fake_agent.answer(
+            b'{"finished":true,"errorMessage":"mine"}')])
+        self.addCleanup(stranger.close)
+        w = self.image()
+        w.start_agent()
+        world.wait_until(lambda: os.path.exists(w.path("run/mspd/listener")),
+                         why="listener")
+        self.assertEqual(w.cloud_init()[0], 0)
+        self.assertEqual(stranger.requests, [])
+        w.wait_ready()
 
     def test_cloud_init_is_told_what_is_wrong_with_the_configuration(self):
         w = self.image(pollKeyStatusIntervalInSeconds="often")
