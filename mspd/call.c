@@ -3,7 +3,7 @@
  * In: what became of a request. Out: the answer, one audit line, and its
  * place in the summaries. Must never answer or record a request twice.
  */
-#include "mspd/call.h"
+#include "mspd/call_log.h"
 
 #include <string.h>
 #include <time.h>
@@ -27,6 +27,12 @@ void mspd_call_start(struct mspd_call *call, const struct mspd_head *head)
 	call->id = ++call->proxy->requests;
 	call->started_us = now_us();
 	clock_gettime(CLOCK_REALTIME, &call->started);
+	mspd_call_stage(call, "request received");
+}
+
+uint64_t mspd_call_us(const struct mspd_call *call)
+{
+	return now_us() - call->started_us;
 }
 
 void mspd_call_note(struct mspd_call *call, enum msp_reason reason)
@@ -55,7 +61,7 @@ void mspd_call_audit(struct mspd_call *call, unsigned int status)
 		.path = path,
 		.decision = call->decided ? &call->decision : NULL,
 		.status = status,
-		.us = now_us() - call->started_us,
+		.us = mspd_call_us(call),
 		.client_port = call->client_port,
 	};
 
@@ -66,7 +72,7 @@ void mspd_call_audit(struct mspd_call *call, unsigned int status)
 }
 
 static void summarize(struct mspd_call *call, unsigned int status,
-		      enum mspd_summary_which which)
+		      enum mspd_summary_which which, const char *details)
 {
 	const struct msp_caller *caller = &call->identity.caller;
 	struct mspd_summary_event event = {
@@ -84,30 +90,39 @@ static void summarize(struct mspd_call *call, unsigned int status,
 		event.command = call->identity.command;
 		event.destination = caller->destination;
 	}
-	mspd_summary_add(call->proxy->opts.summary, which, &event, now / 1000);
+	if (mspd_summary_add(call->proxy->opts.summary, which, &event,
+			     now / 1000))
+		mspd_call_log_summary(call, status, details,
+				      mspd_call_us(call));
 }
 
 /* Which request lands in which table: spec 4.4. */
-void mspd_call_record(struct mspd_call *call, unsigned int status)
+static void summarize_all(struct mspd_call *call, unsigned int status)
 {
 	/* what never came to the rules was not refused by them */
 	bool denied = call->judged && call->decision.verdict != MSP_ALLOW;
 
+	if (!call->identity.known) {
+		summarize(call, status, MSPD_SUMMARY_FAILED, NULL);
+		return;
+	}
+	summarize(call, status, MSPD_SUMMARY_CONNECTIONS, NULL);
+	if (denied)
+		summarize(call, 403, MSPD_SUMMARY_FAILED, "Authorize failed");
+}
+
+void mspd_call_record(struct mspd_call *call, unsigned int status)
+{
 	if (call->recorded)
 		return;
 	call->recorded = true;
 	if (call->local && status == 200)
 		return;
 	mspd_call_audit(call, status);
-	if (call->local || status == 413)
-		return;
-	if (!call->identity.known) {
-		summarize(call, status, MSPD_SUMMARY_FAILED);
-		return;
-	}
-	summarize(call, status, MSPD_SUMMARY_CONNECTIONS);
-	if (denied)
-		summarize(call, 403, MSPD_SUMMARY_FAILED);
+	mspd_call_log_begin(call);
+	if (!call->local && status != 413)
+		summarize_all(call, status);
+	mspd_call_log_end(call, status, mspd_call_us(call));
 }
 
 /* ---- answering --------------------------------------------------------- */

@@ -16,10 +16,20 @@
 
 struct mspd_proxy {
 	struct mspd_proxy_opts opts;
-	struct mspd_policy *held; /* newest snapshot seen by the loop */
+	struct mspd_policy *held;  /* newest snapshot seen by the loop */
 	struct msp_signer *signer; /* for held->key, NULL without */
 	uint64_t signer_generation;
 	uint64_t requests;
+	uint64_t connections;
+};
+
+/** Most stages that are remembered of a request. */
+#define MSPD_CALL_STAGES 8
+
+struct mspd_stage_of_call {
+	const char *text;
+	uint64_t us; /* since the request's head */
+	struct timespec time;
 };
 
 struct mspd_call {
@@ -27,7 +37,8 @@ struct mspd_call {
 	struct mspd_identity identity;
 	uint16_t client_port;
 	uint32_t client_ip;
-	int endpoint; /* enum msp_endpoint, -1 unknown */
+	uint64_t connection; /* its number */
+	int endpoint;	     /* enum msp_endpoint, -1 unknown */
 	struct msp_request *request;
 
 	/* of the request at hand */
@@ -45,6 +56,10 @@ struct mspd_call {
 	bool retried;
 	bool body_finished; /* a streamed body has been handed over whole */
 	uint64_t id;
+	const char *details; /* why the host did not answer, or NULL */
+	bool logged;	     /* there are lines of it in the connection log */
+	struct mspd_stage_of_call stages[MSPD_CALL_STAGES];
+	size_t n_stages;
 	uint64_t started_us;
 	struct timespec started;
 	uint8_t *body; /* of a request to be signed */
@@ -55,6 +70,8 @@ struct mspd_call {
 
 /* A new request: its head, number and time. */
 void mspd_call_start(struct mspd_call *call, const struct mspd_head *head);
+/* Microseconds since its head. */
+uint64_t mspd_call_us(const struct mspd_call *call);
 /* Why a request is turned away before the rules, in the words of a decision. */
 void mspd_call_note(struct mspd_call *call, enum msp_reason reason);
 

@@ -56,7 +56,7 @@ static const struct mspd_field fields[] = {
 	IGNORED("monitorIntervalInSeconds", NUMBER),
 	IGNORED("ebpfFileFullPath", STRING),
 	IGNORED("ebpfProgramName", STRING),
-	IGNORED("enableHttpProxyTrace", BOOL),
+	SWITCH("enableHttpProxyTrace", trace),
 	IGNORED("hostGAPluginSupport", ANY),
 	IGNORED("wireServerSupport", ANY),
 	IGNORED("imdsSupport", ANY),

@@ -21,11 +21,13 @@
  *   fileLogLevel         Info; Error, Warn, Info, Debug or Trace in any case:
  *                        least severe level written to files
  *   fileLogLevelForSystemEvents  Error; the same for stdout and stderr
+ *   enableHttpProxyTrace false; true: where requests spent their time, on
+ *                        stdout
  *   cgroupRoot           /sys/fs/cgroup; used only if discovery fails
  *   canonicalRequestMode always enforced; any other value warns
  * Accepted and without effect; their type is checked:
  *   monitorIntervalInSeconds, ebpfFileFullPath, ebpfProgramName,
- *   enableHttpProxyTrace, hostGAPluginSupport, wireServerSupport, imdsSupport
+ *   hostGAPluginSupport, wireServerSupport, imdsSupport
  * Ours:
  *   listenAddress        127.0.0.1:3080; a loopback address and a port
  *   wireServerAddress    168.63.129.16:80
@@ -110,6 +112,7 @@ enum mspd_executable_paths {
  * @run_dir:            of the file that tells the listener's address
  * @console_path:       "" for none
  * @executable_paths:   enum mspd_executable_paths
+ * @trace:              see enableHttpProxyTrace
  * @accept_replaced:    see acceptReplacedExecutable
  * @telemetry:          are events collected and sent?
  * @max_event_files:    files of events that are kept
@@ -153,6 +156,7 @@ struct mspd_config {
 	char *console_path;
 	uint32_t executable_paths;
 	bool accept_replaced;
+	bool trace;
 	bool telemetry;
 	uint32_t max_event_files;
 	enum mspd_level event_log_level;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mspd/call.h"
+#include "mspd/call_log.h"
 #include "mspd/http_check.h"
 #include "mspd/log.h"
 
@@ -172,6 +172,7 @@ static void answer(struct mspd_call *call)
 		headers[reply.n_headers++] = *h;
 	}
 	headers[reply.n_headers++] = seen;
+	mspd_call_stage(call, "host answers");
 	reply.length = answer_length(call, r);
 	mspd_upstream_rest(call->up);
 	mspd_call_reply(call, &reply);
@@ -210,6 +211,7 @@ static void upstream_error(struct mspd_call *call, int rc,
 		 (unsigned long long)call->id,
 		 msp_endpoint_name((enum msp_endpoint)call->endpoint),
 		 info->text[0] ? info->text : msp_error_text(rc));
+	call->details = info->text[0] ? info->text : msp_error_text(rc);
 	mspd_upstream_rest(call->up);
 	if (call->replied) {
 		/* in mid-body: the client sees a truncated answer */
@@ -219,6 +221,7 @@ static void upstream_error(struct mspd_call *call, int rc,
 	}
 	mspd_call_refuse(call,
 			 rc == MSP_ERR_SYS || rc == MSP_ERR_CLOSED ? 502 : 503);
+	call->details = NULL; /* they end with this call */
 }
 
 static void on_upstream(void *arg)
@@ -310,6 +313,7 @@ static void begin(struct mspd_call *call, bool fresh)
 		upstream_error(call, rc, &info);
 		return;
 	}
+	mspd_call_stage(call, "sent to the host");
 	mspd_upstream_wait(call->up);
 }
 

@@ -34,6 +34,7 @@ struct mspd {
 	struct mspd_status *status;
 	struct mspd_summary *summary;
 	struct mspd_audit *audit;
+	struct mspd_connlog *connlog;
 	struct mspd_console console;
 	struct mspd_provision *provision;
 	struct mspd_identities identities;
@@ -198,6 +199,10 @@ static int open_records(struct mspd *d)
 		err = mspd_summary_new(&d->summary, 0);
 	if (err < 0)
 		return err;
+	if (mspd_connlog_open(&d->connlog, d->config.log_dir,
+			      d->config.file_log_level) < 0)
+		mspd_log(MSPD_WARN, "cannot write a connection log in %s",
+			 d->config.log_dir);
 	/* "no log files" is a wish about logs: decisions are recorded */
 	err = mspd_audit_open(&d->audit, dir);
 	if (err < 0)
@@ -268,6 +273,8 @@ static int open_proxy(struct mspd *d)
 		.status = d->status,
 		.summary = d->summary,
 		.audit = d->audit,
+		.connlog = d->connlog,
+		.trace = d->config.trace,
 		.provision = d->provision,
 	};
 	struct mspd_server_opts server = {
@@ -413,6 +420,7 @@ static void close_all(struct mspd *d)
 	mspd_proxy_free(d->proxy);
 	mspd_upstreams_free(d->upstreams);
 	hangs = mspd_identities_close(&d->identities, WORKERS_WAIT_MS);
+	mspd_connlog_close(d->connlog);
 	if (d->audit && mspd_audit_close(d->audit) < 0)
 		mspd_log(MSPD_ERROR, "audit records are lost");
 	if (d->keeper)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mspd/call.h"
+#include "mspd/call_log.h"
 #include "mspd/log.h"
 
 #define ALLOWED "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
@@ -139,6 +139,7 @@ static void decide(struct mspd_call *call)
 		mspd_call_refuse(call, 503);
 		return;
 	}
+	mspd_call_stage(call, "authorized");
 	mspd_forward_start(call);
 }
 
@@ -146,6 +147,7 @@ static void judge(void *arg)
 {
 	struct mspd_call *call = arg;
 
+	mspd_call_stage(call, "caller identified");
 	if (admit(call))
 		decide(call);
 }
@@ -272,6 +274,7 @@ static void *on_open(void *arg, int fd, const struct sockaddr_in *from,
 		free(call);
 		return NULL;
 	}
+	call->connection = ++p->connections;
 	call->client_port = ntohs(from->sin_port);
 	call->client_ip = from->sin_addr.s_addr;
 	if (call->identity.known)
@@ -291,6 +294,8 @@ static void forget_request(struct mspd_call *call)
 	call->policy = NULL;
 	memset(&call->decision, 0, sizeof(call->decision));
 	call->decided = false;
+	call->details = NULL;
+	call->n_stages = 0;
 	call->judged = false;
 	call->exempt = false;
 	call->local = false;
@@ -317,10 +322,11 @@ static void on_done(void *connection, bool complete)
 {
 	struct mspd_call *call = connection;
 
-	(void)complete;
 	/* the client left before it could be answered */
 	if (!call->replied)
 		mspd_call_record(call, 0);
+	mspd_call_stage(call, complete ? "answered" : "cut short");
+	mspd_call_stages_say(call);
 	/* a worker must not call back for a request that is over */
 	call->identity.done = NULL;
 	forget_request(call);

@@ -7,6 +7,7 @@
 #define MSPD_PROXY_H
 
 #include "mspd/audit.h"
+#include "mspd/connlog.h"
 #include "mspd/identity.h"
 #include "mspd/policy.h"
 #include "mspd/provision.h"
@@ -25,6 +26,8 @@ struct mspd_proxy_opts {
 	struct mspd_status *status;
 	struct mspd_summary *summary;
 	struct mspd_audit *audit;
+	struct mspd_connlog *connlog; /* NULL: none */
+	bool trace;		      /* stages of requests */
 	struct mspd_provision *provision;
 	struct msp_address endpoints[MSP_ENDPOINTS];
 };

@@ -386,7 +386,7 @@ static bool table_add(struct table *table, size_t max,
 /* ---- JSON -------------------------------------------------------------- */
 
 /* Reason phrases as RFC 7231 and those beside it have them. */
-static const char *reason_phrase(unsigned int status)
+const char *mspd_summary_status(unsigned int status)
 {
 	static const struct {
 		unsigned int status;
@@ -487,7 +487,7 @@ static void put_status(yajl_gen gen, const struct group *group)
 
 	if (group->kind != KIND_LAST)
 		snprintf(text, sizeof(text), "%u %s", group->status,
-			 reason_phrase(group->status));
+			 mspd_summary_status(group->status));
 	put_string(gen, text);
 }
 

@@ -74,6 +74,9 @@ bool mspd_summary_add(struct mspd_summary *summary,
 		      enum mspd_summary_which which,
 		      const struct mspd_summary_event *event, uint64_t now_s);
 
+/* Reason phrase of a status: "Forbidden". */
+const char *mspd_summary_status(unsigned int status);
+
 /**
  * mspd_summary_write_json - one table as a JSON array
  * @now_s: as above; what is older than 4 hours is forgotten
