@@ -93,3 +93,26 @@ class Alone(unittest.TestCase):
         self.assertEqual(made.stop_mspd(), 0)
         self.assertFalse(os.path.exists(made.path("run.txt")),
                          made.tail("run.txt"))
+
+    def test_refused_request_opens_no_connection_to_the_host(self):
+        made = world.World(
+            imds=world.item(access="deny", rules=world.grant(
+                ["/"], {name: {"userName": name}
+                        for name in ("root", "daemon")})),
+            config={"pollKeyStatusIntervalInSeconds": 60})
+        self.addCleanup(made.close)
+        made.start()
+        for uid, status, opened in ((world.NOBODY, 403, 1),
+                                    (world.DAEMON, 200, 2)):
+            with self.subTest(uid=uid):
+                before = connects()
+                self.assertEqual(made.get(INSTANCE, uid=uid).status, status)
+                self.assertEqual(connects() - before, opened)
+
+
+def connects():
+    """How many there were in this network; the client's own is one."""
+    with open("/proc/self/net/snmp", encoding="ascii") as f:
+        names, values = [line.split() for line in f
+                         if line.startswith("Tcp:")]
+    return int(values[names.index("ActiveOpens")])
