@@ -352,6 +352,6 @@ class Trouble(unittest.TestCase):
                          0o700)
         w.control("DELETE", f"/faults/{fault}")
         w.start_mspd()
-        wait_until(lambda: kept(w) == [], why="file sent")
-        self.assertTrue([m for m in messages(w) if m.startswith(
-            "Stop signal received, exiting")])
+        wait_until(lambda: [m for m in messages(w) if m.startswith(
+            "Stop signal received, exiting")], why="the file sent")
+        self.assertEqual(kept(w), [])
