@@ -63,7 +63,8 @@ static size_t count_files(const char *dir, enum mspd_event_kind kind,
 			continue;
 		n++;
 		if (!oldest[0] || is_older(entry->d_name, oldest))
-			snprintf(oldest, NAME_BYTES, "%s", entry->d_name);
+			snprintf(oldest, NAME_BYTES, "%.*s", NAME_BYTES - 1,
+				 entry->d_name);
 	}
 	if (files)
 		closedir(files);
