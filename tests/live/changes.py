@@ -247,11 +247,9 @@ CHANGES = [
 """),
     Change("the last good rules stay in force",
            "invalid-profile", "mspd/ruleset.c", """\
-	if (!set->rules[endpoint])
-		return close_endpoint(set, endpoint,
+	if (bad && !host)
 """, """\
-	if (fault)
-		return close_endpoint(set, endpoint,
+	if (bad && close_endpoint(set, endpoint, ""))
 """),
     Change("rules are compared, not their ids",
            "profile-changed-under-its-id", "mspd/ruleset.c", """\
