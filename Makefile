@@ -215,6 +215,7 @@ $(REDACT): $(REDACT).o $(O)/mspd/redact.o $(O)/mspd/text.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^
 $(O)/tests/fuzz/fuzz_redact: $(O)/mspd/redact.o $(O)/mspd/text.o
+$(O)/tests/fuzz/fuzz_telemetry: $(O)/mspd/telemetry_scan.o $(O)/mspd/text.o
 $(LIVENSS): $(O)/tests/live/libnss_%.so.2: $(O)/tests/live/nss_%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(LDOURS) $(LDFLAGS) -o $@ $<
@@ -377,6 +378,8 @@ $(FUZZERS): $(FUZZ_O)/%: $(FUZZ_O)/obj/tests/fuzz/%.o \
 		$(call DEP_LIB,--libs)
 
 $(FUZZ_O)/fuzz_redact: $(FUZZ_O)/obj/mspd/redact.o $(FUZZ_O)/obj/mspd/text.o
+$(FUZZ_O)/fuzz_telemetry: $(FUZZ_O)/obj/mspd/telemetry_scan.o \
+	$(FUZZ_O)/obj/mspd/text.o
 
 # libFuzzer writes what it finds into the first directory it is given: that
 # must not be the corpus.

@@ -277,6 +277,7 @@ bool mspd_xml_attribute(const char *doc, size_t len, const char *element,
 bool mspd_vm_goal(struct mspd_vm *vm, const char *doc, size_t len, char *url,
 		  size_t url_size)
 {
+	url[0] = '\0';
 	return mspd_xml_text(doc, len, "ContainerId", vm->container,
 			     sizeof(vm->container)) &&
 	       mspd_xml_text(doc, len, "SharedConfig", url, url_size);
