@@ -196,6 +196,18 @@ class On(unittest.TestCase):
         started = "Telemetry event logger thread started."
         self.assertEqual(said.count(started), 1)
 
+    def test_first_request_of_a_group_is_an_event(self):
+        w = self.world
+        wait_until(lambda: any(p["TaskName"] == "log_connection_summary"
+                               for p in parameters(w, LOGS)), why="summary")
+        found = [p for p in parameters(w, LOGS)
+                 if p["TaskName"] == "log_connection_summary"][0]
+        self.assertEqual((found["CapabilityUsed"], found["Context3"]),
+                         ("INFO", "proxy_server"))
+        summary = json.loads(found["Context1"])
+        self.assertEqual((summary["method"], summary["userName"]),
+                         ("GET", "root"))
+
     def test_status_is_reported(self):
         report = parameters(self.world, REPORTS)[0]
         self.assertEqual(
