@@ -2,8 +2,8 @@
 /*
  * command.h - a process -> its command line as people may see it.
  *
- * A process can make whoever reads it wait for as long as it likes, with
- * arguments that lie on a file system of its own: not for the loop.
+ * Whoever reads it waits until the memory of the process can be looked at,
+ * which the process can keep busy: not for the loop.
  */
 #ifndef MSPD_COMMAND_H
 #define MSPD_COMMAND_H

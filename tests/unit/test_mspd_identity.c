@@ -103,9 +103,21 @@ static void open_identity(struct mspd_identity *out)
 
 static void on_looked(void *arg, uint32_t events)
 {
-	(void)arg;
 	(void)events;
-	mspd_workers_reap(shared.files);
+	mspd_workers_reap(arg);
+}
+
+/* One thread, so that little keeps it busy. */
+static void open_commands(int i)
+{
+	struct mspd_workers_opts opts = { .threads = 1 };
+	struct mspd_watch *watch = &shared.read[i];
+
+	ck_assert_int_eq(mspd_workers_new(&shared.commands[i], &opts), 0);
+	watch->fd = mspd_workers_fd(shared.commands[i]);
+	watch->call = on_looked;
+	watch->arg = shared.commands[i];
+	ck_assert_int_eq(mspd_loop_watch(loop, watch, EPOLLIN), 0);
 }
 
 static void setup(void)
@@ -131,7 +143,11 @@ static void setup(void)
 	ck_assert_int_eq(mspd_workers_new(&shared.files, &files), 0);
 	shared.finished.fd = mspd_workers_fd(shared.files);
 	shared.finished.call = on_looked;
+	shared.finished.arg = shared.files;
 	ck_assert_int_eq(mspd_loop_watch(loop, &shared.finished, EPOLLIN), 0);
+	ck_assert_int_eq(mspd_commands_new(&shared.known), 0);
+	open_commands(0);
+	open_commands(1);
 	open_identity(&id);
 	open_identity(&other);
 }
@@ -590,6 +606,102 @@ START_TEST(identity_belongs_to_whoever_made_its_namespace)
 }
 END_TEST
 
+/* This process, as the kernel side has it. */
+static void be_this_process(struct mspd_identity *who)
+{
+	unsigned long long ticks = 0;
+	FILE *file = fopen("/proc/self/stat", "re");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file,
+				"%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u "
+				"%*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+				&ticks),
+			 1);
+	fclose(file);
+	who->caller.pid = (uint32_t)getpid();
+	who->caller.start_ns =
+		ticks * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+START_TEST(identity_has_the_command_of_its_process)
+{
+	be_this_process(&id);
+	ck_assert(!complete(&id, EVERYONE));
+	wait_for_it();
+	ck_assert_ptr_nonnull(id.command);
+	ck_assert_ptr_nonnull(strstr(id.command, "test_mspd_identity"));
+	/* and the next one has it at once */
+	other.caller = id.caller;
+	ck_assert(complete(&other, EVERYONE));
+	ck_assert_str_eq(other.command, id.command);
+}
+END_TEST
+
+/* Once names are known, nothing else is waited for. */
+static void know_names(void)
+{
+	ck_assert(!complete(&id, EVERYONE));
+	wait_for_it();
+}
+
+static void keep_readers_busy(struct mspd_workers *pool)
+{
+	static int job;
+	struct mspd_work work = { .work = hang_on_file, .done = ignore };
+
+	files_hang = true;
+	work.arg = &job;
+	ck_assert_int_eq(mspd_workers_submit(pool, &work), 0);
+}
+
+START_TEST(identity_goes_on_without_a_command_that_hangs)
+{
+	know_names();
+	keep_readers_busy(shared.commands[0]);
+	/* what a rule needs would be waited for until the test ends */
+	shared.timeout_ms = 3600000;
+	be_this_process(&id);
+	ck_assert(!complete(&id, EVERYONE));
+	ck_assert_ptr_nonnull(id.reading);
+	wait_for_it();
+	check_all_names(&id);
+	ck_assert_ptr_null(id.command);
+	/* it is not asked for with each request */
+	ck_assert(complete(&id, EVERYONE));
+	let_files_go();
+}
+END_TEST
+
+START_TEST(identity_of_root_has_its_command_while_others_hang)
+{
+	know_names();
+	keep_readers_busy(shared.commands[0]);
+	be_this_process(&id);
+	id.caller.user_ns = INITIAL_NS;
+	id.caller.uid = 0;
+	ck_assert(!complete(&id, EVERYONE));
+	wait_for_it();
+	ck_assert_ptr_nonnull(id.command);
+	let_files_go();
+}
+END_TEST
+
+START_TEST(identity_that_closes_is_not_called_for_its_command)
+{
+	know_names();
+	be_this_process(&id);
+	ck_assert(!complete(&id, EVERYONE));
+	/* done, or under way: the loop has not turned since */
+	usleep(50000);
+	mspd_identity_close(&id);
+	memset(&id, 0xa5, sizeof(id));
+	turn_for(50);
+	ck_assert_int_eq(finished, 1);
+	open_identity(&id);
+}
+END_TEST
+
 static int lines_with(const char *text)
 {
 	char *log = scratch_read("ProxyAgent.log", NULL);
@@ -670,6 +782,10 @@ int main(void)
 	tcase_add_test(tc, identity_of_root_is_bounded_by_device_only);
 	tcase_add_test(tc, identities_say_whether_a_look_still_hangs);
 	tcase_add_test(tc, identity_belongs_to_whoever_made_its_namespace);
+	tcase_add_test(tc, identity_has_the_command_of_its_process);
+	tcase_add_test(tc, identity_goes_on_without_a_command_that_hangs);
+	tcase_add_test(tc, identity_of_root_has_its_command_while_others_hang);
+	tcase_add_test(tc, identity_that_closes_is_not_called_for_its_command);
 	tcase_add_test(tc, identity_does_not_fill_the_log);
 	tcase_add_test(tc, identity_of_the_unknown_is_complete);
 	suite_add_tcase(s, tc);
