@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -270,16 +271,51 @@ static bool same_file(const struct msp_file_id *a, const struct msp_file_id *b)
 	       a->uid == b->uid && a->gid == b->gid;
 }
 
-/* Looked up as if root_fd were "/": a link inside cannot lead out of it. */
+/* One name after the other. No link is followed: the path is the kernel's own,
+ * which has none, so one that is there now was put there since. */
+static int walk_below(int root_fd, const char *path)
+{
+	char name[NAME_MAX + 1];
+	int at = root_fd, next;
+	size_t len;
+
+	for (path += strspn(path, "/"); *path; path += strspn(path, "/")) {
+		len = strcspn(path, "/");
+		next = -1;
+		errno = ENOENT;
+		if (len <= NAME_MAX) {
+			memcpy(name, path, len);
+			name[len] = '\0';
+			if (strcmp(name, "..") != 0)
+				next = openat(at, name,
+					      O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		}
+		if (at != root_fd)
+			close(at);
+		if (next < 0)
+			return -1;
+		at = next;
+		path += len;
+	}
+	return at == root_fd ? -1 : at;
+}
+
+/* Looked up as if root_fd were "/": a link inside cannot lead out of it.
+ * Service managers may forbid openat2(2) (RestrictSUIDSGID= of systemd does,
+ * because a filter cannot see the mode). */
 static int open_below(int root_fd, const char *path, bool cached)
 {
+	int fd;
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS |
 			   (cached ? RESOLVE_CACHED : 0),
 	};
 
-	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	if (fd < 0 && errno == ENOSYS && !cached)
+		fd = walk_below(root_fd, path);
+	return fd;
 }
 
 /* A program that root installed, and that nobody else could have changed. */
