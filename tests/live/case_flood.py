@@ -402,7 +402,8 @@ class Few(Flooded):
         said = self.world.read("log", "ProxyAgent.log").splitlines()[lines:]
         about = [x for x in said if b"refused" in x and b"share" in x]
         self.assertTrue(about, said)
-        self.assertIn(b"uid %d" % NOBODY, about[0])
+        # who is gone before it was looked at is an unknown caller
+        self.assertTrue([x for x in about if b"uid %d" % NOBODY in x], about)
         self.assertLessEqual(len(said), 3 * spent + 5, said[:5])
 
 
