@@ -516,6 +516,7 @@ START_TEST(cache_forgets_as_soon_as_it_is_told_to)
 	keep(names, 2000);
 	ck_assert(has(6, 2499));
 	ck_assert(!has(6, 2500));
+	mspd_names_free(names);
 }
 END_TEST
 
