@@ -20,6 +20,8 @@
 #   make check-man       man/ is well formed and says what the code does
 #   make check-install   what is installed can be built against, and removed
 #   make check-deb       Debian packages, in a root directory of their own
+#   make check-package   root: the same on a Debian machine in namespaces, with
+#                        systemd (needs debootstrap; the network the first time)
 #   make check-valgrind  unit tests under valgrind
 #   make check-kernels [KERNELS=trixie]  Debian's kernels in QEMU, from 6.1 on
 #   make coverage        lines of the core that unit tests and corpora reach
@@ -135,13 +137,14 @@ all: lib $(if $(MSPD_SRC),$(O)/mspd/mspd) $(MSPCTL) \
 	$(if $(HOST_SRC),$(O)/examples/msp-host/msp-host) $(EXAMPLES)
 lib: $(O)/$(SHLIB) $(O)/libmsp.so $(O)/$(SONAME) $(O)/libmsp.a $(O)/libmsp.pc
 
-# ---- eBPF: one object, its skeleton is compiled into the library ----------
+# ---- eBPF: one object, its skeleton is compiled into the library; where the
+# source was is not the kernel's to know -------------------------------------
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 $(O)/%.bpf.o: %.bpf.c
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -g -O2 -target bpf -Wall -Wextra -Werror \
-		-Wno-unused-parameter -Ibpf \
+		-Wno-unused-parameter -Ibpf -ffile-prefix-map=$(CURDIR)=. \
 		-idirafter /usr/include/$(MULTIARCH) -MMD -MP -MT $@ \
 		-MF $(@:.o=.d) -c $< -o $@.full
 	$(Q)$(BPFTOOL) gen object $@ $@.full # without DWARF, which is large
@@ -258,7 +261,8 @@ PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
-	check-examples check-ctl check-man check-install check-deb check-host \
+	check-examples check-ctl check-man check-install check-deb \
+	check-package check-host \
 	check-valgrind check-kernels check-rules check-rules-long check-redact \
 	check-scenarios check-mutants coverage coverage-run fuzz bench soak \
 	unit-programs attack-programs
@@ -328,6 +332,9 @@ check-install: all
 
 check-deb: deb
 	$(SUITE) deb tests/deb.sh $(DEB)
+
+check-package: deb
+	$(SUITE) package python3 tests/package/check.py $(DEB)
 
 attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS) $(LIVEPRE)
 
@@ -444,6 +451,8 @@ $(O)/mspd.service: mspd/azure-proxy-agent.service
 		-e 's/^\(Description=.*\),.*/\1/' \
 		-e 's/man:azure-proxy-agent(8) //' \
 		-e '/^Conflicts=/s/mspd.service/azure-proxy-agent.service/' \
+		-e '/^After=/s/ mspd.service//' \
+		-e '/^Before=/s/$$/ azure-proxy-agent.service/' \
 		-e '/^Exec/s|azure.*|mspd --config /etc/mspd/mspd.json|' \
 		$< > $@
 # A configuration is somebody's once it is there.

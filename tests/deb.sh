@@ -186,12 +186,14 @@ unit_allows_what_is_called() {
 	[ -z "$refused" ] || { echo "$refused"; return 1; }
 }
 
-# $1: package, $2: unit, the rest: lines
+# $1: package, $2: unit, the rest: lines, or what they begin with
 unit_says() {
 	local file=$dir/$1/usr/lib/systemd/system/$2 line
 	shift 2
 	for line in "$@"; do
-		grep -qxF -e "$line" "$file" || { echo "no $line"; return 1; }
+		awk -v line="$line " 'index($0 " ", line) == 1 { found = 1 }
+			END { exit !found }' "$file" ||
+			{ echo "no $line"; return 1; }
 	done
 }
 
@@ -403,6 +405,13 @@ claim azures_program_is_started unit_says $COMPAT azure-proxy-agent.service \
 	ExecStart=/usr/sbin/azure-proxy-agent WantedBy=multi-user.target
 claim our_program_is_started unit_says mspd mspd.service \
 	'ExecStart=/usr/sbin/mspd --config /etc/mspd/mspd.json'
+# which needs an order, too: one ends before the other begins
+claim neither_runs_beside_the_other unit_says mspd mspd.service \
+	'Conflicts=shutdown.target azure-proxy-agent.service' \
+	'Before=network-pre.target shutdown.target azure-proxy-agent.service'
+claim nor_the_other_way_round unit_says $COMPAT azure-proxy-agent.service \
+	'Conflicts=shutdown.target mspd.service' \
+	'After=local-fs.target mspd.service'
 for case in install_enables_one_service upgrade_keeps_an_edited_configuration \
 	upgrade_offers_a_new_configuration_beside_an_edited_one \
 	upgrade_does_not_enable_what_was_disabled \
