@@ -260,6 +260,8 @@ class Rotation(unittest.TestCase):
                 f.write(b"x\n" * (LIMIT // 2))
             os.chmod(os.path.join(log, name), 0o644)
         w.start()
+        world.wait_until(lambda: os.path.getsize(
+            os.path.join(log, CONNECTIONS)) < LIMIT, why="a new file")
         Logs(w).wait_for(lambda s: True, "a line in the new file")
         names = os.listdir(log.encode())
         self.assertIn(LOG.encode() + b".\xff.log", names)
