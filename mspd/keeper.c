@@ -439,13 +439,15 @@ static void take_changes(struct mspd_keeper *k, struct msp_time now)
 		return;
 	}
 	k->unpublished = false;
-	set_redirection(k, now.boot_ms);
+	/* said before it can be seen: a client that is redirected may ask for
+	 * the status */
 	report_states(k);
-	write_snapshot(k);
 	if (news) {
 		report_message(k);
 		k->status_at = now.boot_ms;
 	}
+	set_redirection(k, now.boot_ms);
+	write_snapshot(k);
 	mspd_latched_report(&k->latched, changes & MSP_LATCH_CHANGED_KEY,
 			    now.boot_ms);
 }
