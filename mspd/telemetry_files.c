@@ -371,6 +371,8 @@ static int on_string(void *ctx, const unsigned char *bytes, size_t len)
 	struct mspd_text text;
 	size_t i;
 
+	if (!r->draft) /* in no event, whatever name came last */
+		return 1;
 	if (strcmp(r->name,
 		   r->kind == MSPD_EVENT_GENERIC ? "Message" : "message") == 0)
 		return take_message(r, at, len);

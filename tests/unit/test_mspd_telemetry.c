@@ -510,6 +510,9 @@ static const struct {
 	  0, false },
 	{ "1.json", "\"Message\"", 0600, 0, false },
 	{ "1.json", "[\"Message\", true, 1]", 0600, 0, false },
+	/* outside any event, behind the name of a member of one */
+	{ "1.json", "[{\"Message\":\"m\",\"TimeStamp\":\"t\"},\"x\"]", 0600, 1,
+	  false },
 	/* somebody else could have written it */
 	{ "1.json", "[{\"Message\":\"m\",\"TimeStamp\":\"t\"}]", 0666, 0,
 	  false },
