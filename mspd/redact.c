@@ -536,6 +536,14 @@ static size_t assigned(struct scan *s, size_t behind, enum stop stop)
 	return end > at ? end : 0;
 }
 
+/* One in quotes is part of the value. */
+static size_t to_semicolon(struct scan *s, size_t at)
+{
+	size_t end = next_stop(s, STOP_SEMICOLON, at);
+
+	return max(end, value_end(s, at, STOP_SEMICOLON));
+}
+
 static size_t after_word(struct scan *s, size_t i, size_t behind,
 			 unsigned int what)
 {
@@ -545,7 +553,7 @@ static size_t after_word(struct scan *s, size_t i, size_t behind,
 	if (what & IS_START && i && is_alnum(s->in[i - 1]))
 		return 0;
 	if (what & IS_SEMICOLON && equals)
-		end = max(end, next_stop(s, STOP_SEMICOLON, behind + 1));
+		end = max(end, to_semicolon(s, behind + 1));
 	else if (what & IS_PASSWORD)
 		end = max(end, assigned(s, behind, STOP_BLANK));
 	if (what & IS_AMPERSAND && equals)

@@ -55,6 +55,7 @@ PATTERNS = [re.compile(p, f) for p, f in [
     (r"eyJ[A-Za-z0-9_%-]+\.eyJ[A-Za-z0-9_%.=-]*", 0),
     (r"(?<![A-Za-z0-9+.-])[a-z][a-z0-9+.-]*://[^ \t-\r/?#\"'<>:]*:"
      r"[^ \t-\r/?#\"'<>]+@[^ \t-\r/?#\"'<>]*", I),
+    (rf"(?:password|pwd|(?:account|primary|secondary)key)={QUOTED})", I),
     (rf"authorization{ASSIGN}[^\r\n]+", I),
     (r"(?<![0-9a-f])[0-9a-f]{64,}", I),
 ]]

@@ -77,6 +77,9 @@ static const struct row documented[] = {
 static const struct row missed[] = {
 	{ "PASSWORD=hunter2", R },
 	{ "PWD=x;PassWord=y", R ";" R },
+	{ "Server=a;Password=\"b;c\";User=d", "Server=a;" R "\";User=d" },
+	{ "AccountKey='b;c' d;e", R "' d;e" },
+	{ "pwd=\"\";user=x", R ";user=x" },
 	{ "ACCOUNTKEY=k", R },
 	{ "a?SIG=abc&x=1", "a?" R "&x=1" },
 	{ "mysql --password hunter2 -h a", "mysql --password " R " -h a" },
