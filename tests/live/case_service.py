@@ -180,7 +180,7 @@ class Filtered(unittest.TestCase):
             uid=DAEMON)
 
     def test_programs_are_told_apart_without_openat2(self):
-        self.assertEqual(self.status(CURL), b"200")
+        self.assertEqual(self.status(CURL), b"200", self.world.audit()[-1:])
         other = self.world.path("curl")
         shutil.copy(CURL, other)
         self.assertEqual(self.status(other), b"403")
