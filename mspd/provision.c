@@ -122,30 +122,13 @@ static void tell_error(const struct mspd_provision *p, unsigned int flags,
 
 /* ---- tags (spec 3.5) --------------------------------------------------- */
 
-static const char *xml_escape(char c)
-{
-	switch (c) {
-	case '&':
-		return "&amp;";
-	case '\'':
-		return "&apos;";
-	case '"':
-		return "&quot;";
-	case '<':
-		return "&lt;";
-	case '>':
-		return "&gt;";
-	}
-	return NULL;
-}
-
 static size_t escape(char out[ESCAPED_MAX], const char *in)
 {
 	const char *entity;
 	size_t len = 0;
 
 	for (; *in; in++) {
-		entity = xml_escape(*in);
+		entity = mspd_xml_entity(*in);
 		if (entity) {
 			memcpy(out + len, entity, strlen(entity));
 			len += strlen(entity);

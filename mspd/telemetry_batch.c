@@ -89,23 +89,6 @@ static bool forbidden(const char *c, size_t n)
 	       (unsigned char)c[2] >= 0xbe; /* U+FFFE, U+FFFF */
 }
 
-static const char *escape(char c)
-{
-	switch (c) {
-	case '&':
-		return "&amp;";
-	case '\'':
-		return "&apos;";
-	case '"':
-		return "&quot;";
-	case '<':
-		return "&lt;";
-	case '>':
-		return "&gt;"; /* which also keeps the CDATA section closed */
-	}
-	return NULL;
-}
-
 static void put_escaped(struct part *out, const char *in, size_t len)
 {
 	static const char replacement[] = "\xef\xbf\xbd";
@@ -116,8 +99,8 @@ static void put_escaped(struct part *out, const char *in, size_t len)
 		if (!n || forbidden(in + i, n)) {
 			n = n ? n : 1;
 			put(out, replacement);
-		} else if (n == 1 && escape(in[i])) {
-			put(out, escape(in[i]));
+		} else if (n == 1 && mspd_xml_entity(in[i])) {
+			put(out, mspd_xml_entity(in[i]));
 		} else {
 			put_bytes(out, in + i, n);
 		}

@@ -247,3 +247,20 @@ void mspd_text_time(char out[MSPD_TEXT_TIME], struct timespec when, char colon)
 		 (unsigned int)tm.tm_sec % 100,
 		 (unsigned int)(when.tv_nsec / 1000000) % 1000);
 }
+
+const char *mspd_xml_entity(char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '\'':
+		return "&apos;";
+	case '"':
+		return "&quot;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	}
+	return NULL;
+}

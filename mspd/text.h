@@ -71,4 +71,8 @@ size_t mspd_utf8_cut(const char *in, size_t len, size_t max);
  * seconds (':' in documents, '.' in file names, spec 3.3). */
 void mspd_text_time(char out[MSPD_TEXT_TIME], struct timespec when, char colon);
 
+/* Entity that stands for a character in XML, or NULL if it stands for itself.
+ * '>' has one, too: it also keeps a CDATA section closed. */
+const char *mspd_xml_entity(char c);
+
 #endif

@@ -122,6 +122,7 @@ START_TEST(xml_cut_anywhere_is_harmless)
 {
 	static const char doc[] = "<?xml?><!--c--><r><![CDATA[d]]>"
 				  "<a k=\"v&amp;\" l='x'>t&#65;</a></r>";
+	const size_t tag = (size_t)(strstr(doc, "<a ") - doc);
 	char out[31];
 	size_t len;
 
@@ -129,8 +130,14 @@ START_TEST(xml_cut_anywhere_is_harmless)
 		char *copy = malloc(len ? len : 1);
 
 		memcpy(copy, doc, len);
-		mspd_xml_text(copy, len, "a", out, sizeof(out));
-		mspd_xml_attribute(copy, len, "a", "l", out, sizeof(out));
+		if (mspd_xml_text(copy, len, "a", out, sizeof(out)))
+			ck_assert_str_eq(out, "tA");
+		else
+			ck_assert_str_eq(out, "");
+		if (mspd_xml_attribute(copy, len, "a", "l", out, sizeof(out)))
+			ck_assert(len > tag && !strcmp(out, "x"));
+		else
+			ck_assert_str_eq(out, "");
 		free(copy);
 	}
 }
