@@ -7,32 +7,14 @@
 #include "libmsp/json.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
 #include "libmsp/info.h"
+#include "libmsp/json_heap.h"
 #include "libmsp/json_priv.h"
 #include "libmsp/json_scan.h"
 #include "libmsp/mem.h"
-
-/*
- * yajl does not check what its allocator returns, so it gets one that cannot
- * fail: a block sized from the input before yajl is started. yajl 2.1 takes
- * its handle, lexer and two buffer heads once, a byte per level of nesting
- * (128 at a time), the text of an error, and two buffers that start with 2048
- * bytes and double until the longest token fits. All generations of a buffer
- * together are at most twice the last one, which is at most twice the token,
- * or 2048.
- */
-struct heap {
-	unsigned char *base;
-	size_t size;
-	size_t used;
-};
-
-#define HEAP_FIXED 32768 /* all but the doubling, several times over */
-#define HEAP_ALIGN 16
 
 struct builder {
 	struct msp_json *doc;
@@ -51,56 +33,6 @@ struct builder {
 	uint32_t name_offset;
 	int rc; /* why a callback stopped yajl */
 };
-
-static void *heap_alloc(void *ctx, size_t size)
-{
-	struct heap *heap = ctx;
-	size_t room = heap->size - heap->used;
-	unsigned char *block = heap->base + heap->used;
-
-	/* Not this yajl's doing: better no process than one that writes
-	 * through a NULL. */
-	if (room < 2 * HEAP_ALIGN || size > room - 2 * HEAP_ALIGN)
-		abort();
-	memcpy(block, &size, sizeof(size));
-	size = (size + HEAP_ALIGN - 1) / HEAP_ALIGN * HEAP_ALIGN;
-	heap->used += HEAP_ALIGN + size;
-	return block + HEAP_ALIGN;
-}
-
-static void *heap_realloc(void *ctx, void *old, size_t size)
-{
-	unsigned char *grown = heap_alloc(ctx, size);
-	size_t old_size;
-
-	if (!old)
-		return grown;
-	memcpy(&old_size, (unsigned char *)old - HEAP_ALIGN, sizeof(old_size));
-	memcpy(grown, old, old_size < size ? old_size : size);
-	return grown;
-}
-
-static void heap_free(void *ctx, void *old)
-{
-	(void)ctx;
-	(void)old; /* all at once, at the end */
-}
-
-static int heap_open(struct heap *heap, size_t longest)
-{
-	if (longest > (SIZE_MAX - HEAP_FIXED) / 8)
-		return MSP_ERR_LIMIT;
-	heap->size = HEAP_FIXED + 8 * longest;
-	heap->used = 0;
-	heap->base = msp_mem_alloc(heap->size);
-	return heap->base ? 0 : MSP_ERR_NOMEM;
-}
-
-static void heap_close(struct heap *heap)
-{
-	msp_mem_wipe(heap->base, heap->base ? heap->used : 0);
-	msp_mem_free(heap->base);
-}
 
 static int place(const struct msp_json *doc, struct msp_error_info *info,
 		 size_t offset, int rc)
@@ -330,20 +262,22 @@ static int run_yajl(struct builder *b)
 	return 0;
 }
 
-static int build(struct builder *b, size_t longest)
+static int run_in(struct msp_json_heap *heap, struct builder *b)
 {
-	struct heap heap = { NULL, 0, 0 };
-	yajl_alloc_funcs funcs = { heap_alloc, heap_realloc, heap_free, &heap };
+	if (setjmp(heap->no_memory))
+		return msp_fail(b->info, MSP_ERR_NOMEM, "out of memory");
+	b->yajl = yajl_alloc(&callbacks, &heap->funcs, b);
+	return run_yajl(b);
+}
+
+static int build(struct builder *b)
+{
+	struct msp_json_heap heap;
 	int rc;
 
-	rc = heap_open(&heap, longest);
-	if (rc < 0)
-		return msp_fail(b->info, rc, "cannot be read: %s",
-				msp_error_text(rc));
-	b->yajl = yajl_alloc(&callbacks, &funcs, b);
-	rc = run_yajl(b);
-	yajl_free(b->yajl);
-	heap_close(&heap);
+	msp_json_heap_open(&heap);
+	rc = run_in(&heap, b);
+	msp_json_heap_close(&heap);
 	if (rc == 0)
 		rc = msp_json_expect(&b->doc->values[0], MSP_JSON_OBJECT,
 				     b->info);
@@ -397,7 +331,7 @@ int msp_json_parse(struct msp_json **out, const char *text, size_t len,
 		   struct msp_error_info *info)
 {
 	struct builder b = { .limits = limits, .info = info };
-	struct msp_json_scan scan;
+	size_t tokens;
 	int rc;
 
 	*out = NULL;
@@ -410,16 +344,16 @@ int msp_json_parse(struct msp_json **out, const char *text, size_t len,
 	rc = skip_bom(&b.base, text, len, limits, info);
 	if (rc < 0)
 		return rc;
-	rc = msp_json_scan(&scan, text, len, b.base, info);
+	rc = msp_json_scan(&tokens, text, len, b.base, info);
 	if (rc < 0)
 		return rc;
 
 	b.cursor = b.base;
-	b.room = scan.tokens < limits->values ? scan.tokens : limits->values;
+	b.room = tokens < limits->values ? tokens : limits->values;
 	b.doc = new_doc(b.room, text, len);
 	if (!b.doc)
 		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
-	rc = build(&b, scan.longest);
+	rc = build(&b);
 	if (rc < 0) {
 		msp_json_free(b.doc);
 		return rc;

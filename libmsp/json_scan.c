@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: JSON text. Out: what the parser will need at most, or the first fault
+ * In: JSON text. Out: how many tokens there are, or the first fault
  * that yajl 2.1 lets pass: overlong and other invalid UTF-8, lone surrogates,
  * NUL, form feeds as blanks. Must never read past the text.
  */
@@ -184,17 +184,15 @@ static int scan_token(struct scan *s)
 	return scan_scalar(s);
 }
 
-int msp_json_scan(struct msp_json_scan *out, const char *text, size_t len,
-		  size_t start, struct msp_error_info *info)
+int msp_json_scan(size_t *tokens, const char *text, size_t len, size_t start,
+		  struct msp_error_info *info)
 {
 	struct scan s = { text, len, start, info };
 	int rc;
 
-	out->tokens = 0;
-	out->longest = 0;
+	*tokens = 0;
 	while (s.at < len) {
 		unsigned char c = (unsigned char)text[s.at];
-		size_t begin = s.at;
 
 		if (is_blank(c) || (c && strchr("}],:", c))) {
 			s.at++;
@@ -203,9 +201,7 @@ int msp_json_scan(struct msp_json_scan *out, const char *text, size_t len,
 		rc = scan_token(&s);
 		if (rc < 0)
 			return rc;
-		out->tokens++;
-		if (s.at - begin > out->longest)
-			out->longest = s.at - begin;
+		++*tokens;
 	}
 	return 0;
 }

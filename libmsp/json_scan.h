@@ -7,13 +7,11 @@
 
 #include <msp/error.h>
 
-struct msp_json_scan {
-	size_t tokens;	/* strings, scalars, '{' and '[': values and names */
-	size_t longest; /* bytes of the longest token, quotes included */
-};
-
-/* Checks from offset start on; offsets in info count from text. SYNTAX. */
-int msp_json_scan(struct msp_json_scan *out, const char *text, size_t len,
-		  size_t start, struct msp_error_info *info);
+/*
+ * Checks from offset start on; offsets in info count from text. tokens gets
+ * how many strings, scalars, '{' and '[' there are: values and names. SYNTAX.
+ */
+int msp_json_scan(size_t *tokens, const char *text, size_t len, size_t start,
+		  struct msp_error_info *info);
 
 #endif

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "libmsp/ascii.h"
-#include "libmsp/mem.h"
 #include "libmsp/profile_writer.h"
 
 #define TYPE	    "Microsoft.Compute/galleries/inVMAccessControlProfiles"
@@ -88,21 +87,16 @@ static size_t add_part(char *out, const struct part *part)
 	return n;
 }
 
-/* NULL, and remembered, if out of memory */
-static char *join(struct msp_writer *w, const struct part *parts, size_t n,
-		  size_t *len)
+static const char *join(struct msp_writer *w, const struct part *parts,
+			size_t n, size_t *len)
 {
 	size_t i, most = 1;
 	char *text;
 
 	for (i = 0; i < n; i++)
 		most += 2 * parts[i].len;
-	text = msp_mem_alloc(most);
+	text = msp_json_heap_take(w->heap, most);
 	*len = 0;
-	if (!text) {
-		w->rc = MSP_ERR_NOMEM;
-		return NULL;
-	}
 	for (i = 0; i < n; i++)
 		*len += add_part(text + *len, &parts[i]);
 	text[*len] = '\0';
@@ -131,11 +125,9 @@ static void put_name(struct msp_writer *w, const struct msp_arm_name *name,
 				plain(&name->profile), word("/"),
 				plain(&name->version) };
 	size_t len;
-	char *text = join(w, parts, version ? 5 : 3, &len);
+	const char *text = join(w, parts, version ? 5 : 3, &len);
 
-	if (text)
-		msp_writer_string(w, "name", text, len);
-	msp_mem_free(text);
+	msp_writer_string(w, "name", text, len);
 }
 
 static void put_depends(struct msp_writer *w, const struct msp_arm_name *name)
@@ -144,13 +136,11 @@ static void put_depends(struct msp_writer *w, const struct msp_arm_name *name)
 				quoted(&name->gallery), word("', '"),
 				quoted(&name->profile), word("')]") };
 	size_t len;
-	char *text = join(w, parts, 5, &len);
+	const char *text = join(w, parts, 5, &len);
 
 	msp_writer_open(w, "dependsOn", true);
-	if (text)
-		msp_writer_word(w, NULL, text);
+	msp_writer_word(w, NULL, text);
 	msp_writer_close(w, true);
-	msp_mem_free(text);
 }
 
 /* ---- resources --------------------------------------------------------- */

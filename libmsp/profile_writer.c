@@ -5,46 +5,9 @@
  */
 #include "libmsp/profile_writer.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "libmsp/mem.h"
-
-/* yajl does not check what its allocator returns, so it gets one that cannot
- * fail: its generator takes a handle and the head of a buffer that is not
- * used, some 700 bytes, once. */
-struct heap {
-	size_t used;
-	_Alignas(max_align_t) unsigned char space[8192];
-};
-
-static void *heap_alloc(void *ctx, size_t size)
-{
-	const size_t align = _Alignof(max_align_t);
-	struct heap *heap = ctx;
-	void *block = heap->space + heap->used;
-
-	/* not this yajl's doing: better no process than a wrong write */
-	if (size > sizeof(heap->space) / 2 ||
-	    heap->used > sizeof(heap->space) / 2)
-		abort();
-	heap->used += (size + align - 1) / align * align;
-	return block;
-}
-
-static void *heap_realloc(void *ctx, void *old, size_t size)
-{
-	(void)ctx;
-	(void)old;
-	(void)size;
-	abort(); /* only its own buffer grows, and that one is ours */
-}
-
-static void heap_free(void *ctx, void *old)
-{
-	(void)ctx;
-	(void)old;
-}
 
 static bool make_room(struct msp_writer *w, size_t more)
 {
@@ -115,15 +78,10 @@ void msp_writer_text(struct msp_writer *w, const char *text, size_t len)
 		put_string(w, text, len);
 		return;
 	}
-	escaped = msp_mem_alloc(len + 1);
-	if (!escaped) {
-		w->rc = MSP_ERR_NOMEM;
-		return;
-	}
+	escaped = msp_json_heap_take(w->heap, len + 1);
 	escaped[0] = '[';
 	memcpy(escaped + 1, text, len);
 	put_string(w, escaped, len + 1);
-	msp_mem_free(escaped);
 }
 
 void msp_writer_string(struct msp_writer *w, const char *name, const char *text,
@@ -164,19 +122,32 @@ bool msp_writer_open_some(struct msp_writer *w, const char *name, bool array,
 	return false;
 }
 
-int msp_writer_run(struct msp_writer *w, bool compact,
-		   void (*fill)(struct msp_writer *w, const void *arg),
-		   const void *arg)
+static int run_in(struct msp_writer *w, bool compact,
+		  void (*fill)(struct msp_writer *w, const void *arg),
+		  const void *arg)
 {
-	struct heap heap = { .used = 0 };
-	yajl_alloc_funcs funcs = { heap_alloc, heap_realloc, heap_free, &heap };
-
-	w->gen = yajl_gen_alloc(&funcs);
+	if (setjmp(w->heap->no_memory))
+		return MSP_ERR_NOMEM;
+	w->gen = yajl_gen_alloc(&w->heap->funcs);
 	yajl_gen_config(w->gen, yajl_gen_print_callback, put, w);
 	yajl_gen_config(w->gen, yajl_gen_validate_utf8, 1);
 	yajl_gen_config(w->gen, yajl_gen_beautify, compact ? 0 : 1);
 	yajl_gen_config(w->gen, yajl_gen_indent_string, "  ");
 	fill(w, arg);
-	yajl_gen_free(w->gen);
 	return w->rc;
+}
+
+int msp_writer_run(struct msp_writer *w, bool compact,
+		   void (*fill)(struct msp_writer *w, const void *arg),
+		   const void *arg)
+{
+	struct msp_json_heap heap;
+	int rc;
+
+	msp_json_heap_open(&heap);
+	w->heap = &heap;
+	rc = run_in(w, compact, fill, arg);
+	w->heap = NULL;
+	msp_json_heap_close(&heap);
+	return rc;
 }

@@ -10,11 +10,13 @@
 
 #include <yajl/yajl_gen.h>
 
+#include "libmsp/json_heap.h"
 #include "libmsp/profile_priv.h"
 
 struct msp_writer {
 	yajl_gen gen;
 	const struct msp_profile *profile;
+	struct msp_json_heap *heap; /* of texts until the end of the run */
 	bool escape; /* "[a]" is an expression: the text is written "[[a]" */
 	char *text;
 	size_t len;

@@ -482,6 +482,40 @@ START_TEST(parse_survives_every_failed_allocation)
 }
 END_TEST
 
+/* The parser is deep in its work then, and has taken what it does not check. */
+START_TEST(parse_is_left_in_the_middle_of_a_long_string)
+{
+	static const struct msp_json_limits most = { .bytes = 200000,
+						     .values = 10 };
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_json *doc;
+	char text[100000];
+	long n;
+	int rc;
+
+	/* escaped, so that it is put together piece by piece */
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "{\"a\":\"\\n", 8);
+	memcpy(text + 50000, "\\n", 2);
+	memcpy(text + sizeof(text) - 2, "\"}", 2);
+	for (n = 0;; n++) {
+		doc = (void *)1;
+		failalloc_arm(n);
+		rc = msp_json_parse(&doc, text, sizeof(text), &most, &info);
+		if (!failalloc_disarm())
+			break;
+		ck_assert_int_eq(rc, MSP_ERR_NOMEM);
+		ck_assert_str_eq(info.text, "out of memory");
+		ck_assert_ptr_null(doc);
+		ck_assert_int_eq(failalloc_live(), 0);
+	}
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_ge(n, 5);
+	msp_json_free(doc);
+	ck_assert_int_eq(failalloc_live(), 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("json");
@@ -503,6 +537,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, uint32_takes_plain_digits_in_range, 0,
 			    COUNT(numbers));
 	tcase_add_test(t, parse_survives_every_failed_allocation);
+	tcase_add_test(t, parse_is_left_in_the_middle_of_a_long_string);
 	suite_add_tcase(s, t);
 	return s;
 }
