@@ -12,16 +12,16 @@
 #include <string.h>
 
 #include "libmsp/ascii.h"
-#include "libmsp/date.h"
+#include "libmsp/buffer.h"
+#include "libmsp/date_priv.h"
 #include "libmsp/http_parse.h"
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
 #include "libmsp/opts.h"
 
-#define CALL_MS		10000
-#define BODY_FIRST_SIZE 4096
-#define KEY_MAX_BYTES	65536
-#define DATE_MAX	64
+#define CALL_MS	      10000
+#define KEY_MAX_BYTES 65536
+#define DATE_MAX      64
 
 #define PATH_STATUS "/secure-channel/status"
 #define PATH_KEY    "/secure-channel/key"
@@ -37,9 +37,7 @@ struct msp_channel {
 	struct msp_client *client;  /* of this call only; owned */
 	bool accepted;		    /* the head was looked at */
 
-	char *body; /* of the answer; wiped before it is freed */
-	size_t body_len;
-	size_t body_cap;
+	struct msp_buffer body; /* of the answer */
 
 	struct msp_keystatus *status; /* owned until taken */
 	struct msp_key *key;	      /* owned until taken */
@@ -109,15 +107,6 @@ out:
 	return rc;
 }
 
-static void drop_body(struct msp_channel *ch)
-{
-	msp_mem_wipe(ch->body, ch->body_len);
-	msp_mem_free(ch->body);
-	ch->body = NULL;
-	ch->body_len = 0;
-	ch->body_cap = 0;
-}
-
 /* One connection per call: an answer that is still to come to a call that was
  * given up must not be taken for the next one's. */
 static void end_call(struct msp_channel *ch)
@@ -125,7 +114,7 @@ static void end_call(struct msp_channel *ch)
 	msp_client_free(ch->client);
 	ch->client = NULL;
 	ch->call = CALL_NONE;
-	drop_body(ch);
+	msp_buffer_drop(&ch->body);
 }
 
 static void drop_results(struct msp_channel *ch)
@@ -232,7 +221,9 @@ static int start(struct msp_channel *ch, struct msp_time now, const char *date,
 	rc = send_request(ch, now, date, r, info);
 	if (rc < 0) {
 		end_call(ch);
-		return send_failed(r->call, rc, info);
+		send_failed(r->call, rc, info);
+		msp_info_endpoint(info, MSP_ENDPOINT_WIRESERVER);
+		return rc;
 	}
 	ch->call = r->call;
 	ch->deadline = now.boot_ms > MSP_NEVER - ch->opts.call_ms
@@ -431,48 +422,26 @@ static int accept_head(struct msp_channel *ch, struct msp_error_info *info)
 
 /* ---- the answer's body ------------------------------------------------- */
 
-/* Not realloc(): that leaves an unwiped copy behind. */
-static int make_room(struct msp_channel *ch, struct msp_error_info *info)
-{
-	size_t cap = ch->body_cap ? ch->body_cap * 2 : BODY_FIRST_SIZE;
-	size_t len = ch->body_len;
-	char *body;
-
-	if (ch->body_len < ch->body_cap)
-		return 0;
-	if (ch->body_len > body_max(ch))
-		return too_large(ch, info);
-	if (cap > body_max(ch))
-		cap = body_max(ch) + 1; /* the last byte tells of too many */
-	body = msp_mem_alloc(cap);
-	if (!body)
-		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
-	if (len)
-		memcpy(body, ch->body, len);
-	drop_body(ch);
-	ch->body = body;
-	ch->body_len = len;
-	ch->body_cap = cap;
-	return 0;
-}
-
 static int read_body(struct msp_channel *ch, struct msp_time now,
 		     struct msp_error_info *info)
 {
+	struct msp_buffer *body = &ch->body;
 	size_t got;
 	int rc;
 
 	for (;;) {
-		rc = make_room(ch, info);
+		rc = msp_buffer_grow(body, body_max(ch));
+		if (rc == MSP_ERR_LIMIT)
+			return too_large(ch, info);
 		if (rc < 0)
-			return rc;
-		rc = msp_client_read(ch->client, now, ch->body + ch->body_len,
-				     ch->body_cap - ch->body_len, &got, info);
+			return msp_fail(info, rc, "%s", msp_error_text(rc));
+		rc = msp_client_read(ch->client, now, body->data + body->len,
+				     body->cap - body->len, &got, info);
 		if (rc < 0)
 			return rc;
 		if (!got)
 			return 0;
-		ch->body_len += got;
+		body->len += got;
 	}
 }
 
@@ -504,10 +473,10 @@ static int parse_body(struct msp_channel *ch, struct msp_error_info *info)
 	int rc = 0;
 
 	if (ch->call == CALL_STATUS)
-		rc = msp_keystatus_parse(&ch->status, ch->body, ch->body_len,
-					 info);
+		rc = msp_keystatus_parse(&ch->status, ch->body.data,
+					 ch->body.len, info);
 	else if (ch->call == CALL_ACQUIRE)
-		rc = msp_key_parse(&ch->key, ch->body, ch->body_len, info);
+		rc = msp_key_parse(&ch->key, ch->body.data, ch->body.len, info);
 	return rc < 0 ? unreadable(rc, info) : 0;
 }
 
@@ -555,6 +524,8 @@ int msp_channel_run(struct msp_channel *channel, struct msp_time now,
 		ch->has_time = ch->head_has_time;
 		ch->time = ch->head_time;
 	}
+	if (rc < 0)
+		msp_info_endpoint(info, MSP_ENDPOINT_WIRESERVER);
 	end_call(ch);
 	return rc;
 }

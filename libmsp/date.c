@@ -4,7 +4,7 @@
  * the locale or the time zone, and never take a date in another shape: the
  * host's clock becomes the date of every request that is signed.
  */
-#include "libmsp/date.h"
+#include "libmsp/date_priv.h"
 
 #include <string.h>
 

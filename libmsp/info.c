@@ -65,6 +65,7 @@ static void clear(struct msp_error_info *info)
 	info->column = 0;
 	info->sys_errno = 0;
 	info->http_status = 0;
+	info->endpoint = -1;
 	info->pointer[0] = '\0';
 	info->text[0] = '\0';
 }
@@ -153,4 +154,10 @@ void msp_info_place(struct msp_error_info *info, const char *input, size_t len,
 	info->offset = offset;
 	info->line = line;
 	info->column = (uint32_t)(offset - start + 1);
+}
+
+void msp_info_endpoint(struct msp_error_info *info, enum msp_endpoint endpoint)
+{
+	if (usable(info))
+		info->endpoint = (int32_t)endpoint;
 }

@@ -5,6 +5,7 @@
 #ifndef MSP_INFO_H
 #define MSP_INFO_H
 
+#include <msp/endpoint.h>
 #include <msp/error.h>
 
 /* Set the text, clear the rest, return rc: "return msp_fail(info, rc, ...)". */
@@ -19,6 +20,8 @@ int msp_fail_at(struct msp_error_info *info, int rc, const char *pointer,
 /* offset in an input -> offset, line and column of info */
 void msp_info_place(struct msp_error_info *info, const char *input, size_t len,
 		    size_t offset);
+/* after any of these: which endpoint it was */
+void msp_info_endpoint(struct msp_error_info *info, enum msp_endpoint endpoint);
 /* copy, cut at a UTF-8 character boundary, replace each byte of a control
  * character (C0, DEL, C1) and of U+2028 and U+2029 by '?', always
  * NUL-terminate */

@@ -53,6 +53,8 @@ struct msp_latch {
 	struct msp_key *pending;      /* stored, to be attested; owned */
 	struct msp_keystatus *status; /* owned */
 	const char *good;	      /* message while all is well, or NULL */
+	int failed; /* the last failure, 0 while all is well */
+	struct msp_error_info failure;
 	char message[MESSAGE_SIZE];
 	char warning[MESSAGE_SIZE];    /* the last trouble with a key file */
 	char unsure[MSP_GUID_LEN + 1]; /* stored, and the host never said
@@ -155,6 +157,7 @@ static void set_warning(struct msp_latch *l, const char *text)
 static void all_is_well(struct msp_latch *l, const char *message)
 {
 	l->good = message;
+	l->failed = 0;
 	set_message(l, message);
 }
 
@@ -175,13 +178,13 @@ static void sync_clock(struct msp_latch *l, struct msp_time now)
 	l->synced = true;
 }
 
-static void date_header(const struct msp_latch *l, struct msp_time now,
-			char out[MSP_DATE_SIZE])
+void msp_latch_date(const struct msp_latch *latch, struct msp_time now,
+		    char out[MSP_DATE_SIZE])
 {
 	int64_t seconds = now.wall_s;
 
-	if (l->synced)
-		seconds = ((int64_t)now.boot_ms + l->offset_ms) / 1000;
+	if (latch && latch->synced)
+		seconds = ((int64_t)now.boot_ms + latch->offset_ms) / 1000;
 	msp_date_format(out, seconds);
 }
 
@@ -318,6 +321,10 @@ static void set_failure(struct msp_latch *l, const char *what,
 		 info->text[0] ? info->text : msp_error_text(rc),
 		 place[0] ? " (" : "", place, place[0] ? ")" : "");
 	set_message(l, text);
+	l->failed = rc;
+	l->failure = *info;
+	msp_info_copy(l->failure.text, sizeof(l->failure.text), l->message,
+		      strlen(l->message));
 }
 
 static int poll_failed(struct msp_latch *l, struct msp_time now, int rc,
@@ -365,7 +372,7 @@ static int attest(struct msp_latch *l, struct msp_time now)
 
 	if (l->state == MSP_LATCH_ACQUIRING)
 		set_state(l, MSP_LATCH_ATTESTING);
-	date_header(l, now, date);
+	msp_latch_date(l, now, date);
 	rc = msp_channel_attest(l->channel, now, date, l->pending, &info);
 	if (rc < 0)
 		return latch_failed(l, now, rc,
@@ -415,7 +422,7 @@ static int acquire(struct msp_latch *l, struct msp_time now)
 
 	if (l->state != MSP_LATCH_LATCHED && l->state != MSP_LATCH_LOST)
 		set_state(l, MSP_LATCH_ACQUIRING);
-	date_header(l, now, date);
+	msp_latch_date(l, now, date);
 	rc = msp_channel_acquire(l->channel, now, date, &info);
 	if (rc < 0)
 		return latch_failed(l, now, rc,
@@ -504,7 +511,7 @@ static int use_status(struct msp_latch *l, struct msp_time now)
 	l->named = true;
 	set_state(l, MSP_LATCH_LATCHED); /* it may have been reset */
 	if (l->good)
-		set_message(l, l->good); /* it may have told of a failure */
+		all_is_well(l, l->good); /* it may have told of a failure */
 	wait_for_poll(l, now);
 	return 0;
 }
@@ -543,7 +550,7 @@ static int poll_status(struct msp_latch *l, struct msp_time now)
 		wait_for_poll(l, now);
 		return rc;
 	}
-	date_header(l, now, date);
+	msp_latch_date(l, now, date);
 	rc = msp_channel_status(l->channel, now, date, &info);
 	if (rc < 0)
 		return poll_failed(l, now, rc, &info);
@@ -683,6 +690,20 @@ const char *msp_latch_state_name(enum msp_latch_state state)
 const char *msp_latch_message(const struct msp_latch *latch)
 {
 	return latch ? latch->message : "";
+}
+
+int msp_latch_failure(const struct msp_latch *latch,
+		      struct msp_error_info *info)
+{
+	if (!latch || !latch->failed)
+		return 0;
+	if (info && info->size >= sizeof(*info)) {
+		size_t size = info->size;
+
+		*info = latch->failure;
+		info->size = size;
+	}
+	return latch->failed;
 }
 
 const char *msp_latch_warning(const struct msp_latch *latch)

@@ -13,10 +13,10 @@ import sys
 import tempfile
 
 # By noun: rules stands for rules.c, rules_priv.h and rules_anything.c too.
-CORE = ("arena ascii canon caller decision endpoint error explain finding info "
-        "json key keystatus lint mem opts profile request rules signer text "
+CORE = ("arena ascii buffer canon caller decision endpoint error explain finding "
+        "info json key keystatus lint mem opts profile request rules signer text "
         "version").split()
-HOST = "channel client date http keystore latch".split()
+HOST = "channel client clock date document http keystore latch session".split()
 KERNEL = "cgroup diag peer prove redirect verifier".split()
 LAYER = {**dict.fromkeys(CORE, "core"), **dict.fromkeys(HOST, "host"),
          **dict.fromkeys(KERNEL, "kernel")}

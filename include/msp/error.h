@@ -40,6 +40,8 @@ enum msp_error {
  * @column:      column in bytes, from 1; 0 if there is none
  * @sys_errno:   errno of the failing system call, 0 if none
  * @http_status: status the host answered with, 0 if none
+ * @endpoint:    enum msp_endpoint that failed, -1 if it was none of them
+ * @reserved:    0
  * @pointer:     JSON pointer (RFC 6901) of the offending field, "" if none;
  *               cut at a character boundary if too long
  * @text:        one sentence, UTF-8, NUL-terminated, no line break; never
@@ -54,10 +56,15 @@ struct msp_error_info {
 	uint32_t column;
 	int32_t sys_errno;
 	uint32_t http_status;
+	int32_t endpoint;
+	uint32_t reserved;
 	char pointer[192];
 	char text[320];
 };
-#define MSP_ERROR_INFO_INIT { sizeof(struct msp_error_info), 0, 0, 0, 0, 0, "", "" }
+#define MSP_ERROR_INFO_INIT                                                    \
+	{                                                                      \
+		sizeof(struct msp_error_info), 0, 0, 0, 0, 0, -1, 0, "", ""    \
+	}
 
 MSP_BEGIN_DECLS
 

@@ -10,10 +10,8 @@
 #define MSP_LATCH_H
 
 #include <msp/channel.h>
+#include <msp/date.h>
 #include <msp/keystore.h>
-
-/** Room for an RFC 1123 date and NUL: "Wed, 23 Apr 2025 12:00:00 GMT". */
-#define MSP_DATE_SIZE 30
 
 /**
  * States. A failure keeps the state and the key, sets the message, and is
@@ -159,11 +157,22 @@ msp_latch_status(const struct msp_latch *latch);
 MSP_API bool msp_latch_clock(const struct msp_latch *latch, int64_t *out);
 
 /**
- * msp_date_format - RFC 1123 date in GMT, independent of the locale
- * @out:     gets 29 characters and NUL
- * @seconds: since 1970; years 1970 to 9999, others are clamped
+ * msp_latch_date - text for x-ms-azure-host-date, by the host's clock
+ * @out: gets 29 characters and NUL
+ * @now: the caller's clock: its wall_s is used until the host has told its time
  */
-MSP_API void msp_date_format(char out[MSP_DATE_SIZE], int64_t seconds);
+MSP_API void msp_latch_date(const struct msp_latch *latch, struct msp_time now,
+			    char out[MSP_DATE_SIZE]);
+
+/**
+ * msp_latch_failure - why the last poll, acquire or attest failed
+ * @info: optional: what msp_latch_message() says of it, and where
+ *
+ * Returns the error, or 0 while all is well. Nothing has to be done about it:
+ * the latch tries again.
+ */
+MSP_API int msp_latch_failure(const struct msp_latch *latch,
+			      struct msp_error_info *info);
 
 MSP_END_DECLS
 

@@ -4,7 +4,8 @@
  *
  * core   - error, text, key, signer, profile, finding, lint, rules, request,
  *          caller, decision, keystatus: pure computation
- * host   - client, channel, keystore, latch: talk to the endpoints
+ * host   - client, channel, keystore, latch, document, session: talk to the
+ *          endpoints; clock, date
  * kernel - redirect, peer: eBPF
  */
 #ifndef MSP_MSP_H
@@ -13,7 +14,10 @@
 #include <msp/caller.h>
 #include <msp/channel.h>
 #include <msp/client.h>
+#include <msp/clock.h>
+#include <msp/date.h>
 #include <msp/decision.h>
+#include <msp/document.h>
 #include <msp/endpoint.h>
 #include <msp/error.h>
 #include <msp/explain.h>
@@ -28,6 +32,7 @@
 #include <msp/redirect.h>
 #include <msp/request.h>
 #include <msp/rules.h>
+#include <msp/session.h>
 #include <msp/signer.h>
 #include <msp/text.h>
 #include <msp/version.h>

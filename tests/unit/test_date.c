@@ -10,7 +10,7 @@
 
 #include <msp/latch.h>
 
-#include "libmsp/date.h"
+#include "libmsp/date_priv.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 

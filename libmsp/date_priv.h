@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * date.h - reading an RFC 1123 date; writing one is msp_date_format().
+ * date_priv.h - reading an RFC 1123 date; writing one is msp_date_format().
  */
-#ifndef MSP_DATE_H
-#define MSP_DATE_H
+#ifndef MSP_DATE_PRIV_H
+#define MSP_DATE_PRIV_H
 
-#include <msp/defs.h>
+#include <msp/date.h>
 
 /* Exactly "Wed, 23 Apr 2025 12:00:00 GMT", weekday and all; *out is set to
  * seconds since 1970 only when true is returned. */

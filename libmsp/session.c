@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: what to ask an endpoint. Out: its whole answer, to a request signed with
+ * the key the host wants. Must never wait past its time, nor send a request
+ * unsigned that the host wants signed.
+ */
+#include <msp/session.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <msp/clock.h>
+
+#include "libmsp/ascii.h"
+#include "libmsp/info.h"
+#include "libmsp/mem.h"
+#include "libmsp/opts.h"
+
+#define TIMEOUT_MS 30000
+#define ADDED	   4 /* headers */
+/* "255.255.255.255:65535" */
+#define HOST_SIZE 22
+
+struct msp_session {
+	struct msp_session_opts opts; /* its directory is not kept */
+	struct msp_keystore *store;
+	struct msp_channel *channel;
+	struct msp_latch *latch; /* NULL: unsigned */
+	struct msp_signer *signer;
+	struct msp_client *clients[MSP_ENDPOINTS]; /* NULL until one is used */
+	bool used[MSP_ENDPOINTS]; /* the client's connection, before */
+	uint64_t deadline;	  /* of the call, boot ms */
+	struct msp_time now;
+};
+
+/* ---- life -------------------------------------------------------------- */
+
+static struct msp_client_opts client_opts(const struct msp_session *s,
+					  enum msp_endpoint endpoint)
+{
+	struct msp_client_opts o = {
+		.size = sizeof(o),
+		.address = s->opts.endpoints[endpoint],
+		.on_socket = s->opts.on_socket,
+		.on_socket_arg = s->opts.arg,
+	};
+
+	return o;
+}
+
+static int take_opts(struct msp_session *s, const struct msp_session_opts *opts)
+{
+	struct msp_address *address = s->opts.endpoints;
+	int i, rc;
+
+	if (opts) {
+		if (!msp_opts_ok(opts, opts->size, sizeof(*opts)) ||
+		    opts->flags & ~(uint32_t)MSP_SESSION_UNSIGNED)
+			return MSP_ERR_INVAL;
+		s->opts = *opts;
+		s->opts.directory = NULL;
+	}
+	if (!s->opts.timeout_ms)
+		s->opts.timeout_ms = TIMEOUT_MS;
+	for (i = 0; i < MSP_ENDPOINTS; i++, address++) {
+		if (address->ip || address->port)
+			continue;
+		rc = msp_endpoint_address(address, (enum msp_endpoint)i);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int open_latch(struct msp_session *s,
+		      const struct msp_session_opts *opts,
+		      struct msp_error_info *info)
+{
+	struct msp_channel_opts channel = {
+		.size = sizeof(channel),
+		.client = client_opts(s, MSP_ENDPOINT_WIRESERVER),
+	};
+	int rc;
+
+	if (opts && opts->directory) {
+		rc = msp_keystore_open(&s->store, opts->directory,
+				       opts->directory_len, info);
+		if (rc < 0)
+			return rc;
+	}
+	rc = msp_channel_new(&s->channel, &channel);
+	if (rc == 0)
+		rc = msp_latch_new(&s->latch, s->channel, s->store, NULL);
+	return rc < 0 ? msp_fail(info, rc, "%s", msp_error_text(rc)) : 0;
+}
+
+int msp_session_new(struct msp_session **out,
+		    const struct msp_session_opts *opts,
+		    struct msp_error_info *info)
+{
+	struct msp_session *s;
+	int rc;
+
+	if (!out)
+		return MSP_ERR_INVAL;
+	*out = NULL;
+	s = msp_mem_zalloc(sizeof(*s));
+	if (!s)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	rc = take_opts(s, opts);
+	if (rc < 0)
+		msp_fail(info, rc, "these options are not valid");
+	else if (!(s->opts.flags & MSP_SESSION_UNSIGNED))
+		rc = open_latch(s, opts, info);
+	if (rc < 0)
+		goto out;
+
+	*out = s;
+	s = NULL;
+out:
+	msp_session_free(s);
+	return rc;
+}
+
+void msp_session_free(struct msp_session *session)
+{
+	int i;
+
+	if (!session)
+		return;
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		msp_client_free(session->clients[i]);
+	msp_signer_free(session->signer);
+	msp_latch_free(session->latch);
+	msp_channel_free(session->channel);
+	msp_keystore_free(session->store);
+	msp_mem_free(session);
+}
+
+/* ---- waiting ----------------------------------------------------------- */
+
+static void look_at_clock(struct msp_session *s)
+{
+	if (s->opts.on_time)
+		s->opts.on_time(s->opts.arg, &s->now);
+	else
+		msp_clock_read(&s->now);
+}
+
+static void begin(struct msp_session *s)
+{
+	look_at_clock(s);
+	s->deadline = s->now.boot_ms + s->opts.timeout_ms;
+}
+
+static bool time_is_up(const struct msp_session *s)
+{
+	return s->now.boot_ms >= s->deadline;
+}
+
+/* A signal ends the wait and nothing else: the time is looked at again. */
+static int wait_for(struct msp_session *s, int fd, short events, uint64_t until,
+		    struct msp_error_info *info)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	uint64_t ms = 0;
+
+	if (until > s->deadline)
+		until = s->deadline;
+	if (until > s->now.boot_ms)
+		ms = until - s->now.boot_ms;
+	if (poll(&p, 1, ms > INT_MAX ? INT_MAX : (int)ms) < 0 && errno != EINTR)
+		return msp_fail_sys(info, errno, "poll");
+	look_at_clock(s);
+	return 0;
+}
+
+/* ---- the key ----------------------------------------------------------- */
+
+static void tell(const struct msp_session *s)
+{
+	unsigned int changes = msp_latch_changes(s->latch);
+
+	if (!s->opts.on_event)
+		return;
+	if (changes & MSP_LATCH_CHANGED_STATE)
+		s->opts.on_event(s->opts.arg, msp_latch_message(s->latch));
+	if (changes & MSP_LATCH_CHANGED_WARNING)
+		s->opts.on_event(s->opts.arg, msp_latch_warning(s->latch));
+}
+
+/* No call is under way, and what the host wants is known. */
+static bool is_settled(const struct msp_session *s)
+{
+	enum msp_latch_state state = msp_latch_state(s->latch);
+
+	return (state == MSP_LATCH_LATCHED || state == MSP_LATCH_DISABLED) &&
+	       msp_latch_fd(s->latch) < 0 &&
+	       msp_latch_deadline(s->latch) > s->now.boot_ms;
+}
+
+static int gave_up(const struct msp_session *s, struct msp_error_info *info)
+{
+	int rc = msp_latch_failure(s->latch, info);
+
+	if (rc < 0)
+		return rc;
+	rc = msp_fail(info, MSP_ERR_TIMEOUT, "no key within %u ms",
+		      s->opts.timeout_ms);
+	msp_info_endpoint(info, MSP_ENDPOINT_WIRESERVER);
+	return rc;
+}
+
+static int latch(struct msp_session *s, struct msp_error_info *info)
+{
+	int rc;
+
+	while (!is_settled(s)) {
+		if (time_is_up(s))
+			return gave_up(s, info);
+		rc = msp_latch_run(s->latch, s->now);
+		tell(s);
+		if (rc < 0 || msp_latch_failure(s->latch, NULL) == MSP_ERR_BUSY)
+			return gave_up(s, info);
+		if (is_settled(s))
+			break;
+		rc = wait_for(s, msp_latch_fd(s->latch),
+			      msp_latch_events(s->latch),
+			      msp_latch_deadline(s->latch), info);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int msp_session_latch(struct msp_session *session, struct msp_error_info *info)
+{
+	if (!session)
+		return MSP_ERR_INVAL;
+	if (!session->latch)
+		return msp_fail(info, MSP_ERR_STATE,
+				"this session does not sign");
+	begin(session);
+	return latch(session, info);
+}
+
+struct msp_key *msp_session_key(const struct msp_session *session)
+{
+	return session ? msp_latch_key(session->latch) : NULL;
+}
+
+/* ---- a request --------------------------------------------------------- */
+
+/* The signer of the key in use, NULL if nothing is to be signed. */
+static int take_signer(struct msp_session *s, struct msp_error_info *info)
+{
+	struct msp_key *key = msp_session_key(s);
+	int rc;
+
+	if (s->signer && msp_signer_key(s->signer) == key)
+		return 0;
+	msp_signer_free(s->signer);
+	s->signer = NULL;
+	if (!key)
+		return 0;
+	rc = msp_signer_new(&s->signer, key);
+	return rc < 0 ? msp_fail(info, rc, "%s", msp_error_text(rc)) : 0;
+}
+
+static bool is_ours(const struct msp_header *h)
+{
+	static const char *const names[ADDED] = { "host", "metadata",
+						  MSP_HEADER_CLAIMS,
+						  MSP_HEADER_DATE };
+	size_t i;
+
+	for (i = 0; i < ADDED; i++) {
+		if (msp_ascii_equal(h->name, h->name_len, names[i],
+				    strlen(names[i])))
+			return true;
+	}
+	return false;
+}
+
+static struct msp_header header(const char *name, const char *value)
+{
+	struct msp_header h = { name, strlen(name), value, strlen(value) };
+
+	return h;
+}
+
+/* Port 80 goes without saying (RFC 9110 7.2). */
+static void put_host(char out[HOST_SIZE], struct msp_address address)
+{
+	char ip[INET_ADDRSTRLEN] = "";
+	struct in_addr in = { .s_addr = address.ip };
+
+	inet_ntop(AF_INET, &in, ip, sizeof(ip));
+	if (address.port == 80)
+		snprintf(out, HOST_SIZE, "%s", ip);
+	else
+		snprintf(out, HOST_SIZE, "%s:%u", ip, address.port);
+}
+
+static int start(struct msp_session *s, enum msp_endpoint endpoint,
+		 const struct msp_message *message, struct msp_error_info *info)
+{
+	struct msp_header headers[MSP_MAX_HEADERS];
+	char date[MSP_DATE_SIZE], host[HOST_SIZE];
+	struct msp_message m = *message;
+	size_t i;
+
+	msp_latch_date(s->latch, s->now, date);
+	put_host(host, s->opts.endpoints[endpoint]);
+	headers[0] = header("host", host);
+	headers[1] = header("metadata", "True");
+	headers[2] = header(MSP_HEADER_CLAIMS, MSP_CLAIMS_ROOT);
+	headers[3] = header(MSP_HEADER_DATE, date);
+	for (i = 0; i < message->n_headers; i++)
+		headers[ADDED + i] = message->headers[i];
+	m.headers = headers;
+	m.n_headers = message->n_headers + ADDED;
+	s->used[endpoint] = msp_client_reusable(s->clients[endpoint]);
+	return msp_client_send(s->clients[endpoint], s->now, &m, m.body_len,
+			       s->signer, info);
+}
+
+static int finish(struct msp_session *s, struct msp_document *document,
+		  struct msp_client *client, struct msp_error_info *info)
+{
+	int rc;
+
+	for (;;) {
+		rc = msp_document_fill(document, client, s->now, info);
+		if (rc != MSP_ERR_AGAIN)
+			return rc;
+		if (time_is_up(s))
+			return msp_fail(info, MSP_ERR_TIMEOUT,
+					"no answer within %u ms",
+					s->opts.timeout_ms);
+		rc = wait_for(s, msp_client_fd(client),
+			      msp_client_events(client),
+			      msp_client_deadline(client), info);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* A client in the middle of something cannot take another request. */
+static void hang_up(struct msp_session *s, enum msp_endpoint endpoint)
+{
+	msp_client_free(s->clients[endpoint]);
+	s->clients[endpoint] = NULL;
+}
+
+static bool is_idempotent(const struct msp_message *m)
+{
+	return (m->method_len == 3 && memcmp(m->method, "GET", 3) == 0) ||
+	       (m->method_len == 4 && memcmp(m->method, "HEAD", 4) == 0);
+}
+
+static int ask(struct msp_session *s, struct msp_document **out,
+	       enum msp_endpoint endpoint, const struct msp_message *message,
+	       struct msp_error_info *info)
+{
+	struct msp_client_opts opts = client_opts(s, endpoint);
+	struct msp_document *document = NULL;
+	int rc = 0;
+
+	s->used[endpoint] = false;
+	if (!s->clients[endpoint])
+		rc = msp_client_new(&s->clients[endpoint], &opts);
+	if (rc == 0)
+		rc = msp_document_new(&document, s->opts.document_max);
+	if (rc < 0)
+		return msp_fail(info, rc, "%s", msp_error_text(rc));
+	rc = take_signer(s, info);
+	if (rc == 0)
+		rc = start(s, endpoint, message, info);
+	if (rc == 0)
+		rc = finish(s, document, s->clients[endpoint], info);
+	if (rc < 0)
+		goto out;
+
+	*out = document;
+	document = NULL;
+out:
+	msp_document_free(document);
+	return rc;
+}
+
+/* The host may close a connection while it is idle: one that was used before
+ * proves nothing (RFC 9112 9.3.1). */
+static int ask_on_any(struct msp_session *s, struct msp_document **out,
+		      enum msp_endpoint endpoint,
+		      const struct msp_message *message,
+		      struct msp_error_info *info)
+{
+	int rc = ask(s, out, endpoint, message, info);
+	bool again;
+
+	if (rc == 0)
+		return 0;
+	again = rc != MSP_ERR_TIMEOUT && s->used[endpoint] &&
+		msp_client_untouched(s->clients[endpoint]) &&
+		is_idempotent(message);
+	hang_up(s, endpoint);
+	if (!again)
+		return rc;
+	rc = ask(s, out, endpoint, message, info);
+	if (rc < 0)
+		hang_up(s, endpoint);
+	return rc;
+}
+
+/* The host may have another key by now: is there reason to ask once more? */
+static bool has_new_key(struct msp_session *s,
+			const struct msp_document *document)
+{
+	unsigned int status = msp_document_status(document);
+	struct msp_key *key = msp_session_key(s);
+	char guid[MSP_GUID_LEN + 1] = "";
+
+	if (!s->latch || (status != 401 && status != 403))
+		return false;
+	if (key)
+		memcpy(guid, msp_key_guid(key), sizeof(guid));
+	msp_latch_poll_now(s->latch);
+	if (latch(s, NULL) < 0)
+		return false;
+	key = msp_session_key(s);
+	return key && strcmp(msp_key_guid(key), guid) != 0;
+}
+
+static int check_message(const struct msp_message *m,
+			 struct msp_error_info *info)
+{
+	size_t i;
+
+	if (!m->method || !m->target || (m->n_headers && !m->headers))
+		return msp_fail(info, MSP_ERR_INVAL,
+				"the request is not complete");
+	if (m->n_headers > MSP_MAX_HEADERS - ADDED)
+		return msp_fail(info, MSP_ERR_LIMIT, "too many headers");
+	for (i = 0; i < m->n_headers; i++) {
+		if (is_ours(&m->headers[i]))
+			return msp_fail(info, MSP_ERR_INVAL,
+					"a header is given that is added");
+	}
+	return 0;
+}
+
+static int request(struct msp_session *s, struct msp_document **out,
+		   enum msp_endpoint endpoint,
+		   const struct msp_message *message,
+		   struct msp_error_info *info)
+{
+	int rc;
+
+	begin(s);
+	rc = s->latch ? latch(s, info) : 0;
+	if (rc < 0)
+		return rc; /* says its own endpoint */
+	rc = ask_on_any(s, out, endpoint, message, info);
+	if (rc == 0 && is_idempotent(message) && has_new_key(s, *out)) {
+		msp_document_free(*out);
+		*out = NULL;
+		rc = ask_on_any(s, out, endpoint, message, info);
+	}
+	if (rc < 0)
+		msp_info_endpoint(info, endpoint);
+	return rc;
+}
+
+int msp_session_request(struct msp_session *session, struct msp_document **out,
+			enum msp_endpoint endpoint,
+			const struct msp_message *message,
+			struct msp_error_info *info)
+{
+	int rc;
+
+	if (!out)
+		return MSP_ERR_INVAL;
+	*out = NULL;
+	if (!session || (unsigned int)endpoint >= MSP_ENDPOINTS || !message ||
+	    !msp_opts_ok(message, message->size, sizeof(*message)))
+		return MSP_ERR_INVAL;
+	rc = check_message(message, info);
+	return rc < 0 ? rc : request(session, out, endpoint, message, info);
+}
+
+int msp_session_get(struct msp_session *session, struct msp_document **out,
+		    enum msp_endpoint endpoint, const char *target,
+		    size_t target_len, struct msp_error_info *info)
+{
+	struct msp_message m = {
+		.size = sizeof(m),
+		.method = "GET",
+		.method_len = 3,
+		.target = target,
+		.target_len = target_len,
+	};
+	unsigned int status;
+	int rc;
+
+	rc = msp_session_request(session, out, endpoint, &m, info);
+	if (rc < 0)
+		return rc;
+	status = msp_document_status(*out);
+	if (status >= 200 && status < 300)
+		return 0;
+	rc = msp_fail(info, MSP_ERR_STATUS, "%s answered with status %u",
+		      msp_endpoint_name(endpoint), status);
+	msp_info_endpoint(info, endpoint);
+	if (info && info->size >= sizeof(*info))
+		info->http_status = status;
+	msp_document_free(*out);
+	*out = NULL;
+	return rc;
+}
