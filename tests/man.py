@@ -15,6 +15,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "profiles"))
 import check as profiles  # noqa: E402
+import man_calls  # noqa: E402
 
 # Escapes of roff that occur in the pages, and what they stand for.
 ESCAPES = ((r"\e", "\\"), (r"\&", ""), (r"\ ", " "))
@@ -462,7 +463,7 @@ def main(build):
     suite.claim("msp_profile_limits", profile_limits())
     suite.claim("mspd_compatibility_rows", compat_rows())
     suite.claim("mspd_compatibility_tests", compat_tests())
-    for name, faults in profiles.claims(build):
+    for name, faults in (*man_calls.claims(), *profiles.claims(build)):
         suite.claim(name, faults)
     return suite.finish()
 
