@@ -31,7 +31,8 @@
 #                        scenarios, and a fleet among resets and faults
 #   make check-mutants [MUTANTS='WORD...']  root: behaviours taken out, one at
 #                        a time; the scenario of each must fail
-#   make fuzz SECONDS=60 libFuzzer on each of tests/fuzz/fuzz_*.c
+#   make fuzz SECONDS=60 [FUZZ_ONLY='key json']  libFuzzer on each of
+#                        tests/fuzz/fuzz_*.c, with the words of its *.dict
 #   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR= MANDIR=
 #   make install-tools   msp-host, for those who try and test agents
 #   make install-service mspd's unit, and a configuration if there is none
@@ -207,18 +208,24 @@ $(UNIT): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(TEST_LIB_OBJ) $(TESTLIB) \
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_CHECK,--libs) \
 		$(call DEP_LIB,--libs) $(call DEP_MHD,--libs) -lpthread
-$(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o $(LIB_OBJ)
+# What parses in the programs, for those that fuzz it; q: two are text.o.
+FUZZED	:= $(filter-out mspd/main.c mspd/ctl/main.c,$(MSPD_SRC) $(CTL_SRC))
+$(O)/fuzzed.a: $(FUZZED:%.c=$(O)/%.o)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
+$(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/replay.o \
+		$(LIB_OBJ) $(O)/fuzzed.a
 	$(call say,LD,$@)
-	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_LIB,--libs)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_LIB,--libs) \
+		$(call DEP_MHD,--libs) -lpthread
 # of the archive, so that one object of it can be another
 $(DECIDE): $(DECIDE).o $(O)/libmsp.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_LIB,--libs)
-$(REDACT): $(REDACT).o $(O)/mspd/redact.o $(O)/mspd/text.o
+$(REDACT): $(REDACT).o $(O)/mspd/redact.o $(O)/mspd/redact_option.o \
+		$(O)/mspd/text.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^
-$(O)/tests/fuzz/fuzz_redact: $(O)/mspd/redact.o $(O)/mspd/text.o
-$(O)/tests/fuzz/fuzz_telemetry: $(O)/mspd/telemetry_scan.o $(O)/mspd/text.o
 $(LIVENSS): $(O)/tests/live/libnss_%.so.2: $(O)/tests/live/nss_%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(LDOURS) $(LDFLAGS) -o $@ $<
@@ -371,31 +378,34 @@ check-kernels: lib $(GUEST)
 FUZZ_O	:= $(O)/libfuzzer
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined \
 	   -fno-sanitize-recover=all
-FUZZERS	:= $(patsubst tests/fuzz/%.c,$(FUZZ_O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS	:= $(patsubst tests/fuzz/%.c,$(FUZZ_O)/%,$(if $(FUZZ_ONLY), \
+	   $(FUZZ_ONLY:%=tests/fuzz/fuzz_%.c),$(wildcard tests/fuzz/fuzz_*.c)))
 
 $(FUZZ_O)/obj/%.o: %.c | $(SKEL)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPOURS) -std=c11 $(FUZZ_FLAGS) -MMD -MP -MT $@ \
 		-c $< -o $@
+$(FUZZ_O)/fuzzed.a: $(FUZZED:%.c=$(FUZZ_O)/obj/%.o)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 $(FUZZERS): $(FUZZ_O)/%: $(FUZZ_O)/obj/tests/fuzz/%.o \
-		$(LIB_SRC:%.c=$(FUZZ_O)/obj/%.o)
+		$(LIB_SRC:%.c=$(FUZZ_O)/obj/%.o) $(FUZZ_O)/fuzzed.a
 	$(call say,LD,$@)
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ \
-		$(call DEP_LIB,--libs)
-
-$(FUZZ_O)/fuzz_redact: $(FUZZ_O)/obj/mspd/redact.o $(FUZZ_O)/obj/mspd/text.o
-$(FUZZ_O)/fuzz_telemetry: $(FUZZ_O)/obj/mspd/telemetry_scan.o \
-	$(FUZZ_O)/obj/mspd/text.o
+		$(call DEP_LIB,--libs) $(call DEP_MHD,--libs) -lpthread
 
 # libFuzzer writes what it finds into the first directory it is given: that
 # must not be the corpus.
 fuzz: $(FUZZERS)
 	$(Q)for f in $(FUZZERS); do \
 		n=$${f##*/fuzz_}; found=$(FUZZ_O)/found/$$n; \
+		words=-dict=tests/fuzz/$$n.dict; \
+		[ -e $${words#*=} ] || words=; \
 		mkdir -p $$found; \
 		$$f -max_total_time=$(SECONDS) -print_final_stats=1 \
-			-timeout=10 -artifact_prefix=$(FUZZ_O)/ $$found \
+			-timeout=10 $$words \
+			-artifact_prefix=$(FUZZ_O)/ $$found \
 			tests/fuzz/corpus/$$n >$$found.log 2>&1 || \
 			{ tail -n 60 $$found.log; exit 1; }; \
 		printf '  %-7s %-20s %10s runs\n' FUZZ $$n \
