@@ -59,11 +59,13 @@ int mspd_cli_say(const struct mspd_cli *cli);
  * Asks the agent that runs here, every 100 ms for @cli->wait_s, once at least.
  * Each time it is given what is left of that, but two seconds at least and
  * five at most, so a listener that hangs keeps nobody longer.
- * On standard output: what is not ready, if that is how it ended; and why it
- * could not be asked, each time the reason is another one, ten times at most.
+ * On standard output: what is not ready, if that is how it ended, or what was
+ * the last to be heard before it gave up; and why it could not be asked, each
+ * time the reason is another one, ten times at most.
  *
  * Where: the address in runFolder/listener, else listenAddress. A configuration
- * that was not named and cannot be read is done without.
+ * that was not named and cannot be read is done without. What listens there and
+ * is not root's is not asked, nor is anybody while /proc does not tell.
  *
  * Returns the exit status: 0 it has; 1 not yet; 2 it has failed; EX_CONFIG
  * for a configuration that was named and is no use.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * In: --status. Out: an exit status, after the agent here has been asked as
- * often as it takes. Must never wait for a listener longer than the caller
- * does, nor let what answered play tricks on a terminal.
+ * often as it takes. Must never believe anybody but root's, nor wait for a
+ * listener longer than the caller does, nor let what answered play tricks on a
+ * terminal.
  */
 #include "mspd/cli.h"
 
@@ -17,6 +18,7 @@
 #include <time.h>
 
 #include "mspd/cli_answer.h"
+#include "mspd/cli_owner.h"
 #include "mspd/config.h"
 #include "mspd/listener.h"
 #include "mspd/text.h"
@@ -243,31 +245,84 @@ static int exchange(struct asker *a, struct msp_client *client,
 	return MSP_ERR_SCHEMA;
 }
 
-/* A connection of its own for each attempt: the agent may be another one. */
-static bool ask(struct asker *a)
+static int call(struct asker *a, const struct msp_address *address,
+		const char *where, char reason[REASON])
 {
-	struct msp_client_opts opts = { .size = sizeof(opts) };
+	struct msp_client_opts opts = { .size = sizeof(opts),
+					.address = *address };
 	struct msp_client *client = NULL;
 	uint64_t at = now().boot_ms;
 	uint64_t left = a->end > at ? a->end - at : 0;
-	char where[MSPD_LISTENER_TEXT];
-	char reason[REASON] = "";
 	int rc;
 
 	if (left < LEAST_MS)
 		left = LEAST_MS;
 	if (left > MOST_MS)
 		left = MOST_MS;
-	opts.address = a->listener;
-	if (mspd_listener_ask(a->run_dir, &opts.address) < 0)
-		opts.address = a->listener;
-	mspd_listener_text(&opts.address, where);
 	rc = msp_client_new(&client, &opts);
 	if (rc == 0)
 		rc = exchange(a, client, where, at + left, reason);
 	else
 		snprintf(reason, REASON, "%s", msp_error_text(rc));
 	msp_client_free(client);
+	return rc;
+}
+
+/* Anybody may have the port while there is no agent. None at all: let it be
+ * tried, the error says more. */
+static int find_owner(struct mspd_owner *owner,
+		      const struct msp_address *address, const char *where,
+		      char reason[REASON])
+{
+	int err = mspd_owner_find(owner, address);
+
+	if (err < 0)
+		snprintf(reason, REASON,
+			 "cannot tell who listens on %s, so it is not asked: "
+			 "%s (os error %d)",
+			 where, strerrordesc_np(-err), -err);
+	else if (owner->inode && owner->uid)
+		snprintf(reason, REASON,
+			 "%s is held by user %u and not by root, so it is not "
+			 "asked",
+			 where, owner->uid);
+	else
+		return 0;
+	return MSP_ERR_STATE;
+}
+
+/* What listened before and after the answer is what gave it. */
+static int call_root(struct asker *a, const struct msp_address *address,
+		     const char *where, char reason[REASON])
+{
+	struct mspd_owner before, after;
+	int rc = find_owner(&before, address, where, reason);
+
+	if (rc == 0)
+		rc = call(a, address, where, reason);
+	if (rc == 0)
+		rc = find_owner(&after, address, where, reason);
+	if (rc < 0 || (before.inode && before.inode == after.inode))
+		return rc;
+	snprintf(reason, REASON,
+		 "who listens on %s has changed, so what it said does not "
+		 "count",
+		 where);
+	return MSP_ERR_STATE;
+}
+
+/* A connection of its own for each attempt: the agent may be another one. */
+static bool ask(struct asker *a)
+{
+	struct msp_address address = a->listener;
+	char where[MSPD_LISTENER_TEXT];
+	char reason[REASON] = "";
+	int rc;
+
+	if (mspd_listener_ask(a->run_dir, &address) < 0)
+		address = a->listener;
+	mspd_listener_text(&address, where);
+	rc = call_root(a, &address, where, reason);
 	if (rc < 0)
 		say_failure(a, reason);
 	return rc == 0;
@@ -275,26 +330,27 @@ static bool ask(struct asker *a)
 
 /* ---- until it has finished --------------------------------------------- */
 
-static int conclude(const struct asker *a)
+/* What is not ready, if the agent has said. */
+static int conclude(const struct asker *a, bool told)
 {
-	if (!a->answer.error_len)
-		return EXIT_SUCCESS;
-	put_text(a->answer.error, a->answer.error_len);
-	putchar('\n');
-	fflush(stdout);
-	return EXIT_FAILED;
+	if (told && a->answer.error_len) {
+		put_text(a->answer.error, a->answer.error_len);
+		putchar('\n');
+		fflush(stdout);
+	}
+	if (!told || !a->answer.finished)
+		return EXIT_WAITING;
+	return a->answer.error_len ? EXIT_FAILED : EXIT_SUCCESS;
 }
 
 static int keep_asking(struct asker *a)
 {
 	for (;;) {
-		if (ask(a)) {
-			a->notify = false;
-			if (a->answer.finished)
-				return conclude(a);
-		}
-		if (now().boot_ms > a->end)
-			return EXIT_WAITING;
+		bool told = ask(a);
+
+		a->notify &= !told;
+		if ((told && a->answer.finished) || now().boot_ms > a->end)
+			return conclude(a, told);
 		poll(NULL, 0, STEP_MS);
 	}
 }

@@ -108,8 +108,9 @@ uint64_t mspd_provision_tick(const char *text, size_t len);
  *         host, too
  *
  * True if it has finished since then, well or not; or, while the host wants a
- * channel, ever since the start or the last reset. With a tick of 0 never
- * (fix Q36): who does not say since when cannot be told.
+ * channel, ever since the start or the last reset. Also if it had failed before
+ * and the redirector, or the listener, is not ready at this moment either. With
+ * a tick of 0 never (fix Q36): who does not say since when cannot be told.
  */
 bool mspd_provision_ask(struct mspd_provision *provision, uint64_t tick,
 			char error[MSPD_PROVISION_ERROR]);

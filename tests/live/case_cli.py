@@ -3,9 +3,11 @@
 In: command lines, and a listener that plays the agent. Out: what a
 provisioning agent gets to read, and the exit status it goes by.
 """
+import ctypes
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -17,6 +19,7 @@ import world
 from fake_agent import CLOSE, ERROR, HANG, NO, YES
 from world import NOBODY
 
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 16384, 1 << 18
 FAILURE = "Failed to query the current provision state with error: {}.\n"
 REFUSED = FAILURE.format("Connection refused (os error 111)")
 UNAVAILABLE = FAILURE.format(
@@ -24,8 +27,20 @@ UNAVAILABLE = FAILURE.format(
     "code: 503 Service Unavailable")
 GARBLED = FAILURE.format("Deserialization failed: the answer is not the JSON "
                          "object it must be")
+HELD = FAILURE.format(f"127.0.0.1:3080 is held by user {NOBODY} and not by "
+                      "root, so it is not asked")
+NOT_YET = fake_agent.answer(b'{"finished":false,"errorMessage":""}')
 MESSAGE = ("ebpfProgramStatus - Failed to load program 'connect4'\r\n"
            "keyLatchStatus - \t\u00e4 <&>\r\n")
+
+
+def hide_proc():
+    """For this process there is nothing in /proc."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if (libc.unshare(CLONE_NEWNS) or
+            libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) or
+            libc.mount(b"none", b"/proc", b"tmpfs", 0, None)):
+        raise OSError(ctypes.get_errno(), "cannot hide /proc")
 
 
 def failed(message):
@@ -80,10 +95,11 @@ class Status(Command):
                 ((YES,), (), (0, "")),
                 ((YES,), ("--wait", "120"), (0, "")),
                 ((NO, NO, YES), ("-w9",), (0, "")),
-                ((NO,), (), (1, "")),
-                ((NO,), ("--wait", "0"), (1, "")),
-                ((failed(MESSAGE),), ("--wait=3",), (2, MESSAGE + "\n")),
+                ((NO,), (), (1, "wait for it\n")),
+                ((NO,), ("--wait", "0"), (1, "wait for it\n")),
+                ((NO, NOT_YET), ("-w", "1"), (1, "")),
                 ((NO, failed("a")), ("-w", "3"), (2, "a\n")),
+                ((failed(MESSAGE),), ("--wait=3",), (2, MESSAGE + "\n")),
                 ((failed(long),), (), (2, long + "\n")),
                 ((ERROR,), (), (1, UNAVAILABLE)),
                 ((ERROR, ERROR, YES), ("-w9",), (0, UNAVAILABLE)),
@@ -164,7 +180,7 @@ class Status(Command):
         agent = self.serve(NO, address=("127.0.0.1", 3090))
         with open(self.path("run", "listener"), "w", encoding="ascii") as f:
             f.write("127.0.0.1:3090\n")
-        self.assertEqual(self.status(), (1, "", ""))
+        self.assertEqual(self.status(), (1, "wait for it\n", ""))
         self.assertEqual((len(agent.requests), len(squatter.requests)),
                          (1, 0))
         # what it says elsewhere is nothing an agent would
@@ -193,6 +209,75 @@ class Status(Command):
                  world.World.build + "/mspd/mspd", config], timeout=20,
                 env=self.environment(), check=False)
             self.assertEqual(done.returncode, 2, close)
+
+
+class Stranger(Command):
+    """Has the port while there is no agent."""
+
+    def check_not_asked(self, said=HELD, **where):
+        stranger = fake_agent.FakeAgent([YES], uid=NOBODY, **where)
+        try:
+            for uid in (0, NOBODY):
+                self.assertEqual(self.status(uid=uid), (1, said, ""))
+            self.assertEqual(stranger.requests, [])
+        finally:
+            stranger.close()
+
+    def test_is_not_believed_that_the_key_is_latched(self):
+        self.check_not_asked()
+        self.check_not_asked(address=("0.0.0.0", 3080))
+        self.check_not_asked(address=("::", 3080), family=socket.AF_INET6,
+                             dualstack_ipv6=True)
+        self.check_not_asked(address=("::ffff:127.0.0.1", 3080),
+                             family=socket.AF_INET6, dualstack_ipv6=True)
+
+    def test_is_not_believed_where_an_agent_was(self):
+        with open(self.path("run", "listener"), "w", encoding="ascii") as f:
+            f.write("127.0.0.1:3090\n")
+        self.check_not_asked(HELD.replace("3080", "3090"),
+                             address=("127.0.0.1", 3090))
+
+    def test_on_ipv6_keeps_nobody_from_the_agent(self):
+        self.serve(YES)
+        self.serve(NO, address=("::", 3080), family=socket.AF_INET6,
+                   uid=NOBODY)
+        self.assertEqual(self.status(), (0, "", ""))
+
+    def test_is_not_asked_while_the_agent_that_comes_late_is(self):
+        stranger = fake_agent.FakeAgent([YES], uid=NOBODY)
+        late = threading.Timer(0.3, lambda: (stranger.close(),
+                                             self.serve(NO, YES)))
+        late.start()
+        self.addCleanup(late.join)
+        code, out, _ = self.status("--wait", "20")
+        self.assertEqual((code, out.splitlines(True)[0]), (0, HELD))
+        self.assertEqual(stranger.requests, [])
+
+    def test_cannot_answer_for_who_has_gone(self):
+        server = socket.create_server(("127.0.0.1", 3080))
+
+        def answer_and_be_gone():
+            connection, _ = server.accept()
+            server.close()
+            connection.recv(4096)
+            connection.sendall(YES)
+            connection.close()
+
+        thread = threading.Thread(target=answer_and_be_gone)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.assertEqual(self.status(), (1, FAILURE.format(
+            "who listens on 127.0.0.1:3080 has changed, so what it said "
+            "does not count"), ""))
+
+    def test_is_not_asked_where_nobody_can_tell(self):
+        agent = self.serve(YES)
+        self.assertEqual(
+            self.status(preexec_fn=hide_proc),
+            (1, FAILURE.format(
+                "cannot tell who listens on 127.0.0.1:3080, so it is not "
+                "asked: No such file or directory (os error 2)"), ""))
+        self.assertEqual(agent.requests, [])
 
 
 class Places(Command):
@@ -224,13 +309,14 @@ class Places(Command):
         self.serve(NO)
         self.serve(YES, address=("127.0.0.1", 3092))
         self.assertEqual(self.run_mspd("-s", program=self.program),
-                         (1, "", ""))
+                         (1, "wait for it\n", ""))
         self.write_config("proxy-agent.json",
                           listenAddress="127.0.0.1:3092")
         self.assertEqual(self.run_mspd("-s", program=self.program),
                          (0, "", ""))
         # --config goes before it
-        self.assertEqual(self.status(program=self.program), (1, "", ""))
+        self.assertEqual(self.status(program=self.program),
+                         (1, "wait for it\n", ""))
 
     def test_status_does_without_what_it_cannot_read(self):
         self.serve(YES)

@@ -105,8 +105,9 @@ class Image(world.World):
                                  stderr=out, stdin=subprocess.DEVNULL,
                                  enter=self.enter_sandbox)
 
-    def start_cloud_init(self):
-        return self.run(*COMMAND, stdin=subprocess.DEVNULL,
+    def start_cloud_init(self, *wait):
+        return self.run(*COMMAND[:2], *(wait or COMMAND[2:]),
+                        stdin=subprocess.DEVNULL,
                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     @staticmethod
@@ -119,8 +120,8 @@ class Image(world.World):
             raise world.Failed("cloud-init waits") from None
         return process.returncode, out.decode(), err.decode()
 
-    def cloud_init(self):
-        return self.result(self.start_cloud_init())
+    def cloud_init(self, *wait):
+        return self.result(self.start_cloud_init(*wait))
 
 
 class DropIn(unittest.TestCase):
@@ -227,6 +228,41 @@ class DropIn(unittest.TestCase):
                       "BPF_PROG_LOAD syscall failed.", out)
         w.mspd.kill()
         w.mspd.wait()
+
+    def test_cloud_init_is_told_however_late_it_asks(self):
+        w = self.image(provisioningTimeoutInSeconds=0.5,
+                       redirectRetryIntervalInSeconds=3600,
+                       cgroupPath="/nonexistent")
+        w.start_agent()
+        said = w.cloud_init()
+        self.assertEqual(said[0], 2)
+        # the time is over, and nothing is known of who asks
+        self.assertEqual(w.cloud_init(), said)
+        self.assertEqual(w.result(w.run(
+            *COMMAND[:2], enter=lambda: (w.enter(), w.become(
+                world.NOBODY, False)), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)), said)
+
+    def test_cloud_init_that_gives_up_first_has_the_reason_too(self):
+        w = self.image(cgroupPath="/nonexistent")
+        w.start_agent()
+        world.wait_until(lambda: "Failed to start redirector" in
+                         w.tail("mspd.out"), why="the agent has tried")
+        code, out, err = w.cloud_init("--wait", "1")
+        self.assertEqual((code, err), (1, ""))
+        self.assertRegex(out, r"(?m)^ebpfProgramStatus - Failed to start "
+                         r"redirector: .+\r\nkeyLatchStatus - .+\r\n\n\Z")
+
+    def test_cloud_init_is_not_told_that_all_is_well_by_a_stranger(self):
+        stranger = fake_agent.FakeAgent([fake_agent.YES], uid=world.NOBODY)
+        self.addCleanup(stranger.close)
+        w = self.image()
+        code, out, err = w.cloud_init("--wait", "1")
+        self.assertEqual((code, err), (1, ""))
+        self.assertEqual(out, "Failed to query the current provision state "
+                         "with error: 127.0.0.1:3080 is held by user 65534 "
+                         "and not by root, so it is not asked.\n")
+        self.assertEqual(stranger.requests, [])
 
     def test_cloud_init_is_not_told_by_who_took_the_port(self):
         stranger = fake_agent.FakeAgent([fake_agent.answer(

@@ -3,6 +3,7 @@
 In: a script of what to answer. Out: a listener that does so, one connection
 after the other, and what it was asked. Must never answer better than told.
 """
+import os
 import socket
 import threading
 
@@ -25,11 +26,15 @@ HANG = None
 class FakeAgent:
     """The last answer of the script is given for ever."""
 
-    def __init__(self, script, address=("127.0.0.1", 3080)):
+    def __init__(self, script, address=("127.0.0.1", 3080), uid=0, **more):
         self.script = list(script)
         self.requests = []
         self.held = []  # connections that get no answer
-        self.socket = socket.create_server(address)
+        os.seteuid(uid)  # whose the socket is
+        try:
+            self.socket = socket.create_server(address, **more)
+        finally:
+            os.seteuid(0)
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 

@@ -297,6 +297,25 @@ START_TEST(provision_of_before_counts_only_with_a_channel)
 }
 END_TEST
 
+/* What is broken in the machine itself stays so whoever asks, and when. */
+START_TEST(provision_that_failed_without_redirection_is_told_later_too)
+{
+	char error[MSPD_PROVISION_ERROR];
+
+	make_ready(LISTEN);
+	ck_assert(!finished_since(now_ns()));
+	mspd_provision_run(provision, START + TIMEOUT);
+	ck_assert(mspd_provision_ask(provision, UINT64_MAX, error));
+	ck_assert_str_eq(error, NO_EBPF NO_KEY);
+	ck_assert(!finished_since(0));
+	/* once it is up, the host has a say */
+	make_ready(REDIRECT);
+	ck_assert(!finished_since(UINT64_MAX));
+	make_ready(KEY);
+	ck_assert(!finished_since(UINT64_MAX));
+}
+END_TEST
+
 START_TEST(provision_finished_later_than_asked)
 {
 	uint64_t between;
@@ -424,6 +443,9 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, provision_reads_ticks, 0, COUNT(ticks));
 	tcase_add_test(tc, provision_tick_of_zero_has_never_finished);
 	tcase_add_test(tc, provision_of_before_counts_only_with_a_channel);
+	tcase_add_test(
+		tc,
+		provision_that_failed_without_redirection_is_told_later_too);
 	tcase_add_test(tc, provision_finished_later_than_asked);
 	tcase_add_test(tc, provision_remembers_one_notice_of_each_kind);
 	tcase_add_test(tc, provision_notices_of_others_have_a_budget);
