@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "mspd/health.h"
+#include "mspd/keyfolder.h"
 #include "mspd/latched.h"
 #include "mspd/listener.h"
 #include "mspd/log.h"
@@ -28,8 +29,11 @@
 
 #define WAIT_MAX_MS    60000
 #define RETRY_FIRST_MS 250
+#define FOLDER_LAST_MS 15000
 
-#define NOT_STARTED "Failed to start redirector: "
+#define NOT_STARTED    "Failed to start redirector: "
+#define NO_FOLDER      "Failed to open the key folder: "
+#define KEEPER_STARTED "poll secure channel status task started."
 /* What a message of the status has room for beside that (spec 4.2). */
 #define DETAIL_MAX (1024 + 1 - (sizeof(NOT_STARTED) - 1))
 /* The loop does not wait for anything, so it is quick to let go. */
@@ -52,7 +56,9 @@ struct mspd_keeper {
 	/* the thread's own */
 	struct msp_keystore *store;
 	struct msp_channel *channel;
-	struct msp_latch *latch;
+	struct msp_latch *latch; /* NULL: there is no key folder yet */
+	uint64_t folder_at;	 /* boot_ms of the next look for it */
+	uint64_t folder_ms;	 /* between looks */
 	struct mspd_ruleset rules;
 	struct mspd_switches switches;
 	struct mspd_sweeper sweeper;
@@ -455,8 +461,68 @@ static void take_changes(struct mspd_keeper *k, struct msp_time now)
 /* Even if nothing can be done for them yet, they have been taken. */
 static void take_notices(struct mspd_keeper *k, uint64_t now_ms)
 {
-	if (mspd_latched_notices(&k->latched, now_ms))
+	if (mspd_latched_notices(&k->latched, now_ms)) {
 		report_states(k);
+		k->folder_at = now_ms;
+	}
+}
+
+/* ---- the key folder ---------------------------------------------------- */
+
+static int open_latch(struct mspd_keeper *k, char error[MSPD_KEYFOLDER_ERROR])
+{
+	const struct mspd_config *config = k->opts.config;
+	struct msp_latch_opts latch = { .size = sizeof(latch) };
+	int err = 0;
+
+	if (!k->store)
+		err = mspd_keyfolder_open(&k->store, config->key_dir, error);
+	if (err < 0)
+		return err;
+	latch.poll_ms = config->poll_ms;
+	latch.eager_ms = config->eager_poll_ms;
+	latch.eager_for_ms = config->eager_for_ms;
+	latch.clock_ms = config->host_time_ms;
+	if (msp_latch_new(&k->latch, k->channel, k->store, &latch) < 0) {
+		snprintf(error, MSPD_KEYFOLDER_ERROR, "out of memory");
+		return -ENOMEM;
+	}
+	k->latched.latch = k->latch;
+	return 0;
+}
+
+/* Who looks at the console sees each cause once, not each attempt. */
+static void tell_no_folder(struct mspd_keeper *k, const char *error)
+{
+	char before[MSPD_KEYFOLDER_ERROR + 64], after[sizeof(before)];
+
+	mspd_status_message(k->opts.status, MSPD_MODULE_KEY_KEEPER, before,
+			    sizeof(before));
+	mspd_status_module(k->opts.status, MSPD_MODULE_KEY_KEEPER,
+			   MSPD_STATE_STOPPED, NO_FOLDER "%s", error);
+	mspd_status_message(k->opts.status, MSPD_MODULE_KEY_KEEPER, after,
+			    sizeof(after));
+	if (strcmp(before, after) != 0)
+		mspd_console_say(k->opts.console, after);
+}
+
+/* An agent that ended here would only be started again: it listens, tells
+ * whoever asks what is wrong, and goes on once that has been put right. */
+static void find_folder(struct mspd_keeper *k, uint64_t now_ms)
+{
+	char error[MSPD_KEYFOLDER_ERROR];
+
+	if (now_ms < k->folder_at)
+		return;
+	if (open_latch(k, error) == 0) {
+		mspd_status_module(k->opts.status, MSPD_MODULE_KEY_KEEPER,
+				   MSPD_STATE_RUNNING, KEEPER_STARTED);
+		return;
+	}
+	tell_no_folder(k, error);
+	k->folder_at = now_ms + k->folder_ms;
+	k->folder_ms = earliest(2 * k->folder_ms, FOLDER_LAST_MS);
+	k->status_at = now_ms;
 }
 
 /* ---- the thread -------------------------------------------------------- */
@@ -485,6 +551,8 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 				  mspd_provision_deadline(k->opts.provision));
 	int ms;
 
+	if (!k->latch)
+		until = earliest(until, k->folder_at);
 	if (k->up) {
 		until = earliest(until, msp_latch_deadline(k->latch));
 		until = earliest(until, mspd_switches_deadline(&k->switches));
@@ -507,8 +575,7 @@ static void *keep(void *arg)
 	struct msp_time now;
 
 	mspd_status_module(k->opts.status, MSPD_MODULE_KEY_KEEPER,
-			   MSPD_STATE_RUNNING,
-			   "poll secure channel status task started.");
+			   MSPD_STATE_RUNNING, KEEPER_STARTED);
 	mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,
 			   MSPD_STATE_UNKNOWN, "eBPF redirector is starting");
 	while (!atomic_load(&k->stop)) {
@@ -516,10 +583,12 @@ static void *keep(void *arg)
 		if (!k->up)
 			bring_up(k, now.boot_ms);
 		take_notices(k, now.boot_ms);
+		if (!k->latch)
+			find_folder(k, now.boot_ms);
 		/* no key before it can be used: the host enforces from the
 		 * moment it is attested */
 		if (k->up) {
-			if (msp_latch_run(k->latch, now) < 0)
+			if (k->latch && msp_latch_run(k->latch, now) < 0)
 				mspd_log(MSPD_ERROR, "the key keeper is out "
 						     "of memory");
 			take_changes(k, now);
@@ -546,37 +615,21 @@ static int mark_own(void *arg, int fd)
 	return msp_redirect_mark(k->redirect, fd, MSP_MARK_SKIP, NULL);
 }
 
-static int open_latch(struct mspd_keeper *k)
+static int open_channel(struct mspd_keeper *k)
 {
 	const struct mspd_config *config = k->opts.config;
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct msp_channel_opts channel = { .size = sizeof(channel) };
-	struct msp_latch_opts latch = { .size = sizeof(latch) };
 
-	if (msp_keystore_open(&k->store, config->key_dir,
-			      strlen(config->key_dir), &info) < 0) {
-		mspd_log(MSPD_ERROR, "key directory %s: %s", config->key_dir,
-			 info.text);
-		return -EACCES;
-	}
 	channel.client.size = sizeof(channel.client);
 	channel.client.address = config->endpoints[MSP_ENDPOINT_WIRESERVER];
 	channel.client.on_socket = mark_own;
 	channel.client.on_socket_arg = k;
 	channel.client.connect_ms = config->connect_timeout_ms;
 	channel.call_ms = config->channel_timeout_ms;
-	latch.poll_ms = config->poll_ms;
-	latch.eager_ms = config->eager_poll_ms;
-	latch.eager_for_ms = config->eager_for_ms;
-	latch.clock_ms = config->host_time_ms;
-	if (msp_channel_new(&k->channel, &channel) < 0 ||
-	    msp_latch_new(&k->latch, k->channel, k->store, &latch) < 0)
-		return -ENOMEM;
-	k->latched = (struct mspd_latched){ .latch = k->latch,
-					    .provision = k->opts.provision,
+	k->latched = (struct mspd_latched){ .provision = k->opts.provision,
 					    .status = k->opts.status,
 					    .console = k->opts.console };
-	return 0;
+	return msp_channel_new(&k->channel, &channel) < 0 ? -ENOMEM : 0;
 }
 
 static int open_wake(struct mspd_keeper *k)
@@ -602,12 +655,13 @@ int mspd_keeper_start(struct mspd_keeper **out,
 	k->health.sweeper = &k->sweeper;
 	k->joined = true;
 	k->retry_ms = RETRY_FIRST_MS;
+	k->folder_ms = RETRY_FIRST_MS;
 	k->due_ms = steady_ms();
 	err = mspd_stages_open(&k->stages);
 	if (err == 0)
 		err = open_wake(k);
 	if (err == 0)
-		err = open_latch(k);
+		err = open_channel(k);
 	if (err == 0)
 		err = mspd_localrules_open(&k->rules.local,
 					   k->opts.config->key_dir,
