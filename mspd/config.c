@@ -24,42 +24,53 @@
 #define TEXT(name, type, offset, flags, text) \
 	{ name, MSPD_FIELD_##type, offset, flags, text, 0, 0, 0, NULL }
 #define NUMBER(name, member, number, min, max) \
-	{ name, MSPD_FIELD_NUMBER, AT(member), 0, NULL, number, min, max, NULL }
+	NUMBER_WITH(name, member, number, min, max, 0)
+#define NUMBER_WITH(name, member, number, min, max, flags) \
+	{ name, MSPD_FIELD_NUMBER, AT(member), flags, NULL, number, min, max, \
+	  NULL }
 #define TIMEOUT(name, member, ms) \
 	{ name, MSPD_FIELD_SECONDS, AT(member), 0, NULL, ms, 50, 3600000, NULL }
-#define INTERVAL(name, member, ms) \
-	{ name, MSPD_FIELD_SECONDS, AT(member), 0, NULL, ms, 50, 86400000, NULL }
+#define INTERVAL(name, member, ms) INTERVAL_WITH(name, member, ms, 0)
+#define INTERVAL_WITH(name, member, ms, flags) \
+	{ name, MSPD_FIELD_SECONDS, AT(member), flags, NULL, ms, 50, 86400000, \
+	  NULL }
 #define WORD(name, member, text, words) \
 	{ name, MSPD_FIELD_WORD, AT(member), 0, text, 0, 0, 0, words }
-#define SWITCH(name, member) /* off unless given */ \
-	{ name, MSPD_FIELD_BOOL, AT(member), MSPD_FIELD_UNSET, NULL, 0, 0, 0, \
-	  NULL }
-#define IGNORED(name, type) /* Azure's agent knows it, we need it not */ \
-	{ name, MSPD_FIELD_##type, MSPD_LOADER_NOWHERE, 0, NULL, 0, 0, \
+#define SWITCH(name, member) SWITCH_WITH(name, member, 0)
+#define SWITCH_WITH(name, member, flags) /* off unless given */ \
+	{ name, MSPD_FIELD_BOOL, AT(member), MSPD_FIELD_UNSET | (flags), NULL, \
+	  0, 0, 0, NULL }
+/* Azure's agent knows it, we need it not. */
+#define IGNORED(name, type, flags) \
+	{ name, MSPD_FIELD_##type, MSPD_LOADER_NOWHERE, flags, NULL, 0, 0, \
 	  UINT32_MAX, NULL }
+#define AZURES	 MSPD_FIELD_LENIENT
+#define OPTIONAL (MSPD_FIELD_LENIENT | MSPD_FIELD_NULL)
 
 static const struct mspd_field fields[] = {
 	TEXT("logFolder", FOLDER, AT(log_dir),
-	     MSPD_FIELD_REQUIRED | MSPD_FIELD_EMPTY, NULL),
-	TEXT("latchKeyFolder", FOLDER, AT(key_dir), MSPD_FIELD_REQUIRED, NULL),
-	TEXT("eventFolder", FOLDER, AT(event_dir), MSPD_FIELD_EMPTY,
+	     AZURES | MSPD_FIELD_REQUIRED | MSPD_FIELD_EMPTY, NULL),
+	TEXT("latchKeyFolder", FOLDER, AT(key_dir),
+	     AZURES | MSPD_FIELD_REQUIRED, "/var/lib/azure-proxy-agent/keys"),
+	TEXT("eventFolder", FOLDER, AT(event_dir), AZURES | MSPD_FIELD_EMPTY,
 	     "/var/log/azure-proxy-agent/events"),
-	NUMBER("maxEventFileCount", max_event_files, 30, 0, UINT32_MAX),
+	NUMBER_WITH("maxEventFileCount", max_event_files, 30, 0, UINT32_MAX,
+		    OPTIONAL),
 	TEXT("fileLogLevelForEvents", LEVEL, AT(event_log_level),
-	     MSPD_FIELD_UNSET, NULL),
-	INTERVAL("pollKeyStatusIntervalInSeconds", poll_ms, 15000),
-	TEXT("fileLogLevel", LEVEL, AT(file_log_level), 0, "Info"),
-	TEXT("fileLogLevelForSystemEvents", LEVEL, AT(system_log_level), 0,
-	     "Error"),
-	TEXT("cgroupRoot", PATH, AT(cgroup_root), 0, "/sys/fs/cgroup"),
-	TEXT("canonicalRequestMode", MODE, MSPD_LOADER_NOWHERE, 0, NULL),
-	IGNORED("monitorIntervalInSeconds", NUMBER),
-	IGNORED("ebpfFileFullPath", STRING),
-	IGNORED("ebpfProgramName", STRING),
-	SWITCH("enableHttpProxyTrace", trace),
-	IGNORED("hostGAPluginSupport", ANY),
-	IGNORED("wireServerSupport", ANY),
-	IGNORED("imdsSupport", ANY),
+	     OPTIONAL | MSPD_FIELD_UNSET, NULL),
+	INTERVAL_WITH("pollKeyStatusIntervalInSeconds", poll_ms, 15000, AZURES),
+	TEXT("fileLogLevel", LEVEL, AT(file_log_level), OPTIONAL, "Info"),
+	TEXT("fileLogLevelForSystemEvents", LEVEL, AT(system_log_level),
+	     OPTIONAL, "Error"),
+	TEXT("cgroupRoot", PATH, AT(cgroup_root), OPTIONAL, "/sys/fs/cgroup"),
+	TEXT("canonicalRequestMode", MODE, MSPD_LOADER_NOWHERE, OPTIONAL, NULL),
+	IGNORED("monitorIntervalInSeconds", NUMBER, AZURES),
+	IGNORED("ebpfFileFullPath", STRING, OPTIONAL),
+	IGNORED("ebpfProgramName", STRING, AZURES),
+	SWITCH_WITH("enableHttpProxyTrace", trace, OPTIONAL),
+	IGNORED("hostGAPluginSupport", ANY, AZURES),
+	IGNORED("wireServerSupport", ANY, AZURES),
+	IGNORED("imdsSupport", ANY, AZURES),
 	TEXT("listenAddress", LISTENER, AT(listener), 0, "127.0.0.1:3080"),
 	TEXT("wireServerAddress", ADDRESS, ENDPOINT(MSP_ENDPOINT_WIRESERVER), 0,
 	     "168.63.129.16:80"),
@@ -198,7 +209,7 @@ static int set_defaults(struct mspd_loader *l)
 	int rc;
 
 	for (i = 0; i < FIELDS; i++) {
-		if (l->seen & ((uint64_t)1 << i))
+		if (l->seen & ~l->null & ((uint64_t)1 << i))
 			continue;
 		rc = set_default(l, &fields[i]);
 		if (rc < 0)

@@ -8,16 +8,20 @@
  * replaced by environment variable NAME, or by NAME if there is none. Times are
  * seconds, with up to three decimals and no exponent.
  *
- * Of Azure's agent:
+ * Of Azure's agent; what that starts with is taken: null counts as not given,
+ * except for folders and poll interval, a path may be relative to where the
+ * agent was started, and what makes no sense is replaced, both with a warning:
  *   logFolder            required; ProxyAgent.log, audit.jsonl; "": no log,
  *                        and audit.jsonl goes to statusFolder
- *   latchKeyFolder       required; directory of the keys
+ *   latchKeyFolder       required; directory of the keys; "": warns, and is
+ *                        /var/lib/azure-proxy-agent/keys
  *   eventFolder          /var/log/azure-proxy-agent/events; of telemetry that
  *                        could not be sent; "": none is kept
  *   maxEventFileCount    30; files of telemetry in eventFolder
  *   fileLogLevelForEvents  none; least severe level of lines that become
  *                        telemetry; these three only with telemetry
- *   pollKeyStatusIntervalInSeconds  15; 0.05-86400; steady poll of the host
+ *   pollKeyStatusIntervalInSeconds  15; 0.05-86400; steady poll of the host; 0
+ *                        and more than that warn, and are 1 and 86400
  *   fileLogLevel         Info; Error, Warn, Info, Debug or Trace in any case:
  *                        least severe level written to files
  *   fileLogLevelForSystemEvents  Error; the same for stdout and stderr
@@ -194,9 +198,9 @@ struct mspd_config {
  * @path:  the file
  * @error: gets one line on error: "FILE: line L column C: field: cause"
  *
- * Refused: a wrong type, a key given twice, a value out of range, a missing
- * required key, a relative path, a malformed address, two endpoints at one
- * address, more than 64 KiB, bad UTF-8, bad JSON. Unknown keys warn.
+ * Refused: a wrong type, a key given twice, a missing required key; in our own
+ * keys a value out of range, a relative path, a malformed address, two endpoints
+ * at one address; more than 64 KiB, bad UTF-8, bad JSON. Unknown keys warn.
  * Returns 0 or -errno: -EINVAL for a file that is wrong, -ENOMEM, or what
  * open(2) and read(2) said.
  */

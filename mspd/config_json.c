@@ -98,7 +98,12 @@ static int on_null(void *arg)
 	mark_token(l);
 	if (!top_level(l))
 		return 0;
-	return is_field(l) ? wrong_type(l) : 1;
+	if (!is_field(l))
+		return 1;
+	if (!(l->field->flags & MSPD_FIELD_NULL))
+		return wrong_type(l);
+	l->null |= mspd_field_bit(l->field);
+	return 1;
 }
 
 static int on_boolean(void *arg, int value)
@@ -210,7 +215,8 @@ static int on_key(void *arg, const unsigned char *at, size_t len)
 		return l->rc == 0;
 	}
 	bit = mspd_field_bit(l->field);
-	if (l->seen & bit)
+	/* what is not looked at may be there as often as anybody likes */
+	if ((l->seen & bit) && l->field->type != MSPD_FIELD_ANY)
 		return mspd_loader_refuse(l, "given twice");
 	l->seen |= bit;
 	return 1;
@@ -255,7 +261,7 @@ int mspd_loader_parse(struct mspd_loader *l)
 	status = yajl_parse(l->parser, (const unsigned char *)l->data, l->len);
 	if (status != yajl_status_ok)
 		syntax_error(l, yajl_get_bytes_consumed(l->parser));
-	else if (yajl_complete_parse(l->parser) != yajl_status_ok)
+	else if (!mspd_json_ended(l->parser))
 		syntax_error(l, l->len + 1);
 	yajl_free(l->parser);
 	l->parser = NULL;

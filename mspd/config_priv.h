@@ -31,7 +31,10 @@ enum mspd_field_type {
 enum mspd_field_flag {
 	MSPD_FIELD_REQUIRED = 1,
 	MSPD_FIELD_EMPTY = 2, /* "" is a value */
-	MSPD_FIELD_UNSET = 4  /* NULL unless given */
+	MSPD_FIELD_UNSET = 4, /* NULL unless given */
+	/* what Azure's agent starts with, we start with, too: */
+	MSPD_FIELD_NULL = 8,	/* null counts as not given */
+	MSPD_FIELD_LENIENT = 16 /* what makes no sense is replaced, and warns */
 };
 
 /**
@@ -70,6 +73,7 @@ struct mspd_field {
  * @token:      offset at which the current token begins
  * @token_end:  offset at which it ended
  * @seen:       keys met so far, one bit each
+ * @null:       those of them that count as not given
  * @field:      of the current key; NULL: unknown
  * @depth:      of the current token; 1: in the object itself
  * @left_out:   warnings that found no place
@@ -86,6 +90,7 @@ struct mspd_loader {
 	size_t token;
 	size_t token_end;
 	uint64_t seen;
+	uint64_t null;
 	const struct mspd_field *field;
 	unsigned int depth;
 	size_t left_out;

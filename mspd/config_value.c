@@ -7,10 +7,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mspd/listener.h"
 #include "mspd/text.h"
@@ -163,8 +166,37 @@ static int store_string(struct mspd_loader *l, const char *at, size_t len)
 	return 0;
 }
 
+/* Azure's agent takes whatever a path is relative to from where it was
+ * started, which for a service is the root. */
+static int set_relative(struct mspd_loader *l, const char *at, size_t len)
+{
+	char whole[MSPD_LOADER_PATH_MAX + PATH_MAX];
+	char here[PATH_MAX];
+	int n;
+
+	if (!getcwd(here, sizeof(here)))
+		return mspd_loader_refuse(l, "must be an absolute path");
+	n = snprintf(whole, sizeof(whole), "%s/%.*s",
+		     strcmp(here, "/") == 0 ? "" : here, (int)len, at);
+	if (n < 0 || n > MSPD_LOADER_PATH_MAX)
+		return mspd_loader_refuse(l, "longer than %d bytes",
+					  MSPD_LOADER_PATH_MAX);
+	mspd_loader_warn(l, "%s: is not an absolute path, %s is used",
+			 l->field->name, whole);
+	return l->rc == 0 && store_string(l, whole, (size_t)n);
+}
+
+static int set_default_path(struct mspd_loader *l)
+{
+	const char *path = l->field->text;
+
+	mspd_loader_warn(l, "%s: is empty, %s is used", l->field->name, path);
+	return l->rc == 0 && store_string(l, path, strlen(path));
+}
+
 static int set_path(struct mspd_loader *l, const char *at, size_t len)
 {
+	bool lenient = l->field->flags & MSPD_FIELD_LENIENT;
 	size_t i;
 
 	if (len > MSPD_LOADER_PATH_MAX)
@@ -174,9 +206,12 @@ static int set_path(struct mspd_loader *l, const char *at, size_t len)
 		if ((unsigned char)at[i] < 0x20 || at[i] == 0x7f)
 			return mspd_loader_refuse(l, "has a control character");
 	if (!len && !(l->field->flags & MSPD_FIELD_EMPTY))
-		return mspd_loader_refuse(l, "must not be empty");
+		return lenient ? set_default_path(l)
+			       : mspd_loader_refuse(l, "must not be empty");
 	if (len && at[0] != '/')
-		return mspd_loader_refuse(l, "must be an absolute path");
+		return lenient ? set_relative(l, at, len)
+			       : mspd_loader_refuse(l,
+						    "must be an absolute path");
 	return store_string(l, at, len);
 }
 
@@ -277,20 +312,29 @@ static int set_mode(struct mspd_loader *l, const char *at, size_t len)
 }
 
 /* Decimal without sign and leading zeros, as JSON has it. */
-static bool parse_number(const char *at, size_t len, uint32_t *out)
+static bool parse_whole(const char *at, size_t len, uint64_t *out)
 {
-	uint64_t value = 0;
 	size_t i;
 
-	if (!len || len > 10 || (at[0] == '0' && len > 1))
+	*out = 0;
+	if (!len || (at[0] == '0' && len > 1))
 		return false;
-	for (i = 0; i < len; i++) {
-		if (at[i] < '0' || at[i] > '9')
+	for (i = 0; i < len; i++)
+		if (at[i] < '0' || at[i] > '9' ||
+		    __builtin_mul_overflow(*out, 10, out) ||
+		    __builtin_add_overflow(*out, (uint64_t)(at[i] - '0'), out))
 			return false;
-		value = value * 10 + (uint64_t)(at[i] - '0');
-	}
+	return true;
+}
+
+static bool parse_number(const char *at, size_t len, uint32_t *out)
+{
+	uint64_t value;
+
+	if (!parse_whole(at, len, &value) || value > UINT32_MAX)
+		return false;
 	*out = (uint32_t)value;
-	return value <= UINT32_MAX;
+	return true;
 }
 
 static int set_address(struct mspd_loader *l, const char *at, size_t len)
@@ -367,11 +411,28 @@ static bool parse_seconds(const char *at, size_t len, uint32_t *out)
 	return true;
 }
 
+/* A whole number that Azure's agent works with, and we would not. */
+static int clamp(struct mspd_loader *l, uint64_t value, const char *what,
+		 uint32_t used, uint32_t stored)
+{
+	mspd_loader_warn(l, "%s: %" PRIu64 " is too %s, %" PRIu32 " is used",
+			 l->field->name, value, what, used);
+	*(uint32_t *)target(l) = stored;
+	return l->rc == 0;
+}
+
 int mspd_loader_set_seconds(struct mspd_loader *l, const char *at, size_t len)
 {
 	const struct mspd_field *f = l->field;
+	uint64_t whole;
 	uint32_t ms;
 
+	if ((f->flags & MSPD_FIELD_LENIENT) && parse_whole(at, len, &whole)) {
+		if (!whole)
+			return clamp(l, whole, "short", 1, 1000);
+		if (whole > f->max / 1000)
+			return clamp(l, whole, "long", f->max / 1000, f->max);
+	}
 	if (!parse_seconds(at, len, &ms) || ms < f->min || ms > f->max)
 		return mspd_loader_refuse(
 			l,
@@ -385,8 +446,13 @@ int mspd_loader_set_seconds(struct mspd_loader *l, const char *at, size_t len)
 int mspd_loader_set_number(struct mspd_loader *l, const char *at, size_t len)
 {
 	const struct mspd_field *f = l->field;
+	uint64_t whole;
 	uint32_t value;
 
+	if ((f->flags & MSPD_FIELD_LENIENT) && parse_whole(at, len, &whole) &&
+	    whole > f->max)
+		return f->offset == MSPD_LOADER_NOWHERE ||
+		       clamp(l, whole, "large", f->max, f->max);
 	if (!parse_number(at, len, &value) || value < f->min || value > f->max)
 		return mspd_loader_refuse(
 			l, "must be a whole number from %u to %u", f->min,

@@ -22,7 +22,8 @@ ESCAPES = ((r"\e", "\\"), (r"\&", ""), (r"\ ", " "))
 # What mandoc says of pages that this machine does not have.
 ELSEWHERE = re.compile(r"referenced manual not found")
 # One row of mspd/config.c's table; it ends where the next one, or nothing, is.
-FIELD = re.compile(r'^\t(TEXT|NUMBER|TIMEOUT|INTERVAL|IGNORED|WORD|SWITCH)\("(\w+)",(.*?)\),$(?=\n\t?[A-Z}])',
+FIELD = re.compile(r'^\t(TEXT|NUMBER|TIMEOUT|INTERVAL|IGNORED|WORD|SWITCH)'
+                   r'(?:_WITH)?\("(\w+)",(.*?)\),$(?=\n\t?[A-Z}])',
                    re.M | re.S)
 # Names of codes; not those of requests that have a canonical form.
 CANON = "CANON_(?!OK|UNKNOWN)[A-Z0-9_]+"

@@ -331,11 +331,11 @@ class Places(Command):
         self.assertIn(path, err)
 
     def test_fault_of_the_configuration_is_78_and_shown_by_status(self):
-        path = self.write_config("proxy-agent.json", latchKeyFolder="keys")
+        path = self.write_config("proxy-agent.json", statusFolder="status")
         code, out, err = self.run_mspd(program=self.program)
         self.assertEqual((code, out), (78, ""))
         self.assertRegex(err, rf"\Aazure-proxy-agent: {path}: line 1 column "
-                         r"\d+: latchKeyFolder: must be an absolute path\n\Z")
+                         r"\d+: statusFolder: must be an absolute path\n\Z")
         self.assertEqual(self.run_mspd("-s", program=self.program),
                          (1, REFUSED, err))
 

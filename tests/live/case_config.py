@@ -55,7 +55,7 @@ class Config(unittest.TestCase):
         self.refused(self.changed(cgroupPath=[]), "cgroupPath")
 
     def test_values_out_of_range_are_refused_with_their_field(self):
-        for name, value in (("pollKeyStatusIntervalInSeconds", 0),
+        for name, value in (("idleTimeoutInSeconds", 0),
                             ("pollKeyStatusIntervalInSeconds", -1),
                             ("pollKeyStatusIntervalInSeconds", 1e12),
                             ("maxConnections", 0),

@@ -98,12 +98,12 @@ class Image(world.World):
         return subprocess.Popen(args, env=self.environment(),
                                 preexec_fn=enter or self.enter, **more)
 
-    def start_agent(self):
+    def start_agent(self, **more):
         """As its unit does."""
         with open(self.path("mspd.out"), "ab") as out:
             self.mspd = self.run(self.path("sbin", COMMAND[0]), stdout=out,
                                  stderr=out, stdin=subprocess.DEVNULL,
-                                 enter=self.enter_sandbox)
+                                 enter=self.enter_sandbox, **more)
 
     def start_cloud_init(self, *wait):
         return self.run(*COMMAND[:2], *(wait or COMMAND[2:]),
@@ -163,6 +163,22 @@ class DropIn(unittest.TestCase):
         self.assertNotIn("ProxyAgent.log",
                          os.listdir(w.path("varlog/azure-proxy-agent")))
         self.assertIn(b"is starting", w.read("mspd.out"))
+
+    def test_image_with_an_odd_configuration_starts(self):
+        w = self.image(pollKeyStatusIntervalInSeconds=0, fileLogLevel=None,
+                       latchKeyFolder="var/lib/azure-proxy-agent/keys",
+                       cgroupRoot="", maxEventFileCount=None,
+                       enableHttpProxyTrace=None)
+        w.start_agent(cwd="/")
+        self.assertEqual(w.cloud_init()[0], 0)
+        w.wait_ready()
+        log = w.read("varlog/azure-proxy-agent/ProxyAgent.log").decode()
+        for word in ("pollKeyStatusIntervalInSeconds: 0 is too short, 1 is",
+                     "latchKeyFolder: is not an absolute path, /var/lib/",
+                     "cgroupRoot: is empty, /sys/fs/cgroup is"):
+            self.assertIn(word, log)
+        self.assertIn("status.tag",
+                      os.listdir(w.path("varlib/azure-proxy-agent/keys")))
 
     def test_process_has_the_name_of_azures_agent(self):
         w = self.image()

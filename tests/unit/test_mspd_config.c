@@ -283,14 +283,12 @@ static const struct {
 	{ "1.001", 1001 },
 	{ "86400", 86400000 },
 	{ "86400.000", 86400000 },
-	{ "0", 0 },
 	{ "0.0", 0 },
 	{ "0.049", 0 },
 	{ "0.0501", 0 },
 	{ "0.0500", 0 },
 	{ "1.0000000000000000000000000000000000000000000000001", 0 },
 	{ "86400.001", 0 },
-	{ "86401", 0 },
 	{ "4294967.296", 0 },
 	{ "4294967.295", 0 },
 	{ "4294968.296", 0 },
@@ -353,6 +351,22 @@ static const struct {
 	  "their canonical form" },
 	{ "\"fileLogLevelForEvents\": \"most\"",
 	  "fileLogLevelForEvents: unknown level, Info is used" },
+	/* what Azure's agent starts with */
+	{ "\"pollKeyStatusIntervalInSeconds\": 0",
+	  "pollKeyStatusIntervalInSeconds: 0 is too short, 1 is used" },
+	{ "\"pollKeyStatusIntervalInSeconds\": 86401",
+	  "pollKeyStatusIntervalInSeconds: 86401 is too long, 86400 is used" },
+	{ "\"pollKeyStatusIntervalInSeconds\": 18446744073709551615",
+	  "pollKeyStatusIntervalInSeconds: 18446744073709551615 is too long, "
+	  "86400 is used" },
+	{ "\"maxEventFileCount\": 4294967296",
+	  "maxEventFileCount: 4294967296 is too large, 4294967295 is used" },
+	{ "\"cgroupRoot\": \"\"",
+	  "cgroupRoot: is empty, /sys/fs/cgroup is used" },
+	{ "\"eventFolder\": \"events\"",
+	  "eventFolder: is not an absolute path, /events is used" },
+	{ "\"cgroupRoot\": \"sys/fs\"",
+	  "cgroupRoot: is not an absolute path, /sys/fs is used" },
 };
 
 START_TEST(config_warns)
@@ -360,10 +374,70 @@ START_TEST(config_warns)
 	char text[512];
 
 	snprintf(text, sizeof(text), "{ %s, " REQUIRED "}", warned[_i].fields);
+	ck_assert_int_eq(chdir("/"), 0); /* as for a service */
 	assert_loads(text);
 	ck_assert_uint_eq(config.n_warnings, 1);
 	ck_assert_str_eq(config.warnings[0], warned[_i].warning);
 	ck_assert_str_eq(config.log_dir, "/l");
+}
+END_TEST
+
+/* A file that Azure's agent works with may have none of them (spec 2.2). */
+START_TEST(config_takes_null_for_not_given)
+{
+	assert_loads("{" REQUIRED ", \"maxEventFileCount\": null"
+		     ", \"ebpfFileFullPath\": null, \"fileLogLevel\": null"
+		     ", \"cgroupRoot\": null, \"fileLogLevelForEvents\": null"
+		     ", \"fileLogLevelForSystemEvents\": null"
+		     ", \"enableHttpProxyTrace\": null"
+		     ", \"canonicalRequestMode\": null"
+		     ", \"monitorIntervalInSeconds\": 18446744073709551615"
+		     ", \"imdsSupport\": null, \"imdsSupport\": 1}");
+	ck_assert_uint_eq(config.max_event_files, 30);
+	ck_assert_int_eq(config.file_log_level, MSPD_INFO);
+	ck_assert_int_eq(config.system_log_level, MSPD_ERROR);
+	ck_assert_int_eq(config.event_log_level, MSPD_NO_LEVEL);
+	ck_assert_str_eq(config.cgroup_root, "/sys/fs/cgroup");
+	ck_assert(!config.trace);
+	ck_assert_uint_eq(config.n_warnings, 0);
+}
+END_TEST
+
+static const struct {
+	const char *fields;
+	uint32_t poll_ms;
+	uint32_t files;
+} clamped[] = {
+	{ "\"pollKeyStatusIntervalInSeconds\": 0", 1000, 30 },
+	{ "\"pollKeyStatusIntervalInSeconds\": 86401", 86400000, 30 },
+	{ "\"pollKeyStatusIntervalInSeconds\": 4294968", 86400000, 30 },
+	{ "\"maxEventFileCount\": 18446744073709551615", 15000, UINT32_MAX },
+};
+
+START_TEST(config_uses_the_next_best_number)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "{ %s, " REQUIRED "}", clamped[_i].fields);
+	assert_loads(text);
+	ck_assert_uint_eq(config.poll_ms, clamped[_i].poll_ms);
+	ck_assert_uint_eq(config.max_event_files, clamped[_i].files);
+}
+END_TEST
+
+START_TEST(config_takes_folders_from_where_it_was_started)
+{
+	ck_assert_int_eq(chdir("/usr/lib"), 0);
+	assert_loads("{\"logFolder\": \"%MSP_TEST_NONE%/l\", "
+		     "\"latchKeyFolder\": \"keys\"}");
+	ck_assert_str_eq(config.log_dir, "/usr/lib/MSP_TEST_NONE/l");
+	ck_assert_str_eq(config.key_dir, "/usr/lib/keys");
+	ck_assert_uint_eq(config.n_warnings, 2);
+	mspd_config_free(&config);
+	assert_loads("{\"logFolder\": \"\", \"latchKeyFolder\": \"\"}");
+	ck_assert_str_eq(config.log_dir, "");
+	ck_assert_str_eq(config.key_dir, "/var/lib/azure-proxy-agent/keys");
+	ck_assert_uint_eq(config.n_warnings, 1);
 }
 END_TEST
 
@@ -545,6 +619,14 @@ static const struct {
 	{ "{\"maxConnections\": 18446744073709551617}",
 	  "line 1 column 20: maxConnections: must be a whole number from 1 to "
 	  "65536" },
+	{ "{\"maxConnections\": null}",
+	  "line 1 column 20: maxConnections: must be a whole number" },
+	{ "{\"maxEventFileCount\": -1}",
+	  "line 1 column 23: maxEventFileCount: must be a whole number from 0 "
+	  "to 4294967295" },
+	{ "{\"monitorIntervalInSeconds\": 18446744073709551616}",
+	  "line 1 column 30: monitorIntervalInSeconds: must be a whole number "
+	  "from 0 to 4294967295" },
 	/* times */
 	{ "{\"idleTimeoutInSeconds\": \"1\"}",
 	  "line 1 column 26: idleTimeoutInSeconds: must be a number" },
@@ -566,10 +648,12 @@ static const struct {
 	{ "{\"idleTimeoutInSeconds\": .5}",
 	  "line 1 column 26: lexical error: invalid char in json text." },
 	/* paths */
-	{ "{\"latchKeyFolder\": \"\"}",
-	  "line 1 column 20: latchKeyFolder: must not be empty" },
-	{ "{\"latchKeyFolder\": \"keys\"}",
-	  "line 1 column 20: latchKeyFolder: must be an absolute path" },
+	{ "{\"statusFolder\": \"\"}",
+	  "line 1 column 18: statusFolder: must not be empty" },
+	{ "{\"statusFolder\": \"status\"}",
+	  "line 1 column 18: statusFolder: must be an absolute path" },
+	{ "{\"latchKeyFolder\": null}",
+	  "line 1 column 20: latchKeyFolder: must be a string" },
 	{ "{\"latchKeyFolder\": \"/a\\u0000b\"}",
 	  "line 1 column 20: latchKeyFolder: has a control character" },
 	{ "{\"cgroupPath\": \"\"}",
@@ -738,6 +822,10 @@ int main(void)
 			    COUNT(unneeded));
 	tcase_add_loop_test(tc, config_takes_times_exactly, 0, COUNT(times));
 	tcase_add_loop_test(tc, config_warns, 0, COUNT(warned));
+	tcase_add_test(tc, config_takes_null_for_not_given);
+	tcase_add_loop_test(tc, config_uses_the_next_best_number, 0,
+			    COUNT(clamped));
+	tcase_add_test(tc, config_takes_folders_from_where_it_was_started);
 	tcase_add_test(tc, config_bounds_its_warnings);
 	tcase_add_loop_test(tc, config_expands_variables, 0, COUNT(folders));
 	tcase_add_test(tc, config_bounds_what_variables_become);
