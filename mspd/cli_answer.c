@@ -8,6 +8,8 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
+#include "mspd/json_end.h"
+
 enum member { NONE = 0, FINISHED = 1, ERROR_MESSAGE = 2, BOTH = 3 };
 
 /**
@@ -136,7 +138,7 @@ bool mspd_answer_parse(struct mspd_answer *out, const char *json, size_t len)
 		return false;
 	if (yajl_parse(parser, (const unsigned char *)json, len) ==
 	    yajl_status_ok)
-		whole = yajl_complete_parse(parser) == yajl_status_ok;
+		whole = mspd_json_ended(parser);
 	yajl_free(parser);
 	if (whole && r.seen == BOTH)
 		return true;

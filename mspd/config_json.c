@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mspd/json_end.h"
 #include "mspd/text.h"
 
 #define DEPTH_MAX 32

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <yajl/yajl_parse.h>
 
+#include "mspd/json_end.h"
 #include "mspd/text.h"
 
 #define JSON_DEPTH 16
@@ -385,7 +386,7 @@ bool mspd_vm_compute(struct mspd_vm *vm, const char *doc, size_t len)
 		return false;
 	good = yajl_parse(parser, (const unsigned char *)doc, len) ==
 		       yajl_status_ok &&
-	       yajl_complete_parse(parser) == yajl_status_ok;
+	       mspd_json_ended(parser);
 	yajl_free(parser);
 	return good && vm->vm_id[0];
 }

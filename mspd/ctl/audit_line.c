@@ -8,6 +8,8 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
+#include "mspd/json_end.h"
+
 #define DEPTH_MAX 8
 
 enum kind { KIND_TEXT, KIND_NUMBER, KIND_GROUPS };
@@ -210,7 +212,7 @@ static bool parse(struct reader *r, const char *line, size_t len)
 		ctl_no_memory();
 	fine = yajl_parse(parser, (const unsigned char *)line, len) ==
 		       yajl_status_ok &&
-	       yajl_complete_parse(parser) == yajl_status_ok;
+	       mspd_json_ended(parser);
 	yajl_free(parser);
 	return fine;
 }

@@ -535,6 +535,7 @@ static const struct {
 	{ "[1]", "line 1 column 1: must be a JSON object" },
 	{ "{} x", "line 1 column 4: parse error: trailing garbage" },
 	{ "{}\n{}", "line 2 column 1: parse error: trailing garbage" },
+	{ "{}\n\"x", "line 2 column 3: parse error: trailing garbage" },
 	{ "{\"a\": 1,\n }", "line 2 column 2: parse error: invalid object key "
 			    "(must be a string)" },
 	{ "{" REQUIRED, "line 1 column 43: parse error: premature EOF" },
