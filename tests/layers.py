@@ -12,6 +12,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "abi"))
+import contract  # noqa: E402
+
 # By noun: rules stands for rules.c, rules_priv.h and rules_anything.c too.
 CORE = ("arena ascii buffer canon caller decision endpoint error explain finding "
         "info json key keystatus lint mem opts profile request rules signer text "
@@ -259,6 +263,24 @@ def check_headers(suite):
                                                      standard)))
 
 
+def check_contracts(suite):
+    suite.claim("each_call_says_its_contract", contract.faults())
+    bad = {"errors": ("/** msp_x - y\n * @a: z\n * Threads: any. */\n",
+                      "lists no errors"),
+           "threads": ("/** msp_x - y\n * @a: z\n * Errors: MSP_ERR_INVAL. */\n",
+                       "does not say which threads may call it"),
+           "parameters": ("/** msp_x - y\n * Threads: any.\n"
+                          " * Errors: MSP_ERR_INVAL. */\n",
+                          "does not say what @a is"),
+           "comment": ("", "has no comment that begins with its name")}
+    for name, (comment, fault) in bad.items():
+        text = f"{comment}MSP_API MSP_MUST_CHECK int msp_x(int a);\n"
+        found = [f for match in contract.CALL.finditer(text)
+                 for f in contract.Call(match).faults({"MSP_ERR_INVAL"})]
+        suite.claim(f"a_gap_in_a_contract_is_found_{name}",
+                    [] if fault in found else [f"found: {found}"])
+
+
 def built(build, folder):
     """Objects of sources that exist; a build directory may hold older ones."""
     for source in files(folder, (".c",)):
@@ -318,6 +340,7 @@ def main():
     check_includes(suite)
     check_text(suite)
     check_headers(suite)
+    check_contracts(suite)
     check_the_checks(suite)
     check_vectors(suite)
     if len(sys.argv) > 1:

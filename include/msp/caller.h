@@ -179,13 +179,17 @@ MSP_BEGIN_DECLS
 
 /**
  * msp_caller_elevated - uid 0 and euid 0 of a known user process
- * Threads: any. NULL is not elevated.
+ * @caller: borrowed for this call; NULL is not elevated
+ *
+ * Threads: any.
  */
 MSP_API bool msp_caller_elevated(const struct msp_caller *caller);
 
 /**
- * msp_caller_process_name - last component of exe_path; "" if unknown
- * Borrowed from @caller.
+ * msp_caller_process_name - last component of exe_path
+ * @caller: not changed; NULL: ""
+ *
+ * Borrowed from @caller; "" if the path is not known. Never NULL. Threads: any.
  */
 MSP_API const char *msp_caller_process_name(const struct msp_caller *caller);
 

@@ -35,23 +35,52 @@ MSP_BEGIN_DECLS
  * Threads: used by one thread at a time.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
  */
-MSP_API MSP_MUST_CHECK int
-msp_channel_new(struct msp_channel **out, const struct msp_channel_opts *opts);
+MSP_API MSP_MUST_CHECK int msp_channel_new(struct msp_channel **out,
+					   const struct msp_channel_opts *opts);
 
-/** msp_channel_free - abort what is under way and free; NULL is fine. */
+/**
+ * msp_channel_free - abort what is under way and free
+ * @channel: NULL is fine
+ *
+ * Results that were not taken are freed, a key is wiped. A latch that borrows
+ * the channel is freed first.
+ * Threads: the one that uses the channel.
+ */
 MSP_API void msp_channel_free(struct msp_channel *channel);
 
 /**
  * msp_channel_status - start GET /secure-channel/status
- * @date: RFC 1123 text for x-ms-azure-host-date; copied
- * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_STATE, MSP_ERR_SYS.
+ * @channel: no call is under way; results that were not taken are freed
+ * @now:     the caller's clock; the time limit of the call begins here
+ * @date:    RFC 1123 text for x-ms-azure-host-date, at most 64 characters;
+ *           copied
+ * @info:    optional detail
+ *
+ * Does not block; msp_channel_run() must follow. Nothing is sent before it. On
+ * error no call is under way.
+ * Threads: one at a time for each channel.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_STATE (another call is under
+ * way), MSP_ERR_SYS.
  */
 MSP_API MSP_MUST_CHECK int msp_channel_status(struct msp_channel *channel,
 					      struct msp_time now,
 					      const char *date,
 					      struct msp_error_info *info);
 
-/** msp_channel_acquire - start POST /secure-channel/key; as above. */
+/**
+ * msp_channel_acquire - start POST /secure-channel/key
+ * @channel: no call is under way; results that were not taken are freed
+ * @now:     the caller's clock; the time limit of the call begins here
+ * @date:    RFC 1123 text for x-ms-azure-host-date, at most 64 characters;
+ *           copied
+ * @info:    optional detail
+ *
+ * Does not block; msp_channel_run() must follow. Nothing is sent before it. On
+ * error no call is under way.
+ * Threads: one at a time for each channel.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_STATE (another call is under
+ * way), MSP_ERR_SYS.
+ */
 MSP_API MSP_MUST_CHECK int msp_channel_acquire(struct msp_channel *channel,
 					       struct msp_time now,
 					       const char *date,
@@ -59,8 +88,18 @@ MSP_API MSP_MUST_CHECK int msp_channel_acquire(struct msp_channel *channel,
 
 /**
  * msp_channel_attest - start POST .../<guid>/key-attestation, signed with @key
- * @key: borrowed for this call
- * Errors: as msp_channel_status(), and MSP_ERR_CRYPTO.
+ * @channel: no call is under way; results that were not taken are freed
+ * @now:     the caller's clock; the time limit of the call begins here
+ * @date:    RFC 1123 text for x-ms-azure-host-date, at most 64 characters;
+ *           copied
+ * @key:     borrowed for this call
+ * @info:    optional detail
+ *
+ * Does not block; msp_channel_run() must follow. Nothing is sent before it. On
+ * error no call is under way.
+ * Threads: one at a time for each channel.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_STATE (another call is under
+ * way), MSP_ERR_SYS, MSP_ERR_CRYPTO.
  */
 MSP_API MSP_MUST_CHECK int msp_channel_attest(struct msp_channel *channel,
 					      struct msp_time now,
@@ -68,38 +107,87 @@ MSP_API MSP_MUST_CHECK int msp_channel_attest(struct msp_channel *channel,
 					      struct msp_key *key,
 					      struct msp_error_info *info);
 
+/**
+ * msp_channel_fd - socket to poll
+ * @channel: NULL: -1
+ *
+ * Returns -1 when there is none. After any other call it may be another one,
+ * even under the same number. It stays the channel's: not to be closed.
+ * Threads: one at a time for each channel.
+ */
 MSP_API int msp_channel_fd(const struct msp_channel *channel);
+/**
+ * msp_channel_events - what to poll for
+ * @channel: NULL: 0
+ *
+ * Returns POLLIN | POLLOUT as wanted now, 0 without a socket. After any other
+ * call it may be something else.
+ * Threads: one at a time for each channel.
+ */
 MSP_API short msp_channel_events(const struct msp_channel *channel);
+/**
+ * msp_channel_deadline - when to call msp_channel_run() at the latest
+ * @channel: NULL: MSP_NEVER
+ *
+ * Returns a time in the milliseconds of struct msp_time.boot_ms, MSP_NEVER when
+ * no call is under way. After any other call it may be another one.
+ * Threads: one at a time for each channel.
+ */
 MSP_API uint64_t msp_channel_deadline(const struct msp_channel *channel);
 
 /**
  * msp_channel_run - go on with the call under way
+ * @channel: a call was started
+ * @now:     the caller's clock
+ * @info:    optional detail; endpoint is set
  *
- * Returns 0 when it is complete, MSP_ERR_AGAIN while it is not. Any other
- * value ends the call: those of msp_client_run(), MSP_ERR_STATUS (2xx is
- * needed for status, 200 for the others; see info->http_status),
- * MSP_ERR_SYNTAX and MSP_ERR_SCHEMA (the answer's body), MSP_ERR_STATE
- * (nothing is under way). MSP_ERR_PROTOCOL is also an answer that calls
- * itself XML, UTF-16 or UTF-32, MSP_ERR_LIMIT also a body that is too large.
+ * Does not block: call it when msp_channel_fd() is ready for
+ * msp_channel_events(), or msp_channel_deadline() has come. Returns 0 when the
+ * call is complete; its result can be taken then. Any error but MSP_ERR_AGAIN
+ * ends the call.
  *
  * Texts are those of spec 5.10, without the body: it may hold a key.
+ * Threads: one at a time for each channel.
+ * Errors: MSP_ERR_AGAIN (not complete), MSP_ERR_INVAL, MSP_ERR_NOMEM,
+ * MSP_ERR_STATE (no call is under way), MSP_ERR_TIMEOUT, MSP_ERR_SYS,
+ * MSP_ERR_CLOSED, MSP_ERR_PROTOCOL (not HTTP, or an answer that calls itself
+ * XML, UTF-16 or UTF-32), MSP_ERR_LIMIT (a head or body that is too large),
+ * MSP_ERR_STATUS (2xx is needed for status, 200 for the others; see
+ * info->http_status), MSP_ERR_SYNTAX and MSP_ERR_SCHEMA (the body).
  */
 MSP_API MSP_MUST_CHECK int msp_channel_run(struct msp_channel *channel,
 					   struct msp_time now,
 					   struct msp_error_info *info);
 
-/** msp_channel_take_status - result of a status call; owned by the caller
- * from now on; NULL if there is none or it was taken. */
+/**
+ * msp_channel_take_status - result of a status call
+ * @channel: NULL: NULL
+ *
+ * Owned by the caller from now on: free with msp_keystatus_free(). NULL if
+ * there is none, or it was taken.
+ * Threads: one at a time for each channel.
+ */
 MSP_API struct msp_keystatus *
 msp_channel_take_status(struct msp_channel *channel);
 
-/** msp_channel_take_key - result of an acquire call; owned by the caller. */
+/**
+ * msp_channel_take_key - result of an acquire call
+ * @channel: NULL: NULL
+ *
+ * Owned by the caller from now on: free with msp_key_free(). NULL if there is
+ * none, or it was taken.
+ * Threads: one at a time for each channel.
+ */
 MSP_API struct msp_key *msp_channel_take_key(struct msp_channel *channel);
 
 /**
  * msp_channel_host_time - host's time in the last complete answer
- * @out: seconds since 1970, from x-ms-azure-host-date, else Date (spec 5.9)
+ * @channel: NULL: false
+ * @out:     seconds since 1970, from x-ms-azure-host-date, else Date (spec
+ *           5.9); set only when true is returned
+ *
  * Returns false if there was none, or it was malformed.
+ * Threads: one at a time for each channel.
  */
 MSP_API bool msp_channel_host_time(const struct msp_channel *channel,
 				   int64_t *out);

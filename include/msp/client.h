@@ -81,7 +81,13 @@ MSP_BEGIN_DECLS
 MSP_API MSP_MUST_CHECK int msp_client_new(struct msp_client **out,
 					  const struct msp_client_opts *opts);
 
-/** msp_client_free - close and free; NULL is fine. */
+/**
+ * msp_client_free - close the connection and free
+ * @client: NULL is fine
+ *
+ * What the host sent is wiped.
+ * Threads: the one that uses the client.
+ */
 MSP_API void msp_client_free(struct msp_client *client);
 
 /**
@@ -110,6 +116,7 @@ MSP_API void msp_client_free(struct msp_client *client);
  * that may not carry another request, or on which anything arrived since the
  * last answer, is closed and a new one is opened.
  *
+ * Threads: one at a time for each client.
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_NOMEM, MSP_ERR_STATE (a
  * request is under way), MSP_ERR_SYS, MSP_ERR_CRYPTO. Nothing has been sent.
  */
@@ -130,40 +137,55 @@ msp_client_send(struct msp_client *client, struct msp_time now,
  * because it answered early, everything is taken and dropped: the answer is
  * what counts then.
  *
+ * Threads: one at a time for each client.
  * Errors: MSP_ERR_INVAL, MSP_ERR_STATE (more than announced, no request).
  */
-MSP_API MSP_MUST_CHECK int
-msp_client_write(struct msp_client *client, const void *data, size_t len,
-		 size_t *taken);
+MSP_API MSP_MUST_CHECK int msp_client_write(struct msp_client *client,
+					    const void *data, size_t len,
+					    size_t *taken);
 
-/** msp_client_finish - a chunked request body is complete.
- * Errors: MSP_ERR_INVAL, MSP_ERR_STATE. */
+/**
+ * msp_client_finish - a chunked request body is complete
+ * @client: a request with MSP_BODY_CHUNKED
+ *
+ * Call msp_client_run() afterwards.
+ * Threads: one at a time for each client.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_STATE (no such request, or it was finished).
+ */
 MSP_API MSP_MUST_CHECK int msp_client_finish(struct msp_client *client);
 
 /**
- * msp_client_fd - socket to poll, or -1 when there is none
+ * msp_client_fd - socket to poll
+ * @client: NULL: -1
  *
- * After any call it may be another one, even under the same number. For an
- * epoll set that is kept: on_socket is where a new one can be added; one that
- * is closed leaves the set by itself.
+ * Returns -1 when there is none. After any other call it may be another one,
+ * even under the same number. For an epoll set that is kept: on_socket is where
+ * a new one can be added; one that is closed leaves the set by itself. It stays
+ * the client's: not to be closed.
+ * Threads: one at a time for each client.
  */
 MSP_API int msp_client_fd(const struct msp_client *client);
 
 /**
- * msp_client_events - POLLIN | POLLOUT as wanted now
+ * msp_client_events - what to poll for
+ * @client: NULL: 0
  *
- * POLLIN while an answer is awaited, and within its body when
- * msp_client_read() has given all that had arrived: a caller that has no room
- * for more does not poll for it.
+ * Returns POLLIN | POLLOUT as wanted now, 0 without a socket. POLLIN while an
+ * answer is awaited, and within its body when msp_client_read() has given all
+ * that had arrived: a caller that has no room for more does not poll for it.
+ * Threads: one at a time for each client.
  */
 MSP_API short msp_client_events(const struct msp_client *client);
 
 /**
- * msp_client_deadline - boot_ms at which to call at the latest, or MSP_NEVER
+ * msp_client_deadline - when to call at the latest
+ * @client: NULL: MSP_NEVER
  *
+ * Returns a time in the milliseconds of struct msp_time.boot_ms, or MSP_NEVER.
  * Call msp_client_run() before the head of the answer is there, and
  * msp_client_read() after. Never runs while it is the caller who has to give
  * more of the request or to read more of the answer.
+ * Threads: one at a time for each client.
  */
 MSP_API uint64_t msp_client_deadline(const struct msp_client *client);
 
@@ -174,20 +196,29 @@ MSP_API uint64_t msp_client_deadline(const struct msp_client *client);
  * @info:   optional detail
  *
  * Returns 0 once the head of the answer is there (msp_client_response()) and
- * ever after until the next request, MSP_ERR_AGAIN while waiting, or an
- * error, after which the connection is closed and which is returned until the
- * next request: MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED,
- * MSP_ERR_PROTOCOL, MSP_ERR_LIMIT, MSP_ERR_NOMEM, MSP_ERR_INVAL;
- * MSP_ERR_STATE if there never was a request.
+ * ever after until the next request. After an error other than MSP_ERR_AGAIN
+ * the connection is closed, and the error is returned until the next request.
  *
  * The answer may come before the whole request was sent; the rest still goes
  * out through this call.
+ * Threads: one at a time for each client.
+ * Errors: MSP_ERR_AGAIN (poll), MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_STATE
+ * (there never was a request), MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED,
+ * MSP_ERR_PROTOCOL, MSP_ERR_LIMIT (a head over MSP_CLIENT_HEAD_MAX or
+ * MSP_MAX_HEADERS).
  */
 MSP_API MSP_MUST_CHECK int msp_client_run(struct msp_client *client,
 					  struct msp_time now,
 					  struct msp_error_info *info);
 
-/** msp_client_response - head of the answer, or NULL before it came. */
+/**
+ * msp_client_response - head of the answer
+ * @client: NULL: NULL
+ *
+ * Borrowed until the next msp_client_send() or msp_client_free(). NULL before
+ * it came, and after an error.
+ * Threads: one at a time for each client.
+ */
 MSP_API const struct msp_response *
 msp_client_response(const struct msp_client *client);
 
@@ -200,29 +231,38 @@ msp_client_response(const struct msp_client *client);
  * @got:    set to the bytes written
  * @info:   optional detail
  *
- * Returns 0 with @got > 0; 0 with @got == 0 at the end of the body;
- * MSP_ERR_AGAIN: poll. Errors (connection closed, body incomplete):
- * MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL,
- * MSP_ERR_INVAL, MSP_ERR_STATE.
+ * Does not block. Returns 0 with @got > 0; 0 with @got == 0 at the end of the
+ * body, and ever after. After an error other than MSP_ERR_AGAIN, MSP_ERR_INVAL
+ * and MSP_ERR_STATE the connection is closed and the body is not complete.
+ * Threads: one at a time for each client.
+ * Errors: MSP_ERR_AGAIN (poll), MSP_ERR_INVAL, MSP_ERR_STATE (there is no
+ * answer yet), MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL,
+ * and after a request that failed once more its error, also MSP_ERR_LIMIT or
+ * MSP_ERR_NOMEM.
  */
-MSP_API MSP_MUST_CHECK int
-msp_client_read(struct msp_client *client, struct msp_time now, void *out,
-		size_t size, size_t *got, struct msp_error_info *info);
+MSP_API MSP_MUST_CHECK int msp_client_read(struct msp_client *client,
+					   struct msp_time now, void *out,
+					   size_t size, size_t *got,
+					   struct msp_error_info *info);
 
 /**
  * msp_client_reusable - may the connection carry another request?
+ * @client: NULL: false
  *
  * Only after an answer in HTTP/1.1 that ended exactly at its framing, with no
  * excess byte, no Connection: close, and the whole request sent. Looks into
  * the socket.
+ * Threads: one at a time for each client.
  */
 MSP_API bool msp_client_reusable(const struct msp_client *client);
 
 /**
  * msp_client_untouched - did nothing of an answer arrive for this request?
+ * @client: NULL: false
  *
  * After an error on a reused connection: true means that the request may be
  * tried once more on a new one if its method is idempotent.
+ * Threads: one at a time for each client.
  */
 MSP_API bool msp_client_untouched(const struct msp_client *client);
 

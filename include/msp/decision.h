@@ -107,7 +107,8 @@ struct msp_explanation;
 
 /**
  * msp_decision_explain - the decision with its reasoning (explain.h)
- * @out:      new explanation, or NULL on error; msp_explanation_free()
+ * @out:      new explanation, or NULL on error; free with
+ *            msp_explanation_free()
  * @rules, @endpoint, @request, @caller: as msp_decision_make(); they may go
  *            away afterwards
  *
@@ -123,10 +124,20 @@ msp_decision_explain(struct msp_explanation **out,
 		     const struct msp_request *request,
 		     const struct msp_caller *caller);
 
-/** msp_verdict_name - "deny", "allow", "allow-audited". A constant. */
+/**
+ * msp_verdict_name - "deny", "allow", "allow-audited"
+ * @verdict: any number
+ *
+ * Returns a constant, "unknown" for what is no verdict. Threads: any.
+ */
 MSP_API const char *msp_verdict_name(enum msp_verdict verdict);
 
-/** msp_reason_name - "granted", "not-root", ... A constant. */
+/**
+ * msp_reason_name - "granted", "not-root", ...
+ * @reason: any number
+ *
+ * Returns a constant, "unknown" for what is no reason. Threads: any.
+ */
 MSP_API const char *msp_reason_name(enum msp_reason reason);
 
 MSP_END_DECLS

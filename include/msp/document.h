@@ -28,7 +28,12 @@ MSP_BEGIN_DECLS
 MSP_API MSP_MUST_CHECK int msp_document_new(struct msp_document **out,
 					    uint64_t max);
 
-/** msp_document_free - wipe and free; NULL is fine. */
+/**
+ * msp_document_free - wipe and free
+ * @document: NULL is fine
+ *
+ * Threads: the one that uses the document.
+ */
 MSP_API void msp_document_free(struct msp_document *document);
 
 /**
@@ -39,20 +44,30 @@ MSP_API void msp_document_free(struct msp_document *document);
  * @info:     optional detail
  *
  * Takes the place of msp_client_run() and msp_client_read(): call it whenever
- * the client's descriptor is ready or its deadline has come.
+ * msp_client_fd() is ready for msp_client_events(), or msp_client_deadline()
+ * has come. Does not block.
  *
  * Returns 0 when the answer is complete, whatever its status is, and ever
- * after; MSP_ERR_AGAIN: poll. Errors: those of msp_client_run() and
- * msp_client_read(), and MSP_ERR_LIMIT (a body larger than the limit),
- * MSP_ERR_NOMEM. After an error the document is of no use, and the client's
- * connection is not reused.
+ * after. After an error other than MSP_ERR_AGAIN the document is of no use, and
+ * neither is the client, which may be within the answer: free both.
+ * Threads: one at a time for each document, and for each client.
+ * Errors: MSP_ERR_AGAIN (poll), MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_STATE
+ * (the client never had a request), MSP_ERR_LIMIT (a body larger than the
+ * document takes, or a head that is too large), MSP_ERR_TIMEOUT, MSP_ERR_SYS,
+ * MSP_ERR_CLOSED, MSP_ERR_PROTOCOL.
  */
 MSP_API MSP_MUST_CHECK int msp_document_fill(struct msp_document *document,
 					     struct msp_client *client,
 					     struct msp_time now,
 					     struct msp_error_info *info);
 
-/** msp_document_status - of the answer, 200 to 999; 0 before it is complete. */
+/**
+ * msp_document_status - status of the answer
+ * @document: NULL: 0
+ *
+ * Returns 200 to 999; 0 before it is complete.
+ * Threads: any once it is complete.
+ */
 MSP_API unsigned int msp_document_status(const struct msp_document *document);
 
 /**
@@ -61,6 +76,7 @@ MSP_API unsigned int msp_document_status(const struct msp_document *document);
  * @len:      set to the number of bytes, 0 before it is complete
  *
  * Borrowed; a NUL that is not counted follows. Never NULL.
+ * Threads: any once it is complete.
  */
 MSP_API const char *msp_document_body(const struct msp_document *document,
 				      size_t *len);
@@ -72,6 +88,7 @@ MSP_API const char *msp_document_body(const struct msp_document *document,
  * @name_len: its length
  *
  * Borrowed, without the blanks around it. NULL if there is none.
+ * Threads: any once it is complete.
  */
 MSP_API const char *msp_document_header(const struct msp_document *document,
 					const char *name, size_t name_len);

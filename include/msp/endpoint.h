@@ -37,8 +37,10 @@ struct msp_address {
 MSP_BEGIN_DECLS
 
 /**
- * msp_endpoint_name - "WireServer", "IMDS", "HostGAPlugin", or "unknown"
- * Threads: any. Returns a constant.
+ * msp_endpoint_name - "WireServer", "IMDS", "HostGAPlugin"
+ * @endpoint: any number
+ *
+ * Returns a constant, "unknown" for what is no endpoint. Threads: any.
  */
 MSP_API const char *msp_endpoint_name(enum msp_endpoint endpoint);
 
@@ -53,7 +55,9 @@ msp_endpoint_address(struct msp_address *out, enum msp_endpoint endpoint);
 
 /**
  * msp_mode_name - "Enforce", "Audit" or "Disabled", as the status spells them
- * Threads: any. Returns a constant.
+ * @mode: any number
+ *
+ * Returns a constant, "unknown" for what is no mode. Threads: any.
  */
 MSP_API const char *msp_mode_name(enum msp_mode mode);
 

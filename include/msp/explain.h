@@ -85,15 +85,29 @@ struct msp_explanation;
 
 MSP_BEGIN_DECLS
 
-/** msp_explanation_free - free; NULL is fine. */
+/**
+ * msp_explanation_free - free an explanation and what was borrowed from it
+ * @explanation: NULL is fine
+ *
+ * Threads: the one that owns it.
+ */
 MSP_API void msp_explanation_free(struct msp_explanation *explanation);
 
-/** msp_explanation_decision - what msp_decision_make() says; borrowed. */
+/**
+ * msp_explanation_decision - what msp_decision_make() says
+ * @explanation: not NULL
+ *
+ * Borrowed from @explanation; never NULL. Threads: any.
+ */
 MSP_API const struct msp_decision *
 msp_explanation_decision(const struct msp_explanation *explanation);
 
-/** msp_explanation_canonical - msp_request_render() of it, "" if there is no
- * canonical form; borrowed. */
+/**
+ * msp_explanation_canonical - what msp_request_render() says
+ * @explanation: not NULL
+ *
+ * Borrowed from @explanation; "" if there is no canonical form. Threads: any.
+ */
 MSP_API const char *
 msp_explanation_canonical(const struct msp_explanation *explanation);
 
@@ -101,54 +115,90 @@ msp_explanation_canonical(const struct msp_explanation *explanation);
  * msp_explanation_place - where the target is at fault
  * @explanation: not NULL
  * @offset:      set if true is returned: byte of the target as received
- * Returns false if it is not, or in no particular place.
+ *
+ * Returns false if it is not, or in no particular place. Threads: any.
  */
 MSP_API bool msp_explanation_place(const struct msp_explanation *explanation,
 				   size_t *offset);
 
-/** msp_explanation_access - the rules' default, used or not (see the reason);
- * MSP_ACCESS_DENY without rules. */
+/**
+ * msp_explanation_access - the rules' default, used or not (see the reason)
+ * @explanation: not NULL
+ *
+ * Returns MSP_ACCESS_DENY without rules. Threads: any.
+ */
 MSP_API enum msp_access
 msp_explanation_access(const struct msp_explanation *explanation);
 
 /**
  * msp_explanation_privileges - how many privileges cover the path
+ * @explanation: not NULL
  *
  * At most MSP_EXPLAIN_MAX, in the order of the profile; 0 if the rules were
  * not asked, see the reason. The one the decision names is among them, unless
  * there are more.
+ * Threads: any.
  */
 MSP_API size_t
 msp_explanation_privileges(const struct msp_explanation *explanation);
 
-/** msp_explanation_privilege - number @i, or NULL past the end; borrowed. */
+/**
+ * msp_explanation_privilege - one privilege that covers the path
+ * @explanation: not NULL
+ * @i:           from 0
+ *
+ * Borrowed from @explanation; NULL past the end. Threads: any.
+ */
 MSP_API const struct msp_tried_privilege *
 msp_explanation_privilege(const struct msp_explanation *explanation, size_t i);
 
-/** msp_explanation_others - how many privileges are about other paths. */
+/**
+ * msp_explanation_others - how many privileges are about other paths
+ * @explanation: not NULL
+ *
+ * Threads: any.
+ */
 MSP_API size_t
 msp_explanation_others(const struct msp_explanation *explanation);
 
-/** msp_explanation_identities - how many identities of privileges that
- * matched, by privilege, role, identity; at most MSP_EXPLAIN_MAX. None if the
- * query is refused. */
+/**
+ * msp_explanation_identities - how many identities of privileges that matched
+ * @explanation: not NULL
+ *
+ * By privilege, role, identity; at most MSP_EXPLAIN_MAX. None if the query is
+ * refused.
+ * Threads: any.
+ */
 MSP_API size_t
 msp_explanation_identities(const struct msp_explanation *explanation);
 
-/** msp_explanation_identity - number @i, or NULL past the end; borrowed. */
+/**
+ * msp_explanation_identity - one identity of a privilege that matched
+ * @explanation: not NULL
+ * @i:           from 0
+ *
+ * Borrowed from @explanation; NULL past the end. Threads: any.
+ */
 MSP_API const struct msp_tried_identity *
 msp_explanation_identity(const struct msp_explanation *explanation, size_t i);
 
-/** msp_explanation_cut - were there more than MSP_EXPLAIN_MAX of either? */
+/**
+ * msp_explanation_cut - were there more than MSP_EXPLAIN_MAX of either?
+ * @explanation: not NULL
+ *
+ * Threads: any.
+ */
 MSP_API bool msp_explanation_cut(const struct msp_explanation *explanation);
 
 /**
  * msp_explanation_text - for people: some lines of printable ASCII
  * @explanation: not NULL
- * @out:         new text, NUL-terminated, NULL on error; msp_text_free()
+ * @out:         new text, NUL-terminated, NULL on error; free with
+ *               msp_text_free()
  * @len:         its length; may be NULL
  *
  * Other bytes are shown as \xHH. Holds query values and names of users.
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int
@@ -158,7 +208,8 @@ msp_explanation_text(const struct msp_explanation *explanation, char **out,
 /**
  * msp_explanation_json - for programs: one JSON object on one line, in ASCII
  * @explanation: not NULL
- * @out:         new text, NUL-terminated, NULL on error; msp_text_free()
+ * @out:         new text, NUL-terminated, NULL on error; free with
+ *               msp_text_free()
  * @len:         its length; may be NULL
  *
  *	verdict, reason, mode  as msp_verdict_name() and msp_reason_name() have
@@ -186,13 +237,19 @@ msp_explanation_text(const struct msp_explanation *explanation, char **out,
  *
  * What is not UTF-8 is shown as U+FFFD; names and values are cut at 1024
  * bytes. New fields may come.
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int
 msp_explanation_json(const struct msp_explanation *explanation, char **out,
 		     size_t *len);
 
-/** msp_try_name - "matched", "param-value", ... A constant. */
+/**
+ * msp_try_name - "matched", "param-value", ...
+ * @result: any number
+ *
+ * Returns a constant, "unknown" for what is none. Threads: any.
+ */
 MSP_API const char *msp_try_name(enum msp_try result);
 
 MSP_END_DECLS

@@ -91,6 +91,7 @@ MSP_BEGIN_DECLS
 /**
  * msp_findings_free - give up a list and what was borrowed from it
  * @findings: NULL is fine
+ * Threads: the one that owns the list.
  */
 MSP_API void msp_findings_free(struct msp_findings *findings);
 
@@ -102,7 +103,12 @@ MSP_API void msp_findings_free(struct msp_findings *findings);
  */
 MSP_API size_t msp_findings_count(const struct msp_findings *findings);
 
-/** msp_findings_errors - how many were errors, also of those not kept. */
+/**
+ * msp_findings_errors - how many were errors, also of those not kept
+ * @findings: NULL: 0
+ *
+ * Threads: any.
+ */
 MSP_API size_t msp_findings_errors(const struct msp_findings *findings);
 
 /**
@@ -111,21 +117,34 @@ MSP_API size_t msp_findings_errors(const struct msp_findings *findings);
  * @i:        from 0
  *
  * Returns NULL past the end; borrowed from the list.
+ * Threads: any.
  */
 MSP_API const struct msp_finding *
 msp_findings_get(const struct msp_findings *findings, size_t i);
 
 /**
  * msp_findings_cut - were there more than are kept?
+ * @findings: NULL: false
  *
  * Errors go first: no warning is kept in the place of an error.
+ * Threads: any.
  */
 MSP_API bool msp_findings_cut(const struct msp_findings *findings);
 
-/** msp_severity_name - "warning", "error", "note"; else "unknown". */
+/**
+ * msp_severity_name - "warning", "error", "note"
+ * @severity: any number
+ *
+ * Returns a constant, "unknown" for what is none. Threads: any.
+ */
 MSP_API const char *msp_severity_name(enum msp_severity severity);
 
-/** msp_finding_code_name - as in the comments above; else "unknown". */
+/**
+ * msp_finding_code_name - the name in the comments of enum msp_finding_code
+ * @code: any number
+ *
+ * Returns a constant, "unknown" for what is none. Threads: any.
+ */
 MSP_API const char *msp_finding_code_name(enum msp_finding_code code);
 
 MSP_END_DECLS

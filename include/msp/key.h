@@ -26,6 +26,7 @@ MSP_BEGIN_DECLS
  * @hex_len:  its length
  *
  * Anything else is refused (spec 5.6; defects Q12, Q26).
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_SYNTAX, MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int
@@ -41,6 +42,7 @@ msp_key_new(struct msp_key **out, const char *guid, size_t guid_len,
  *
  * authorizationScheme must be "Azure-HMAC-SHA256"; guid, key and issued must
  * be strings; incarnationId may be absent or null.
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA,
  * MSP_ERR_NOMEM.
  */
@@ -57,25 +59,45 @@ msp_key_parse(struct msp_key **out, const char *json, size_t len,
 MSP_API struct msp_key *msp_key_ref(struct msp_key *key);
 
 /**
- * msp_key_free - give up a key; the last owner wipes it. NULL is fine.
+ * msp_key_free - give up a key; the last owner wipes it
+ * @key: NULL is fine
+ *
  * Threads: any.
  */
 MSP_API void msp_key_free(struct msp_key *key);
 
-/** msp_key_guid - MSP_GUID_LEN characters and NUL; borrowed from @key. */
+/**
+ * msp_key_guid - what the host knows the key by
+ * @key: not NULL
+ *
+ * MSP_GUID_LEN characters as the host wrote them, and NUL. Borrowed from @key.
+ * Threads: any.
+ */
 MSP_API const char *msp_key_guid(const struct msp_key *key);
 
-/** msp_key_issued - the host's text of when it was issued, "" if unknown. */
+/**
+ * msp_key_issued - the host's text of when it was issued
+ * @key: not NULL
+ *
+ * "" if unknown; in no particular form. Borrowed from @key. Threads: any.
+ */
 MSP_API const char *msp_key_issued(const struct msp_key *key);
 
 /**
  * msp_key_incarnation - incarnation number the host gave, if it gave one
  * @key: not NULL
  * @out: set only when true is returned
+ * Threads: any.
  */
 MSP_API bool msp_key_incarnation(const struct msp_key *key, uint32_t *out);
 
-/** msp_key_equal - same guid (any case) and same bytes, in constant time. */
+/**
+ * msp_key_equal - same guid (any case) and same bytes, in constant time
+ * @a: not NULL
+ * @b: not NULL
+ *
+ * Threads: any.
+ */
 MSP_API bool msp_key_equal(const struct msp_key *a, const struct msp_key *b);
 
 MSP_END_DECLS

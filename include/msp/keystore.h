@@ -29,13 +29,20 @@ MSP_BEGIN_DECLS
  *
  * The directory is set to mode 0700; one that another user owns, or a
  * symbolic link, is refused.
+ * Threads: used by one thread at a time.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS.
  */
 MSP_API MSP_MUST_CHECK int msp_keystore_open(struct msp_keystore **out,
 					     const char *path, size_t len,
 					     struct msp_error_info *info);
 
-/** msp_keystore_free - close; keys on disk stay. NULL is fine. */
+/**
+ * msp_keystore_free - close, and give up the lock; keys on disk stay
+ * @store: NULL is fine
+ *
+ * A latch that borrows the store is freed first.
+ * Threads: the one that uses the store.
+ */
 MSP_API void msp_keystore_free(struct msp_keystore *store);
 
 /**
@@ -53,6 +60,7 @@ MSP_API void msp_keystore_free(struct msp_keystore *store);
  *
  * With the lock come the duties of who writes: temporary files that a crash
  * left, and the oldest keys over MSP_KEYSTORE_MAX, are removed.
+ * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY (another store has it), MSP_ERR_SYS,
  * MSP_ERR_NOMEM.
  */
@@ -68,6 +76,7 @@ MSP_API MSP_MUST_CHECK int msp_keystore_lock(struct msp_keystore *store,
  *
  * A file that is no regular file, not ours, open to others, too large, or
  * whose own guid differs is refused.
+ * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOENT, MSP_ERR_SYS, MSP_ERR_SYNTAX,
  * MSP_ERR_SCHEMA, MSP_ERR_LIMIT, MSP_ERR_NOMEM.
  */
@@ -85,6 +94,7 @@ MSP_API MSP_MUST_CHECK int msp_keystore_load(struct msp_keystore *store,
  * Either the whole file is there afterwards, or the old one still is. A
  * temporary file that a crashed predecessor left is replaced. A directory
  * that was removed meanwhile is made, and locked, again.
+ * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_SYS, MSP_ERR_NOMEM,
  * MSP_ERR_CRYPTO (what was read back is not what was written).
  */
@@ -97,6 +107,7 @@ MSP_API MSP_MUST_CHECK int msp_keystore_save(struct msp_keystore *store,
  * @store: open
  * @guid:  MSP_GUID_LEN characters
  * @info:  optional detail
+ * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_NOENT, MSP_ERR_SYS,
  * MSP_ERR_NOMEM.
  */
@@ -114,6 +125,7 @@ MSP_API MSP_MUST_CHECK int msp_keystore_remove(struct msp_keystore *store,
  * other. One of the same or a higher incarnation belongs to another machine
  * that the disk was in, and stays; so does what is not a key that
  * msp_keystore_load() would take. Beyond MSP_KEYSTORE_MAX the oldest goes.
+ * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_SYS, MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int msp_keystore_prune(struct msp_keystore *store,

@@ -84,92 +84,183 @@ MSP_API MSP_MUST_CHECK int msp_latch_new(struct msp_latch **out,
 					 struct msp_keystore *store,
 					 const struct msp_latch_opts *opts);
 
-/** msp_latch_free - wipe and free; NULL is fine. */
+/**
+ * msp_latch_free - wipe and free
+ * @latch: NULL is fine
+ *
+ * Before the channel and the store that it borrows. Keys that somebody has
+ * msp_key_ref()ed live on.
+ * Threads: the one that uses the latch.
+ */
 MSP_API void msp_latch_free(struct msp_latch *latch);
 
+/**
+ * msp_latch_fd - socket to poll
+ * @latch: NULL: -1
+ *
+ * Returns -1 when no call is under way. After msp_latch_run() it may be another
+ * one, even under the same number. It stays the latch's: not to be closed.
+ * Threads: one at a time for each latch.
+ */
 MSP_API int msp_latch_fd(const struct msp_latch *latch);
+/**
+ * msp_latch_events - what to poll for
+ * @latch: NULL: 0
+ *
+ * Returns POLLIN | POLLOUT as wanted now, 0 without a socket. After
+ * msp_latch_run() it may be something else.
+ * Threads: one at a time for each latch.
+ */
 MSP_API short msp_latch_events(const struct msp_latch *latch);
+/**
+ * msp_latch_deadline - when to call msp_latch_run() at the latest
+ * @latch: NULL: MSP_NEVER
+ *
+ * Returns a time in the milliseconds of struct msp_time.boot_ms: when the call
+ * under way is out of time, else when the next poll is due; 0 for at once.
+ * After any other call it may be another one.
+ * Threads: one at a time for each latch.
+ */
 MSP_API uint64_t msp_latch_deadline(const struct msp_latch *latch);
 
 /**
  * msp_latch_run - go on: poll if it is time, use what arrived
- * @now: the caller's clock
+ * @latch: not NULL
+ * @now:   the caller's clock; its boot_ms never goes back
+ *
+ * Call it at first, and whenever msp_latch_fd() is ready for
+ * msp_latch_events(), or msp_latch_deadline() has come. Does not wait for the
+ * host; files of the store are read, written and fsynced.
  *
  * Returns 0; failures of the host or the disk are states and messages, not
- * errors of this call. Errors: MSP_ERR_INVAL; MSP_ERR_NOMEM, which is tried
- * again like any other failure.
+ * errors of this call: see msp_latch_failure().
+ * Threads: one at a time for each latch.
+ * Errors: MSP_ERR_INVAL (also a boot_ms beyond all reason); MSP_ERR_NOMEM,
+ * which is tried again like any other failure.
  */
 MSP_API MSP_MUST_CHECK int msp_latch_run(struct msp_latch *latch,
 					 struct msp_time now);
 
-/** msp_latch_poll_now - poll at the next run instead of waiting, or as soon
- * as the poll under way has ended. At most one is remembered. */
+/**
+ * msp_latch_poll_now - poll at the next run instead of waiting
+ * @latch: NULL is fine
+ *
+ * Or as soon as the poll under way has ended. At most one is remembered.
+ * Threads: one at a time for each latch.
+ */
 MSP_API void msp_latch_poll_now(struct msp_latch *latch);
 
 /**
  * msp_latch_reset - the machine may have become another one: look anew
+ * @latch: NULL is fine
  *
  * The state is unknown again, the host is polled at the next run, and eagerly
  * from then on, as after msp_latch_new(). An answer that is on its way was
  * asked for before, so it is not used. The key and the last status stay until
- * the host says something else. NULL is fine.
+ * the host says something else.
+ * Threads: one at a time for each latch.
  */
 MSP_API void msp_latch_reset(struct msp_latch *latch);
 
-/** msp_latch_changes - or of enum msp_latch_change since the last call. */
+/**
+ * msp_latch_changes - what is new since the last call
+ * @latch: NULL: 0
+ *
+ * Returns an or of enum msp_latch_change, and forgets it.
+ * Threads: one at a time for each latch.
+ */
 MSP_API unsigned int msp_latch_changes(struct msp_latch *latch);
 
+/**
+ * msp_latch_state - where it stands
+ * @latch: NULL: MSP_LATCH_UNKNOWN
+ *
+ * Threads: one at a time for each latch.
+ */
 MSP_API enum msp_latch_state msp_latch_state(const struct msp_latch *latch);
 
-/** msp_latch_state_name - "unknown", "disabled", ... A constant. */
+/**
+ * msp_latch_state_name - "unknown", "disabled", ...
+ * @state: any number
+ *
+ * Returns a constant, "unknown" for what is no state. Threads: any.
+ */
 MSP_API const char *msp_latch_state_name(enum msp_latch_state state);
 
 /**
- * msp_latch_message - last event in the words of spec 4.3, without the
- * milliseconds; "" at first; borrowed until the next run.
+ * msp_latch_message - last event in the words of spec 4.3
+ * @latch: NULL: ""
+ *
+ * Without the milliseconds; "" at first. UTF-8, no line break. Borrowed until
+ * the next run.
+ * Threads: one at a time for each latch.
  */
 MSP_API const char *msp_latch_message(const struct msp_latch *latch);
 
 /**
  * msp_latch_warning - trouble with a key file that does not stop the latch
+ * @latch: NULL: ""
  *
  * Why the file the host's guid names was not used (another key is acquired),
  * or why one that is of no use any more could not be removed. Names the file
  * and the cause; "" if there was none so far. Borrowed until the next run.
+ * Threads: one at a time for each latch.
  */
 MSP_API const char *msp_latch_warning(const struct msp_latch *latch);
 
-/** msp_latch_key - the key to sign with, or NULL; borrowed until the next
- * run: msp_key_ref() it to keep it. */
+/**
+ * msp_latch_key - the key to sign with
+ * @latch: NULL: NULL
+ *
+ * NULL if there is none. Borrowed until the next run: msp_key_ref() it to keep
+ * it, also for other threads.
+ * Threads: one at a time for each latch.
+ */
 MSP_API struct msp_key *msp_latch_key(const struct msp_latch *latch);
 
-/** msp_latch_status - last good status document, or NULL; borrowed until the
- * next run. */
+/**
+ * msp_latch_status - last good status document
+ * @latch: NULL: NULL
+ *
+ * NULL if there was none. Borrowed until the next run.
+ * Threads: one at a time for each latch.
+ */
 MSP_API const struct msp_keystatus *
 msp_latch_status(const struct msp_latch *latch);
 
 /**
  * msp_latch_clock - host time minus the caller's CLOCK_BOOTTIME
- * @out: milliseconds to add to boot_ms to get the host's milliseconds since
- *       1970 (spec 5.9); set only when true is returned
+ * @latch: NULL: false
+ * @out:   milliseconds to add to boot_ms to get the host's milliseconds since
+ *         1970 (spec 5.9); set only when true is returned
+ *
  * Returns false before the host has told its time.
+ * Threads: one at a time for each latch.
  */
 MSP_API bool msp_latch_clock(const struct msp_latch *latch, int64_t *out);
 
 /**
  * msp_latch_date - text for x-ms-azure-host-date, by the host's clock
- * @out: gets 29 characters and NUL
- * @now: the caller's clock: its wall_s is used until the host has told its time
+ * @latch: NULL: has never been told the host's time
+ * @now:   the caller's clock: its wall_s is used until the host has told its
+ *         time
+ * @out:   gets 29 characters and NUL
+ *
+ * Does not fail. Threads: one at a time for each latch.
  */
 MSP_API void msp_latch_date(const struct msp_latch *latch, struct msp_time now,
 			    char out[MSP_DATE_SIZE]);
 
 /**
  * msp_latch_failure - why the last poll, acquire or attest failed
- * @info: optional: what msp_latch_message() says of it, and where
+ * @latch: NULL: 0
+ * @info:  optional: what msp_latch_message() says of it, and where; left alone
+ *         while all is well
  *
- * Returns the error, or 0 while all is well. Nothing has to be done about it:
- * the latch tries again.
+ * Returns 0 while all is well, else what failed: an error of
+ * msp_channel_run(), msp_keystore_lock() or msp_keystore_save(). Nothing has to
+ * be done about it: the latch tries again.
+ * Threads: one at a time for each latch.
  */
 MSP_API int msp_latch_failure(const struct msp_latch *latch,
 			      struct msp_error_info *info);

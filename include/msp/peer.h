@@ -97,6 +97,7 @@ msp_peer_cgroup_path(const struct msp_redirect *redirect, uint64_t cgroup_id,
  *
  * Where opening it is refused even to root, our own "/" serves if the kernel
  * says that our mount namespace is that of PID 1.
+ * Threads: one at a time for each redirector.
  * Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_UNSUPPORTED.
  */
 MSP_API MSP_MUST_CHECK int msp_peer_open_root(struct msp_redirect *redirect,

@@ -88,6 +88,7 @@ MSP_BEGIN_DECLS
  * text "[...]". A resource that has an id and no apiVersion is taken as Azure
  * answers it, without expressions. Its id is "id", else "name", else "".
  *
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA,
  * MSP_ERR_NOMEM.
  */
@@ -106,6 +107,7 @@ MSP_API MSP_MUST_CHECK int msp_profile_read(struct msp_profile **out,
  *
  * msp_profile_read() of any form, without a list of findings.
  *
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA,
  * MSP_ERR_NOMEM.
  */
@@ -121,44 +123,76 @@ MSP_API MSP_MUST_CHECK int msp_profile_parse(struct msp_profile **out,
  */
 MSP_API struct msp_profile *msp_profile_ref(const struct msp_profile *profile);
 
-/** msp_profile_free - give up; the last owner frees. NULL is fine. */
+/**
+ * msp_profile_free - give up a profile; the last owner frees it
+ * @profile: NULL is fine
+ *
+ * Threads: any.
+ */
 MSP_API void msp_profile_free(struct msp_profile *profile);
 
-/** msp_profile_id - id as received, "" if it has none; borrowed. */
+/**
+ * msp_profile_id - id as received
+ * @profile: not NULL
+ *
+ * "" if it has none. Borrowed from @profile. Threads: any.
+ */
 MSP_API const char *msp_profile_id(const struct msp_profile *profile);
 
-/** msp_profile_form - how it was written; never MSP_PROFILE_ANY. */
+/**
+ * msp_profile_form - how it was written
+ * @profile: not NULL
+ *
+ * Never MSP_PROFILE_ANY. Threads: any.
+ */
 MSP_API enum msp_profile_form
 msp_profile_form(const struct msp_profile *profile);
 
-/** msp_profile_mode - mode of the item; enforce in a local file. */
+/**
+ * msp_profile_mode - mode of the item
+ * @profile: not NULL
+ *
+ * MSP_MODE_ENFORCE for a local file, which has none. Threads: any.
+ */
 MSP_API enum msp_mode msp_profile_mode(const struct msp_profile *profile);
 
-/** msp_profile_access - what applies where no privilege matches. */
+/**
+ * msp_profile_access - what applies where no privilege matches
+ * @profile: not NULL
+ *
+ * Threads: any.
+ */
 MSP_API enum msp_access msp_profile_access(const struct msp_profile *profile);
 
 /**
  * msp_profile_has_access - does it say what applies where nothing matches?
+ * @profile: not NULL
  *
  * False only for a local file without defaultAccess: the host's applies. What
  * msp_profile_access() returns then is MSP_ACCESS_DENY.
+ * Threads: any.
  */
 MSP_API bool msp_profile_has_access(const struct msp_profile *profile);
 
 /**
  * msp_profile_endpoint - endpoint it is made for, if the document says so
- * @out: set if true is returned
+ * @profile: not NULL
+ * @out:     set if true is returned
  *
  * Only a template with the profile resource of the version does.
+ * Threads: any.
  */
 MSP_API bool msp_profile_endpoint(const struct msp_profile *profile,
 				  enum msp_endpoint *out);
 
 /**
  * msp_profile_equal - same id, mode, default and rules, in whatever form
+ * @a: NULL equals NULL only
+ * @b: likewise
  *
  * What differs only in letter case where case does not count, or in unknown
- * fields, is equal. NULL equals NULL only.
+ * fields, is equal.
+ * Threads: any.
  */
 MSP_API bool msp_profile_equal(const struct msp_profile *a,
 			       const struct msp_profile *b);
@@ -215,6 +249,7 @@ struct msp_profile_write_opts {
  * it was read is not written: unknown fields, dangling and repeated
  * references.
  *
+ * Threads: any.
  * Errors: MSP_ERR_INVAL (also for texts of opts that are not UTF-8),
  * MSP_ERR_SCHEMA (it says what a local file must not), MSP_ERR_LIMIT (a local
  * file over the limit), MSP_ERR_NOMEM.
@@ -232,6 +267,7 @@ msp_profile_write(char **out, size_t *len, const struct msp_profile *profile,
  * It does by an id that is the base64 of a JSON object with a member
  * "useLocalFileRules" of true (spec 8.5); any other id is a plain one.
  *
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int
@@ -253,6 +289,7 @@ msp_profile_uses_local(bool *out, const struct msp_profile *host);
  * local file are added to the host's, their names and references beginning
  * with "LocalFileRules_" (spec 8.5). The findings are those of neither.
  *
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT (more than MSP_PROFILE_MAX_ITEMS in an
  * array), MSP_ERR_SCHEMA (the host itself has such a name), MSP_ERR_NOMEM.
  */
@@ -270,18 +307,28 @@ MSP_API MSP_MUST_CHECK int msp_profile_merge(struct msp_profile **out,
  * That of msp_profile_merge() without a local file, but it grants nothing, and
  * denies what is not granted. The mode stays the host's.
  *
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int msp_profile_closed(struct msp_profile **out,
 					      const struct msp_profile *host);
 
-/** msp_profile_findings - number of warnings, at most MSP_FINDINGS_MAX. */
+/**
+ * msp_profile_findings - number of warnings
+ * @profile: not NULL
+ *
+ * At most MSP_FINDINGS_MAX. Threads: any.
+ */
 MSP_API size_t msp_profile_findings(const struct msp_profile *profile);
 
 /**
- * msp_profile_finding - warning @i, or NULL past the end; borrowed
+ * msp_profile_finding - one warning, in the order of their places
+ * @profile: not NULL
+ * @i:       from 0
  *
- * Of very many the last says that there are more.
+ * Borrowed from @profile; NULL past the end. Of very many the last says that
+ * there are more.
+ * Threads: any.
  */
 MSP_API const struct msp_finding *
 msp_profile_finding(const struct msp_profile *profile, size_t i);

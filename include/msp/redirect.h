@@ -165,25 +165,43 @@ msp_redirect_open(struct msp_redirect **out,
 		  const struct msp_redirect_opts *opts,
 		  struct msp_error_info *info);
 
-/** msp_redirect_free - detach and unload; NULL is fine. */
+/**
+ * msp_redirect_free - detach and unload
+ * @redirect: NULL is fine
+ *
+ * Connections that were redirected stay. Threads: the last one that uses it.
+ */
 MSP_API void msp_redirect_free(struct msp_redirect *redirect);
 
 /**
  * msp_redirect_set - switch one endpoint; takes effect at the next connect()
+ * @redirect: attached
+ * @endpoint: which
+ * @state:    what becomes of its connections
+ *
  * Threads: any. Errors: MSP_ERR_INVAL.
  */
 MSP_API MSP_MUST_CHECK int msp_redirect_set(struct msp_redirect *redirect,
 					    enum msp_endpoint endpoint,
 					    enum msp_redirect_state state);
 
-/** msp_redirect_get - the endpoint's state now. Threads: any. */
+/**
+ * msp_redirect_get - the endpoint's state now
+ * @redirect: NULL: MSP_REDIRECT_OFF
+ * @endpoint: which
+ *
+ * Threads: any.
+ */
 MSP_API enum msp_redirect_state
 msp_redirect_get(const struct msp_redirect *redirect,
 		 enum msp_endpoint endpoint);
 
 /**
  * msp_redirect_mark - declare a socket our own, before bind() or connect()
- * @fd: a TCP socket
+ * @redirect: attached
+ * @fd:       a TCP socket; stays the caller's
+ * @mark:     its role
+ * @info:     optional detail
  *
  * If this fails the socket must not be used: an unmarked one would be
  * redirected to ourselves. Threads: any.
@@ -206,13 +224,19 @@ MSP_API MSP_MUST_CHECK int msp_redirect_mark(struct msp_redirect *redirect,
  * connections are redirected here and that the kernel tells who made them.
  * Blocks. Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_TIMEOUT,
  * MSP_ERR_UNSUPPORTED (redirected, but the facts are wrong or missing).
+ * Threads: one at a time for each redirector.
  */
 MSP_API MSP_MUST_CHECK int msp_redirect_prove(struct msp_redirect *redirect,
 					      int listen_fd,
 					      uint32_t timeout_ms,
 					      struct msp_error_info *info);
 
-/** msp_redirect_limits - or of enum msp_redirect_limit. Threads: any. */
+/**
+ * msp_redirect_limits - what the running kernel does not allow
+ * @redirect: NULL: 0
+ *
+ * Returns an or of enum msp_redirect_limit. Threads: any.
+ */
 MSP_API unsigned int msp_redirect_limits(const struct msp_redirect *redirect);
 
 /**
@@ -259,7 +283,13 @@ msp_redirect_holder(const struct msp_address *address,
 		    struct msp_redirect_holder *out,
 		    struct msp_error_info *info);
 
-/** msp_redirect_count - value of one counter. Threads: any. */
+/**
+ * msp_redirect_count - value of one counter
+ * @redirect: NULL: 0
+ * @counter:  0 for what is none
+ *
+ * Threads: any.
+ */
 MSP_API uint64_t msp_redirect_count(const struct msp_redirect *redirect,
 				    enum msp_redirect_counter counter);
 

@@ -76,18 +76,26 @@ MSP_BEGIN_DECLS
  */
 MSP_API MSP_MUST_CHECK int msp_request_new(struct msp_request **out);
 
-/** msp_request_free - free; NULL is fine. */
+/**
+ * msp_request_free - free a request and what was borrowed from it
+ * @request: NULL is fine
+ *
+ * Threads: the one that uses it.
+ */
 MSP_API void msp_request_free(struct msp_request *request);
 
 /**
  * msp_request_set - canonicalize one request
- * @request:    forgets what it held before
+ * @request:    forgets what it held before; what was borrowed from it is gone
  * @method:     as received, case-sensitive; copied
+ * @method_len: its length, not 0
  * @target:     raw target as received; copied
+ * @target_len: its length, from 1 to MSP_TARGET_MAX
  *
  * A request without a canonical form is an answer (msp_request_canon()), not
  * an error. Allocates only when method and target together are longer than any
  * before.
+ * Threads: one at a time for each request.
  * Errors: MSP_ERR_INVAL (empty method or target), MSP_ERR_LIMIT (longer than
  * MSP_TARGET_MAX), MSP_ERR_NOMEM; the request is then empty and denied.
  */
@@ -96,10 +104,12 @@ msp_request_set(struct msp_request *request, const char *method,
 		size_t method_len, const char *target, size_t target_len);
 
 /**
- * msp_request_canon - MSP_CANON_OK, or the first code that failed
+ * msp_request_canon - has it a canonical form, and why not?
+ * @request: NULL: MSP_CANON_FORM
  *
- * MSP_CANON_SLASHES and MSP_CANON_TRAVERSAL are tested before all others,
- * since they are refused in every mode. Then the scheme, the method, and the
+ * Returns MSP_CANON_OK, or the first code that failed. MSP_CANON_SLASHES and
+ * MSP_CANON_TRAVERSAL are tested before all others, since they are refused in
+ * every mode. Then the scheme, the method, and the
  * first byte that no target may hold in the raw: blanks and control characters
  * (MSP_CANON_CTRL), what is not ASCII (MSP_CANON_NON_ASCII), and "#", "<", ">"
  * (MSP_CANON_FORM); without these a grave accent in the path or a quotation
@@ -107,10 +117,16 @@ msp_request_set(struct msp_request *request, const char *method,
  * of the path and, after it, of each parameter: escapes, UTF-8, control
  * characters; of the path also what is not ASCII, "?", and what could be
  * decoded once more.
+ * Threads: any, between two calls of msp_request_set().
  */
 MSP_API enum msp_canon msp_request_canon(const struct msp_request *request);
 
-/** msp_request_form - form of the raw target. */
+/**
+ * msp_request_form - form of the raw target
+ * @request: NULL: MSP_FORM_OTHER
+ *
+ * Threads: any, between two calls of msp_request_set().
+ */
 MSP_API enum msp_form msp_request_form(const struct msp_request *request);
 
 /**
@@ -119,6 +135,7 @@ MSP_API enum msp_form msp_request_form(const struct msp_request *request);
  * @out:     set if true is returned; borrows from @request
  * Returns false for the other forms, for another scheme than http and for an
  * authority that is malformed; other codes do not matter.
+ * Threads: any, between two calls of msp_request_set().
  */
 MSP_API bool msp_request_authority(const struct msp_request *request,
 				   struct msp_authority *out);
@@ -131,18 +148,28 @@ MSP_API bool msp_request_authority(const struct msp_request *request,
  * What is forwarded and signed: "/path?query" ("*" for the asterisk form, "/"
  * added where an absolute form has no path). Borrowed; NULL and 0 if the form
  * is MSP_FORM_OTHER.
+ * Threads: any, between two calls of msp_request_set().
  */
 MSP_API const char *msp_request_origin(const struct msp_request *request,
 				       size_t *len);
 
-/** msp_request_method - as received; NUL-terminated, borrowed. */
+/**
+ * msp_request_method - the method as received
+ * @request: NULL: ""
+ *
+ * NUL-terminated, "" if the request is empty. Borrowed until the next
+ * msp_request_set().
+ * Threads: any, between two calls of msp_request_set().
+ */
 MSP_API const char *msp_request_method(const struct msp_request *request);
 
 /**
  * msp_request_exempt - is it sent unsigned by contract? (spec 6.6)
+ * @request: NULL: false
  *
  * PUT /vmagentlog and POST /machine/?comp=telemetrydata, whole target in any
  * letter case, nothing more.
+ * Threads: any, between two calls of msp_request_set().
  */
 MSP_API bool msp_request_exempt(const struct msp_request *request);
 
@@ -153,6 +180,7 @@ MSP_API bool msp_request_exempt(const struct msp_request *request);
  *           quote and backslash are percent-encoded
  * @size:    room in @out, at least 1
  * Returns the length written. For logs: "/a/b?api-version&format".
+ * Threads: any, between two calls of msp_request_set().
  */
 MSP_API size_t msp_request_path_text(const struct msp_request *request,
 				     char *out, size_t size);
@@ -171,6 +199,7 @@ MSP_API size_t msp_request_path_text(const struct msp_request *request,
  * logs. Canonicalizing it again gives the same canonical form, as long as it
  * is no longer than MSP_TARGET_MAX; escapes make it up to three times as long
  * as what was received.
+ * Threads: any, between two calls of msp_request_set().
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOENT (the request has no canonical form),
  * MSP_ERR_LIMIT (it does not fit in @size).
  */
@@ -178,10 +207,20 @@ MSP_API MSP_MUST_CHECK int
 msp_request_render(const struct msp_request *request, char *out, size_t size,
 		   size_t *len);
 
-/** msp_canon_name - "CANON_PCT" and so on; "CANON_OK" for 0. A constant. */
+/**
+ * msp_canon_name - "CANON_PCT" and so on; "CANON_OK" for 0
+ * @code: any number
+ *
+ * Returns a constant, "CANON_UNKNOWN" for what is no code. Threads: any.
+ */
 MSP_API const char *msp_canon_name(enum msp_canon code);
 
-/** msp_canon_text - the text of spec 8.6 for a code. A constant. */
+/**
+ * msp_canon_text - the text of spec 8.6 for a code
+ * @code: any number
+ *
+ * Returns a constant, "unknown code" for what is no code. Threads: any.
+ */
 MSP_API const char *msp_canon_text(enum msp_canon code);
 
 MSP_END_DECLS

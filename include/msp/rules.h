@@ -27,6 +27,7 @@ MSP_BEGIN_DECLS
  * @profile: borrowed for this call only
  * @epoch:   number the caller gives this set; shown in decisions
  *
+ * Threads: any. What comes out never changes; any may read it.
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int
@@ -41,28 +42,60 @@ msp_rules_compile(struct msp_rules **out, const struct msp_profile *profile,
  * @epoch: as in msp_rules_compile()
  *
  * For an endpoint whose item is invalid and that never had a good one.
+ * Threads: any. What comes out never changes; any may read it.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int
 msp_rules_closed(struct msp_rules **out, const char *id, size_t len,
 		 uint64_t epoch);
 
-/** msp_rules_ref - one more owner; returns @rules. Threads: any. */
+/**
+ * msp_rules_ref - one more owner of the same rules
+ * @rules: NULL: NULL
+ *
+ * Returns @rules; each owner calls msp_rules_free() once. Threads: any.
+ */
 MSP_API struct msp_rules *msp_rules_ref(struct msp_rules *rules);
 
-/** msp_rules_free - give up; the last owner frees. NULL is fine. */
+/**
+ * msp_rules_free - give up; the last owner frees
+ * @rules: NULL is fine
+ *
+ * Threads: any.
+ */
 MSP_API void msp_rules_free(struct msp_rules *rules);
 
-/** msp_rules_id - id of the profile; borrowed. */
+/**
+ * msp_rules_id - id of the profile
+ * @rules: NULL: ""
+ *
+ * Borrowed from @rules. Threads: any.
+ */
 MSP_API const char *msp_rules_id(const struct msp_rules *rules);
 
-/** msp_rules_epoch - the number given at compile. */
+/**
+ * msp_rules_epoch - the number given at compile
+ * @rules: NULL: 0
+ *
+ * Threads: any.
+ */
 MSP_API uint64_t msp_rules_epoch(const struct msp_rules *rules);
 
-/** msp_rules_mode - mode of the endpoint under these rules. */
+/**
+ * msp_rules_mode - mode of the endpoint under these rules
+ * @rules: NULL: MSP_MODE_ENFORCE
+ *
+ * Threads: any.
+ */
 MSP_API enum msp_mode msp_rules_mode(const struct msp_rules *rules);
 
-/** msp_rules_needs - or of enum msp_need over identities that hold a role. */
+/**
+ * msp_rules_needs - what a decision has to know about a caller
+ * @rules: NULL: 0
+ *
+ * Returns an or of enum msp_need over the identities that hold a role.
+ * Threads: any.
+ */
 MSP_API unsigned int msp_rules_needs(const struct msp_rules *rules);
 
 /** Most bytes of msp_rules_write(). */
@@ -82,13 +115,19 @@ MSP_API unsigned int msp_rules_needs(const struct msp_rules *rules);
  *
  * Who is granted what can be much longer than the profile that says so.
  *
+ * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT (over MSP_RULES_TEXT_MAX),
  * MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int msp_rules_write(char **out, size_t *len,
 					   const struct msp_rules *rules);
 
-/** msp_rules_memory - bytes of memory these rules hold. */
+/**
+ * msp_rules_memory - bytes of memory these rules hold
+ * @rules: NULL: 0
+ *
+ * Threads: any.
+ */
 MSP_API size_t msp_rules_memory(const struct msp_rules *rules);
 
 MSP_END_DECLS

@@ -74,7 +74,12 @@ MSP_API MSP_MUST_CHECK int msp_session_new(struct msp_session **out,
 					   const struct msp_session_opts *opts,
 					   struct msp_error_info *info);
 
-/** msp_session_free - close and wipe; keys on disk stay. NULL is fine. */
+/**
+ * msp_session_free - close and wipe; keys on disk stay
+ * @session: NULL is fine
+ *
+ * Documents live on. Threads: the one that uses the session.
+ */
 MSP_API void msp_session_free(struct msp_session *session);
 
 /**
@@ -83,21 +88,30 @@ MSP_API void msp_session_free(struct msp_session *session);
  * @session: without MSP_SESSION_UNSIGNED
  * @info:    optional: what failed last, with endpoint, errno and host status
  *
- * Blocks. Failures of the host are tried again until the time is up. Returns 0
- * also when the host wants no secure channel: msp_session_key() is NULL then.
- * A session that holds a key asks the host no more often than a latch does.
+ * Blocks. Failures of the host are tried again until the time is up; then the
+ * last one is returned, or MSP_ERR_TIMEOUT if there was none. Returns 0 also
+ * when the host wants no secure channel: msp_session_key() is NULL then. A
+ * session that holds a key asks the host no more often than a latch does.
  *
- * Errors: MSP_ERR_BUSY at once when another latch of the machine has the
- * directory: that is an agent, which signs for everybody
- * (MSP_SESSION_UNSIGNED). MSP_ERR_INVAL, MSP_ERR_STATE (MSP_SESSION_UNSIGNED),
- * MSP_ERR_NOMEM, MSP_ERR_TIMEOUT; and if the time is up after failures, the
- * last one: those of msp_channel_run(), MSP_ERR_SYS, MSP_ERR_CRYPTO.
+ * MSP_ERR_BUSY comes at once: another latch of the machine has the directory.
+ * That is an agent, which signs for everybody: use MSP_SESSION_UNSIGNED.
+ * Threads: one at a time for each session.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_STATE (MSP_SESSION_UNSIGNED),
+ * MSP_ERR_BUSY, MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED,
+ * MSP_ERR_PROTOCOL, MSP_ERR_LIMIT, MSP_ERR_STATUS, MSP_ERR_SYNTAX,
+ * MSP_ERR_SCHEMA, MSP_ERR_CRYPTO.
  */
 MSP_API MSP_MUST_CHECK int msp_session_latch(struct msp_session *session,
 					     struct msp_error_info *info);
 
-/** msp_session_key - the key in use, or NULL; borrowed until the next call
- * that blocks: msp_key_ref() it to keep it. */
+/**
+ * msp_session_key - the key in use
+ * @session: NULL: NULL
+ *
+ * NULL if there is none. Borrowed until the next call that blocks:
+ * msp_key_ref() it to keep it.
+ * Threads: one at a time for each session.
+ */
 MSP_API struct msp_key *msp_session_key(const struct msp_session *session);
 
 /**
@@ -112,10 +126,13 @@ MSP_API struct msp_key *msp_session_key(const struct msp_session *session);
  * Blocks. Adds the headers of spec 6.8 (Host, Metadata, claims and date). When
  * the host refuses the signature (401, 403), it is asked which key it wants,
  * and the request is made once more if that is another one. Connections are
- * kept for the next request.
- *
- * Errors: MSP_ERR_STATUS (not 2xx; see info->http_status), those of
- * msp_session_latch() and msp_document_fill().
+ * kept for the next request; one that the host has closed is replaced.
+ * Threads: one at a time for each session.
+ * Errors: MSP_ERR_STATUS (not 2xx; see info->http_status), MSP_ERR_INVAL,
+ * MSP_ERR_NOMEM, MSP_ERR_LIMIT (the answer, or the request), MSP_ERR_TIMEOUT,
+ * MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL; without a key yet also
+ * MSP_ERR_BUSY, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA and MSP_ERR_CRYPTO, as
+ * msp_session_latch().
  */
 MSP_API MSP_MUST_CHECK int
 msp_session_get(struct msp_session *session, struct msp_document **out,
@@ -129,14 +146,17 @@ msp_session_get(struct msp_session *session, struct msp_document **out,
  * @endpoint: which
  * @message:  method, target, body, and headers besides those that are added:
  *            Host, Metadata, x-ms-azure-host-claims and x-ms-azure-host-date
- *            must not be among them; borrowed
+ *            must not be among them; borrowed for this call
  * @info:     optional: with endpoint, errno and host status
  *
  * As msp_session_get(), but every answer is a document, whatever its status.
  * Only GET and HEAD are made twice.
- *
- * Errors: those of msp_session_latch() and msp_document_fill(), MSP_ERR_LIMIT
- * (too many headers, or larger than MSP_CLIENT_REQUEST_MAX).
+ * Threads: one at a time for each session.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_LIMIT (the answer, too many
+ * headers, or a request over MSP_CLIENT_REQUEST_MAX), MSP_ERR_TIMEOUT,
+ * MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL, MSP_ERR_CRYPTO; without a key
+ * yet also MSP_ERR_BUSY, MSP_ERR_STATUS, MSP_ERR_SYNTAX and MSP_ERR_SCHEMA, as
+ * msp_session_latch().
  */
 MSP_API MSP_MUST_CHECK int
 msp_session_request(struct msp_session *session, struct msp_document **out,

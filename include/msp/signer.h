@@ -70,10 +70,20 @@ MSP_BEGIN_DECLS
 MSP_API MSP_MUST_CHECK int
 msp_signer_new(struct msp_signer **out, struct msp_key *key);
 
-/** msp_signer_free - wipe and free. NULL is fine. */
+/**
+ * msp_signer_free - wipe and free; the key has one owner less
+ * @signer: NULL is fine
+ *
+ * Threads: the one that uses the signer.
+ */
 MSP_API void msp_signer_free(struct msp_signer *signer);
 
-/** msp_signer_key - the key in use; borrowed. */
+/**
+ * msp_signer_key - the key in use
+ * @signer: NULL: NULL
+ *
+ * Borrowed from @signer. Threads: one at a time for each signer.
+ */
 MSP_API struct msp_key *msp_signer_key(const struct msp_signer *signer);
 
 /**
@@ -85,6 +95,7 @@ MSP_API struct msp_key *msp_signer_key(const struct msp_signer *signer);
  *            x-ms-azure-host-authorization in it is not signed
  *
  * Allocates only when a message is larger than any before.
+ * Threads: one at a time for each signer.
  * Errors: MSP_ERR_INVAL (a name that is no token, a value or target with CR,
  * LF or NUL, a fragment, no room), MSP_ERR_LIMIT (too many headers),
  * MSP_ERR_NOMEM, MSP_ERR_CRYPTO. On error @out is "".
@@ -103,7 +114,10 @@ msp_signer_sign(struct msp_signer *signer, char *out, size_t out_size,
  *
  * Constant time in the signature. A value of another scheme, guid (any case),
  * or shape is not valid; that is an answer, not an error.
- * Errors: as msp_signer_sign().
+ * Threads: one at a time for each signer.
+ * Errors: MSP_ERR_INVAL (a name that is no token, a value or target with CR,
+ * LF or NUL, a fragment), MSP_ERR_LIMIT (too many headers), MSP_ERR_NOMEM,
+ * MSP_ERR_CRYPTO.
  */
 MSP_API MSP_MUST_CHECK int
 msp_signer_verify(struct msp_signer *signer, bool *valid,
@@ -113,11 +127,14 @@ msp_signer_verify(struct msp_signer *signer, bool *valid,
 /**
  * msp_signer_string - the string-to-sign itself, for tests and debugging
  * @signer:  its scratch buffer holds the result
- * @out:     set to the bytes, borrowed until the next call on @signer
+ * @out:     set to the bytes, borrowed until the next call on @signer; NULL on
+ *           error
  * @out_len: set to their number
  * @message: the request
  *
- * Errors: as msp_signer_sign().
+ * Threads: one at a time for each signer.
+ * Errors: MSP_ERR_INVAL (a name that is no token, a value or target with CR,
+ * LF or NUL, a fragment), MSP_ERR_LIMIT (too many headers), MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int
 msp_signer_string(struct msp_signer *signer, const char **out, size_t *out_len,

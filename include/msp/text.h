@@ -12,6 +12,7 @@ MSP_BEGIN_DECLS
 /**
  * msp_text_free - free a text that a call handed over as owned
  * @text: NULL is fine
+ * Threads: the one that owns it.
  */
 MSP_API void msp_text_free(char *text);
 
