@@ -32,6 +32,7 @@ struct item {
 
 struct msp_keystatus {
 	char *version; /* owned */
+	const char *delivery;
 	char guid[MSP_GUID_LEN + 1];
 	bool has_guid;
 	bool has_incarnation;
@@ -380,6 +381,7 @@ static int fill(struct msp_keystatus *status, const struct msp_json_value *root,
 	rc = check_envelope(&e, info);
 	if (rc < 0)
 		return rc;
+	status->delivery = msp_json_is(e.delivery, "vtpm") ? "vtpm" : "http";
 	version = msp_json_text(e.version, &len);
 	status->version = msp_mem_strndup(version, len);
 	if (!status->version)
@@ -465,6 +467,11 @@ bool msp_keystatus_incarnation(const struct msp_keystatus *status,
 	if (status->has_incarnation)
 		*out = status->incarnation;
 	return status->has_incarnation;
+}
+
+const char *msp_keystatus_delivery(const struct msp_keystatus *status)
+{
+	return status->delivery;
 }
 
 const char *msp_keystatus_version(const struct msp_keystatus *status)

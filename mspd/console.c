@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * In: messages about how the agent comes up. Out: lines on the serial console
- * (spec 9.5). Must never wait for a console, nor let a text write on it
- * anything but its own line.
+ * (spec 9.5), some in the log as well. Must never wait for a console, nor let a
+ * text write on it anything but its own line.
  */
 #include "mspd/console.h"
 
@@ -105,6 +105,7 @@ void mspd_console_start(struct mspd_console *console)
 		 "============== GuestProxyAgent (%s) is starting on "
 		 "Linux:%s-%s(%s), elapsed: 0",
 		 msp_version(), os.sysname, os.release, os.machine);
+	mspd_log(MSPD_INFO, "%s", line);
 	mspd_console_say(console, line);
 }
 
@@ -112,7 +113,12 @@ void mspd_console_event(struct mspd_console *console, const char *text,
 			uint64_t ms)
 {
 	char line[MSPD_CONSOLE_LINE];
+	struct mspd_text quoted;
 
+	mspd_text_init(&quoted, line, sizeof(line));
+	mspd_text_json(&quoted, text, sizeof(line));
+	mspd_log(MSPD_INFO, "{\"elapsed\":%llu, \"message\":%s}",
+		 (unsigned long long)ms, line);
 	snprintf(line, sizeof(line), "%s - %llu", text, (unsigned long long)ms);
 	mspd_console_say(console, line);
 }

@@ -32,9 +32,10 @@ void mspd_console_close(struct mspd_console *console);
  */
 void mspd_console_say(struct mspd_console *console, const char *text);
 
-/* The start of the agent, in the words of spec 1.5. */
+/* The start of the agent, in the words of spec 1.5; in the log, too. */
 void mspd_console_start(struct mspd_console *console);
-/* "TEXT - MS": something that was achieved so long after the start. */
+/* "TEXT - MS": something that was achieved so long after the start. In the
+ * log it is an object {"elapsed":MS, "message":TEXT} (spec 9.4). */
 void mspd_console_event(struct mspd_console *console, const char *text,
 			uint64_t ms);
 

@@ -22,6 +22,7 @@
 #include "mspd/latched.h"
 #include "mspd/listener.h"
 #include "mspd/log.h"
+#include "mspd/process.h"
 #include "mspd/ruleset.h"
 #include "mspd/snapshot.h"
 #include "mspd/sweeper.h"
@@ -70,6 +71,7 @@ struct mspd_keeper {
 	uint64_t retry_ms;
 	unsigned long long up_ms; /* since the start, when it was up */
 	uint64_t status_at;
+	uint64_t memory_at;
 };
 
 static uint64_t earliest(uint64_t a, uint64_t b)
@@ -428,6 +430,8 @@ static void take_changes(struct mspd_keeper *k, struct msp_time now)
 	unsigned int changes = msp_latch_changes(k->latch);
 	bool news = changes & MSP_LATCH_CHANGED_STATE;
 
+	if (changes & MSP_LATCH_CHANGED_STATUS)
+		mspd_latched_answer(&k->latched);
 	take_rules(k, changes, now);
 	if (!changes && !k->unpublished)
 		return;
@@ -533,6 +537,11 @@ static void write_status(struct mspd_keeper *k, uint64_t now_ms)
 
 	if (now_ms < k->status_at)
 		return;
+	/* once a round, however often it is written in between */
+	if (now_ms >= k->memory_at) {
+		k->memory_at = now_ms + k->opts.config->status_ms;
+		mspd_process_log_memory();
+	}
 	k->status_at = now_ms + k->opts.config->status_ms;
 	err = mspd_status_write(k->opts.status, k->opts.summary,
 				k->opts.config->status_dir);
@@ -578,6 +587,9 @@ static void *keep(void *arg)
 			   MSPD_STATE_RUNNING, KEEPER_STARTED);
 	mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,
 			   MSPD_STATE_UNKNOWN, "eBPF redirector is starting");
+	mspd_status_module(k->opts.status, MSPD_MODULE_MONITOR,
+			   MSPD_STATE_RUNNING,
+			   "Proxy agent status is running.");
 	while (!atomic_load(&k->stop)) {
 		now = read_clock();
 		if (!k->up)

@@ -6,11 +6,55 @@
  */
 #include "mspd/latched.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "mspd/log.h"
 
 static bool is_ready(enum msp_latch_state state)
 {
 	return state == MSP_LATCH_LATCHED || state == MSP_LATCH_DISABLED;
+}
+
+static const char *mode_word(enum msp_mode mode)
+{
+	switch (mode) {
+	case MSP_MODE_DISABLED:
+		break;
+	case MSP_MODE_AUDIT:
+		return "audit";
+	case MSP_MODE_ENFORCE:
+		return "enforce";
+	}
+	return "disabled";
+}
+
+void mspd_latched_answer(struct mspd_latched *latched)
+{
+	const struct msp_keystatus *s = msp_latch_status(latched->latch);
+	char text[sizeof(latched->said)];
+	const char *guid;
+
+	if (!s)
+		return;
+	guid = msp_keystatus_guid(s);
+	/* any other scheme would have been refused; the version is the host's
+	 * own text, of any length */
+	snprintf(text, sizeof(text),
+		 "authorizationScheme: Azure-HMAC-SHA256, keyDeliveryMethod: "
+		 "%s, keyGuid: %s, secureChannelState: %s, version: %.16s, "
+		 "WireServerMode: %s, IMDSMode: %s",
+		 msp_keystatus_delivery(s), guid ? guid : "None",
+		 msp_keystatus_channel(s), msp_keystatus_version(s),
+		 mode_word(msp_keystatus_mode(s, MSP_ENDPOINT_WIRESERVER)),
+		 mode_word(msp_keystatus_mode(s, MSP_ENDPOINT_IMDS)));
+	if (strcmp(text, latched->said) == 0) {
+		mspd_log(MSPD_TRACE, "Got key status successfully: %s.", text);
+		return;
+	}
+	memcpy(latched->said, text, sizeof(text));
+	mspd_log_event(MSPD_WARN, "poll_secure_channel_status", "key_keeper",
+		       "Got key status successfully: %s.", text);
 }
 
 /* What was ready and is not any more is being waited for again: nobody may go

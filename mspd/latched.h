@@ -17,7 +17,12 @@ struct mspd_latched {
 	struct mspd_status *status;
 	struct mspd_console *console;
 	enum msp_latch_state reported; /* as far as provisioning knows */
+	char said[256];		       /* of the host's last answer */
 };
+
+/* The host has answered: a warning if it says something else than before, as
+ * an event, too; else a line for who wants to see everything (spec 5.5). */
+void mspd_latched_answer(struct mspd_latched *latched);
 
 /* The latch has changed, and requests are judged accordingly by now.
  * new_key: it holds another one than before. */

@@ -186,6 +186,10 @@ static void open_log(const struct mspd_config *config, bool foreground)
 	if (err < 0)
 		fprintf(stderr, "mspd: cannot write a log in %s: %s\n",
 			config->log_dir, strerror(-err));
+	if (config->log_dir[0])
+		return;
+	puts("The log folder is not set, skip write to GPA managed file log.");
+	fflush(stdout);
 }
 
 static int open_records(struct mspd *d)
@@ -444,8 +448,6 @@ static int serve(struct mspd *d)
 	int err;
 
 	mspd_policy_slot_init(&d->policies);
-	mspd_console_init(&d->console, d->config.console_path);
-	mspd_console_start(&d->console);
 	d->identities.root_fd = -1;
 	err = open_all(d);
 	if (err < 0)
@@ -483,6 +485,8 @@ static int run(const struct mspd_cli *cli)
 	make_directory(d.config.status_dir);
 	make_directory(d.config.log_dir);
 	open_log(&d.config, cli->foreground);
+	mspd_console_init(&d.console, d.config.console_path);
+	mspd_console_start(&d.console);
 	mspd_log(MSPD_INFO, "mspd %s is starting with %s", msp_version(), path);
 	log_warnings(&d.config);
 	status = serve(&d);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * In: limits, signals, a key that is pressed. Out: a process that keeps its
- * memory to itself, and knows when to end. Must never wait for a terminal.
+ * memory to itself, says how much it is, and knows when to end. Must never wait
+ * for a terminal.
  */
 #include "mspd/process.h"
 
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -18,6 +20,8 @@
 
 #include "mspd/door.h"
 #include "mspd/log.h"
+
+#define MEMORY_MB 20
 
 /* ---- limits ------------------------------------------------------------ */
 
@@ -73,6 +77,29 @@ unsigned int mspd_process_places(unsigned int connections)
 			 "only, not for %u",
 			 (unsigned long long)files.rlim_cur, n, connections);
 	return (unsigned int)n;
+}
+
+void mspd_process_log_memory(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	unsigned long now = 0, peak = 0;
+	char line[256];
+
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
+		(void)sscanf(line, "VmHWM: %lu kB", &peak);
+		(void)sscanf(line, "VmRSS: %lu kB", &now);
+	}
+	fclose(f);
+	mspd_log(MSPD_INFO,
+		 "Current process memory usage: %lu MB, peak: %lu MB",
+		 now / 1024, peak / 1024);
+	if (now / 1024 > MEMORY_MB)
+		mspd_log(MSPD_WARN,
+			 "Current process memory usage %lu MB exceeds the "
+			 "limit of %d MB.",
+			 now / 1024, MEMORY_MB);
 }
 
 /* ---- the end ----------------------------------------------------------- */

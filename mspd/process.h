@@ -18,6 +18,10 @@ void mspd_process_harden(size_t connections);
 /* Of @connections as many as the descriptors allow. */
 unsigned int mspd_process_places(unsigned int connections);
 
+/* How much memory this process has now, and had at most; a warning if it is
+ * more than it should be (spec 9.6). Nothing else comes of it. */
+void mspd_process_log_memory(void);
+
 /**
  * struct mspd_ending - SIGTERM, SIGINT, or Enter
  * @asked: called in the loop for each, set before; borrowed, with @arg

@@ -76,6 +76,14 @@ MSP_API bool msp_keystatus_incarnation(const struct msp_keystatus *status,
 MSP_API const char *msp_keystatus_version(const struct msp_keystatus *status);
 
 /**
+ * msp_keystatus_delivery - how the host hands out keys
+ * @status: not NULL
+ *
+ * "http" or "vtpm"; a constant. Threads: any.
+ */
+MSP_API const char *msp_keystatus_delivery(const struct msp_keystatus *status);
+
+/**
  * msp_keystatus_enabled - false when the channel state is "disabled"
  * @status: not NULL
  *

@@ -162,7 +162,10 @@ class DropIn(unittest.TestCase):
         w.wait_ready()
         self.assertNotIn("ProxyAgent.log",
                          os.listdir(w.path("varlog/azure-proxy-agent")))
-        self.assertIn(b"is starting", w.read("mspd.out"))
+        said = w.read("mspd.out").decode().splitlines()
+        self.assertEqual(said[0], "The log folder is not set, skip write to "
+                         "GPA managed file log.")
+        self.assertRegex(said[1], r"^={14} GuestProxyAgent \(.+\) is starting")
 
     def test_image_with_an_odd_configuration_starts(self):
         w = self.image(pollKeyStatusIntervalInSeconds=0, fileLogLevel=None,

@@ -369,6 +369,77 @@ class Journal(unittest.TestCase):
         self.assertIn(b"is starting with", self.world.read("mspd.out"))
 
 
+# ---- what is looked for in it ----------------------------------------------
+
+class Texts(unittest.TestCase):
+    """The words by which log collectors and operators go."""
+
+    def setUp(self):
+        self.world = w = world.World(
+            imds=world.item(), wireserver=world.item("audit"),
+            config={"statusIntervalInSeconds": 0.2,
+                    "pollKeyStatusIntervalInSeconds": 0.2})
+        self.addCleanup(w.close)
+        w.start()
+
+    def lines(self):
+        """(level, message) of each."""
+        for line in self.world.read("log", LOG).decode().splitlines():
+            yield HEADER.match(line).group(1), line[34:]
+
+    def levels(self, pattern):
+        """Of the lines that are that, in their order."""
+        return [level for level, text in self.lines()
+                if re.fullmatch(pattern, text)]
+
+    def wait_for(self, pattern, times=1):
+        world.wait_until(lambda: len(self.levels(pattern)) >= times,
+                         why=pattern)
+        return self.levels(pattern)
+
+    def test_log_begins_like_that_of_azures_agent(self):
+        level, text = next(self.lines())
+        self.assertEqual(level, "INFO")
+        self.assertRegex(text, r"^={14} GuestProxyAgent \(\d+\.\d+\.\d+\) is "
+                         r"starting on Linux:\S+-\S+\(\S+\), elapsed: \d+$")
+
+    def test_what_was_achieved_at_the_start_is_an_object(self):
+        for text in ("Started proxy listener, ready to accept request",
+                     "Started Redirector with eBPF maps",
+                     "Successfully attest the key and ready to use."):
+            self.assertEqual(self.wait_for(
+                r'\{"elapsed":\d+, "message":"' + text + r'"\}'), ["INFO"])
+
+    def test_monitor_says_that_it_runs(self):
+        self.assertEqual(self.wait_for(r"Proxy agent status is running\."),
+                         ["WARN"])
+
+    def test_memory_is_said_with_each_round(self):
+        self.assertLessEqual(
+            set(self.wait_for(r"Current process memory usage: [1-9]\d* MB, "
+                              r"peak: [1-9]\d* MB", times=2)), {"INFO"})
+
+    def answer(self, guid, imds="enforce"):
+        state = ("WireServer Audit -  IMDS %s - HostGA Audit" %
+                 imds.capitalize())
+        return re.escape(
+            "Got key status successfully: authorizationScheme: "
+            "Azure-HMAC-SHA256, keyDeliveryMethod: http, keyGuid: "
+            f"{guid}, secureChannelState: {state}, version: 2.0, "
+            f"WireServerMode: audit, IMDSMode: {imds}.")
+
+    def test_answer_of_the_host_is_a_warning_when_it_is_another_one(self):
+        self.assertEqual(self.wait_for(self.answer("None")), ["WARN"])
+        guid = self.world.status()["proxyAgentStatus"]["keyLatchStatus"][
+            "states"]["keyGuid"]
+        said = self.wait_for(self.answer(guid), times=3)
+        self.assertEqual(set(said[1:]), {"TRACE"})
+        self.assertEqual(said[0], "WARN")
+        self.world.set_item("imds", world.item("audit"))
+        said = self.wait_for(self.answer(guid, "audit"), times=2)
+        self.assertEqual(said[:2], ["WARN", "TRACE"])
+
+
 # ---- a caller without arguments --------------------------------------------
 PAGE = 4096
 PROT_READ, MAP_PRIVATE_FIXED = 1, 0x12

@@ -226,8 +226,15 @@ START_TEST(fields_are_read_or_absent)
 		   "\"unknown\":1,\"unknown\":2}");
 	ck_assert_str_eq(msp_keystatus_guid(s), GUID);
 	ck_assert_str_eq(msp_keystatus_version(s), "2.0");
+	ck_assert_str_eq(msp_keystatus_delivery(s), "http");
 	ck_assert(msp_keystatus_incarnation(s, &number));
 	ck_assert_uint_eq(number, 7);
+	msp_keystatus_free(s);
+
+	s = parsed("{\"authorizationScheme\":\"Azure-HMAC-SHA256\","
+		   "\"keyDeliveryMethod\":\"vtpm\",\"version\":\"1.0\","
+		   "\"secureChannelState\":\"Disabled\"}");
+	ck_assert_str_eq(msp_keystatus_delivery(s), "vtpm");
 	msp_keystatus_free(s);
 
 	s = parsed("{" BASE ",\"version\":\"1.0\",\"keyGuid\":null,"
