@@ -22,6 +22,7 @@
 
 #define FILE_MAX_BYTES 65536
 #define NAME_SIZE      MSP_KEYSTORE_NAME_SIZE
+#define ENDING	       ".key"
 /* One byte of a JSON text takes six at most: \u001f. */
 #define ESCAPED_MAX 6
 
@@ -186,8 +187,9 @@ static int read_file(int fd, const char *name, char *buffer, size_t size,
 			name, FILE_MAX_BYTES);
 }
 
-static int parse_file(struct msp_key **out, const char *guid, const char *text,
-		      size_t len, struct msp_error_info *info)
+static int parse_file(struct msp_key **out, const char *guid,
+		      const char *ending, const char *text, size_t len,
+		      struct msp_error_info *info)
 {
 	int rc = msp_key_parse(out, text, len, info);
 
@@ -198,11 +200,12 @@ static int parse_file(struct msp_key **out, const char *guid, const char *text,
 	msp_key_free(*out);
 	*out = NULL;
 	return msp_fail(info, MSP_ERR_SCHEMA,
-			"'%s.key' holds the key of another guid", guid);
+			"'%s%s' holds the key of another guid", guid, ending);
 }
 
-int msp_keystore_load(struct msp_keystore *store, struct msp_key **out,
-		      const char *guid, struct msp_error_info *info)
+int msp_keystore_read(struct msp_keystore *store, struct msp_key **out,
+		      const char *guid, const char *ending,
+		      struct msp_error_info *info)
 {
 	char name[NAME_SIZE];
 	char *text = NULL;
@@ -217,7 +220,7 @@ int msp_keystore_load(struct msp_keystore *store, struct msp_key **out,
 	    !msp_guid_valid(guid, strnlen(guid, MSP_GUID_LEN + 1)))
 		return msp_fail(info, MSP_ERR_INVAL, "not a guid");
 
-	snprintf(name, sizeof(name), "%s.key", guid);
+	snprintf(name, sizeof(name), "%s%s", guid, ending);
 	rc = open_key(store, name, &fd, info);
 	if (rc < 0)
 		return rc;
@@ -231,12 +234,27 @@ int msp_keystore_load(struct msp_keystore *store, struct msp_key **out,
 	}
 	rc = read_file(fd, name, text, FILE_MAX_BYTES + 1, &len, info);
 	if (rc == 0)
-		rc = parse_file(out, guid, text, len, info);
+		rc = parse_file(out, guid, ending, text, len, info);
 out:
 	msp_mem_wipe(text, len);
 	msp_mem_free(text);
 	close(fd);
 	return rc;
+}
+
+/* Whether or not it can be read: it is the one that is wanted. */
+int msp_keystore_load(struct msp_keystore *store, struct msp_key **out,
+		      const char *guid, struct msp_error_info *info)
+{
+	if (store && guid &&
+	    msp_guid_valid(guid, strnlen(guid, MSP_GUID_LEN + 1)))
+		memcpy(store->used, guid, MSP_GUID_LEN);
+	return msp_keystore_read(store, out, guid, ENDING, info);
+}
+
+void msp_keystore_use(struct msp_keystore *store, const struct msp_key *key)
+{
+	memcpy(store->used, msp_key_guid(key), MSP_GUID_LEN);
 }
 
 /* ---- the file's text (spec 5.6) ---------------------------------------- */
@@ -369,7 +387,8 @@ static int fill_temp(int fd, const struct text *t)
 }
 
 static int store_text(const struct msp_keystore *store, const char *guid,
-		      const struct text *t, struct msp_error_info *info)
+		      const char *ending, const struct text *t,
+		      struct msp_error_info *info)
 {
 	static const char what[] = "Key error: Failed to store key locally "
 				   "with error";
@@ -377,7 +396,7 @@ static int store_text(const struct msp_keystore *store, const char *guid,
 	int fd, err;
 
 	snprintf(temp, sizeof(temp), "%s.tmp", guid);
-	snprintf(name, sizeof(name), "%s.key", guid);
+	snprintf(name, sizeof(name), "%s%s", guid, ending);
 	fd = open_temp(store, temp);
 	if (fd < 0)
 		return msp_fail_sys(info, errno, "%s: cannot create '%s'", what,
@@ -405,14 +424,15 @@ static int store_text(const struct msp_keystore *store, const char *guid,
 /* A key that cannot be read back must not be attested: the host would latch
  * one that is lost at the next start. */
 static int check_stored(struct msp_keystore *store, const struct msp_key *key,
-			struct msp_error_info *info)
+			const char *ending, struct msp_error_info *info)
 {
 	struct msp_error_info cause = MSP_ERROR_INFO_INIT;
 	struct msp_key *again = NULL;
 	bool same;
 	int rc;
 
-	rc = msp_keystore_load(store, &again, msp_key_guid(key), &cause);
+	rc = msp_keystore_read(store, &again, msp_key_guid(key), ending,
+			       &cause);
 	if (rc == MSP_ERR_NOMEM)
 		return msp_fail(info, rc, "out of memory");
 	if (rc < 0)
@@ -449,10 +469,29 @@ static int renew_directory(struct msp_keystore *store,
 	return 0;
 }
 
+static int save(struct msp_keystore *store, const struct msp_key *key,
+		const char *ending, struct msp_error_info *info)
+{
+	struct text t = { NULL, 0, 0 };
+	int rc;
+
+	/* here, and not before: it may be the host's key that is the oldest,
+	 * and which one that is was said before another was asked for. What is
+	 * left over takes up room, and does no other harm */
+	rc = msp_keystore_sweep(store, MSP_KEYSTORE_OLDEST, key, NULL);
+	if (rc == MSP_ERR_NOMEM)
+		return msp_fail(info, rc, "out of memory");
+	rc = write_text(&t, key, info);
+	if (rc == 0)
+		rc = store_text(store, msp_key_guid(key), ending, &t, info);
+	msp_mem_wipe(t.at, t.len);
+	msp_mem_free(t.at);
+	return rc < 0 ? rc : check_stored(store, key, ending, info);
+}
+
 int msp_keystore_save(struct msp_keystore *store, const struct msp_key *key,
 		      struct msp_error_info *info)
 {
-	struct text t = { NULL, 0, 0 };
 	int rc;
 
 	if (!store || !key)
@@ -460,12 +499,59 @@ int msp_keystore_save(struct msp_keystore *store, const struct msp_key *key,
 	rc = renew_directory(store, info);
 	if (rc == 0)
 		rc = msp_keystore_lock(store, info);
+	return rc < 0 ? rc : save(store, key, ENDING, info);
+}
+
+/* ---- two keys of one guid ---------------------------------------------- */
+
+static int has_other(struct msp_keystore *store, const struct msp_key *key,
+		     bool *other, struct msp_error_info *info)
+{
+	struct msp_key *found = NULL;
+	int rc;
+
+	rc = msp_keystore_read(store, &found, msp_key_guid(key), ENDING, NULL);
+	*other = rc == MSP_ERR_NOMEM || (rc == 0 && !msp_key_equal(key, found));
+	msp_key_free(found);
+	return rc == MSP_ERR_NOMEM ? msp_fail(info, rc, "out of memory") : 0;
+}
+
+int msp_keystore_stage(struct msp_keystore *store, const struct msp_key *key,
+		       bool *staged, struct msp_error_info *info)
+{
+	int rc = has_other(store, key, staged, info);
+
 	if (rc < 0)
 		return rc;
-	rc = write_text(&t, key, info);
-	if (rc == 0)
-		rc = store_text(store, msp_key_guid(key), &t, info);
-	msp_mem_wipe(t.at, t.len);
-	msp_mem_free(t.at);
-	return rc < 0 ? rc : check_stored(store, key, info);
+	if (!*staged)
+		return msp_keystore_save(store, key, info);
+	rc = msp_keystore_lock(store, info);
+	return rc < 0 ? rc : save(store, key, MSP_KEYSTORE_STAGED, info);
+}
+
+int msp_keystore_commit(struct msp_keystore *store, const char *guid,
+			struct msp_error_info *info)
+{
+	char from[NAME_SIZE], to[NAME_SIZE];
+
+	snprintf(from, sizeof(from), "%s" MSP_KEYSTORE_STAGED, guid);
+	snprintf(to, sizeof(to), "%s" ENDING, guid);
+	if (renameat(store->dir, from, store->dir, to) < 0)
+		return msp_fail_sys(info, errno, "cannot rename '%s' to '%s'",
+				    from, to);
+	if (fsync(store->dir) < 0)
+		return msp_fail_sys(info, errno, "cannot sync '%s'",
+				    store->path);
+	return 0;
+}
+
+int msp_keystore_unstage(struct msp_keystore *store, const char *guid,
+			 struct msp_error_info *info)
+{
+	char name[NAME_SIZE];
+
+	snprintf(name, sizeof(name), "%s" MSP_KEYSTORE_STAGED, guid);
+	if (unlinkat(store->dir, name, 0) < 0 && errno != ENOENT)
+		return msp_fail_sys(info, errno, "cannot remove '%s'", name);
+	return 0;
 }

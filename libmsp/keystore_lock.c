@@ -81,11 +81,9 @@ int msp_keystore_lock(struct msp_keystore *store, struct msp_error_info *info)
 				"'%s' is in use by another agent%s",
 				store->path, who);
 	}
-	/* what is left over takes up room, and does no other harm */
-	if (msp_keystore_sweep(store, NULL, NULL) == MSP_ERR_NOMEM) {
-		flock(store->dir, LOCK_UN);
-		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
-	}
+	/* what is left over takes up room, and does no other harm; which of the
+	 * keys is in use only the host can say */
+	(void)msp_keystore_sweep(store, MSP_KEYSTORE_CRASHED, NULL, NULL);
 	store->locked = true;
 	return 0;
 }

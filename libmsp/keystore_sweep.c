@@ -24,6 +24,7 @@ struct found {
 
 struct sweep {
 	struct msp_keystore *store;
+	enum msp_keystore_sweep what;
 	const struct msp_key *key; /* or NULL */
 	struct msp_error_info *info;
 	int rc;	     /* of the first failure */
@@ -102,6 +103,20 @@ static void keep(struct sweep *s, const struct found *new)
 	*oldest = *new;
 }
 
+static bool is_used(const struct sweep *s)
+{
+	return s->store->used[0] &&
+	       !(s->key &&
+		 msp_guid_equal(s->store->used, msp_key_guid(s->key)));
+}
+
+static bool stays(const struct sweep *s, const char *guid)
+{
+	if (s->key && msp_guid_equal(guid, msp_key_guid(s->key)))
+		return true;
+	return is_used(s) && msp_guid_equal(guid, s->store->used);
+}
+
 static void judge_key(struct sweep *s, struct found *file)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
@@ -111,15 +126,16 @@ static void judge_key(struct sweep *s, struct found *file)
 	bool superseded;
 	int rc;
 
-	if (s->key && msp_guid_equal(file->guid, msp_key_guid(s->key)))
+	if (stays(s, file->guid))
 		return;
-	rc = msp_keystore_load(s->store, &key, file->guid, &info);
+	rc = msp_keystore_read(s->store, &key, file->guid, ".key", &info);
 	if (rc == MSP_ERR_NOMEM)
 		note(s, rc, &info);
 	/* what cannot be read as a key is not ours to remove */
 	if (rc < 0)
 		return;
-	superseded = s->key && is_superseded(s->key, key);
+	superseded = s->what == MSP_KEYSTORE_SUPERSEDED &&
+		     is_superseded(s->key, key);
 	msp_key_free(key);
 	if (superseded) {
 		drop(s, file->guid, ".key");
@@ -142,19 +158,26 @@ static void judge(struct sweep *s, const char *name)
 	memcpy(file.guid, name, MSP_GUID_LEN);
 	if (strcmp(name + MSP_GUID_LEN, ".tmp") == 0)
 		drop(s, file.guid, ".tmp");
+	else if (s->what == MSP_KEYSTORE_CRASHED)
+		return;
 	else if (strcmp(name + MSP_GUID_LEN, ".key") == 0)
 		judge_key(s, &file);
+	else if (strcmp(name + MSP_GUID_LEN, MSP_KEYSTORE_STAGED) == 0 &&
+		 !stays(s, file.guid))
+		drop(s, file.guid, MSP_KEYSTORE_STAGED);
 }
 
-int msp_keystore_sweep(struct msp_keystore *store, const struct msp_key *key,
-		       struct msp_error_info *info)
+int msp_keystore_sweep(struct msp_keystore *store, enum msp_keystore_sweep what,
+		       const struct msp_key *key, struct msp_error_info *info)
 {
-	struct sweep s = { .store = store, .key = key, .info = info };
+	struct sweep s = {
+		.store = store, .what = what, .key = key, .info = info
+	};
 	struct dirent *entry;
 	DIR *dir;
 	int fd;
 
-	s.max = MSP_KEYSTORE_MAX - (key ? 1 : 0);
+	s.max = MSP_KEYSTORE_MAX - (key ? 1 : 0) - (is_used(&s) ? 1 : 0);
 	/* of its own: reading moves the position that is shared by a dup() */
 	fd = openat(store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
@@ -179,7 +202,10 @@ int msp_keystore_prune(struct msp_keystore *store, const struct msp_key *key,
 	if (!store || !key)
 		return msp_fail(info, MSP_ERR_INVAL, "no store or no key");
 	rc = msp_keystore_lock(store, info);
-	return rc < 0 ? rc : msp_keystore_sweep(store, key, info);
+	if (rc < 0)
+		return rc;
+	msp_keystore_use(store, key);
+	return msp_keystore_sweep(store, MSP_KEYSTORE_SUPERSEDED, key, info);
 }
 
 int msp_keystore_remove(struct msp_keystore *store, const char *guid,

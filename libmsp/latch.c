@@ -12,6 +12,7 @@
 
 #include "libmsp/info.h"
 #include "libmsp/key_priv.h"
+#include "libmsp/latch_priv.h"
 #include "libmsp/mem.h"
 #include "libmsp/opts.h"
 
@@ -19,51 +20,12 @@
 #define EAGER_MS     1000
 #define EAGER_FOR_MS 300000
 #define CLOCK_MS     (15 * 60 * 1000)
-#define MESSAGE_SIZE 512
 
 static const char found_local[] =
 	"Found key details from local and ready to use.";
 static const char attested[] = "Successfully attest the key and ready to use.";
 static const char not_enforced[] =
 	"Customer has not enforce the secure channel state.";
-
-enum step {
-	STEP_WAIT = 0, /* for the next poll */
-	STEP_STATUS,
-	STEP_ACQUIRE,
-	STEP_ATTEST
-};
-
-struct msp_latch {
-	struct msp_channel *channel; /* borrowed */
-	struct msp_keystore *store;  /* borrowed, or NULL */
-	struct msp_latch_opts opts;
-
-	enum msp_latch_state state;
-	enum step step;
-	bool started;
-	bool poll_soon;	     /* poll as soon as no call is under way */
-	bool stale;	     /* the poll under way was asked before a reset */
-	uint64_t started_ms; /* boot ms of the first run */
-	uint64_t next_ms;    /* boot ms of the next poll */
-	unsigned int changes;
-
-	struct msp_key *key;	      /* to sign with; owned */
-	bool named;		      /* by the host in a status, since */
-	struct msp_key *pending;      /* stored, to be attested; owned */
-	struct msp_keystatus *status; /* owned */
-	const char *good;	      /* message while all is well, or NULL */
-	int failed; /* the last failure, 0 while all is well */
-	struct msp_error_info failure;
-	char message[MESSAGE_SIZE];
-	char warning[MESSAGE_SIZE];    /* the last trouble with a key file */
-	char unsure[MSP_GUID_LEN + 1]; /* stored, and the host never said
-					* whether it took it; or "" */
-
-	bool synced;
-	uint64_t synced_ms; /* boot ms */
-	int64_t offset_ms;  /* host's ms since 1970 minus boot ms */
-};
 
 /* ---- life -------------------------------------------------------------- */
 
@@ -124,7 +86,7 @@ static void set_state(struct msp_latch *l, enum msp_latch_state state)
 
 static void set_message(struct msp_latch *l, const char *text)
 {
-	char message[MESSAGE_SIZE];
+	char message[MSP_LATCH_TEXT];
 
 	msp_info_copy(message, sizeof(message), text, strlen(text));
 	if (strcmp(message, l->message) == 0)
@@ -134,7 +96,7 @@ static void set_message(struct msp_latch *l, const char *text)
 }
 
 /* takes over key, which may be NULL */
-static void set_key(struct msp_latch *l, struct msp_key *key)
+void msp_latch_set_key(struct msp_latch *l, struct msp_key *key)
 {
 	if (!l->key && !key)
 		return;
@@ -143,9 +105,9 @@ static void set_key(struct msp_latch *l, struct msp_key *key)
 	l->changes |= MSP_LATCH_CHANGED_KEY;
 }
 
-static void set_warning(struct msp_latch *l, const char *text)
+void msp_latch_warn(struct msp_latch *l, const char *text)
 {
-	char warning[MESSAGE_SIZE];
+	char warning[MSP_LATCH_TEXT];
 
 	msp_info_copy(warning, sizeof(warning), text, strlen(text));
 	if (strcmp(warning, l->warning) == 0)
@@ -199,92 +161,6 @@ static bool is_eager(const struct msp_latch *l, struct msp_time now)
 	       now.boot_ms - l->started_ms < l->opts.eager_for_ms;
 }
 
-/* ---- keys that are of no use any more ---------------------------------- */
-
-static void warn_of_removal(struct msp_latch *l,
-			    const struct msp_error_info *info, int rc)
-{
-	char text[MESSAGE_SIZE];
-
-	snprintf(text, sizeof(text),
-		 "A key that is of no use any more stays: %s",
-		 info->text[0] ? info->text : msp_error_text(rc));
-	set_warning(l, text);
-}
-
-/* Not the one we sign with, nor one that the host says it has. */
-static void remove_file(struct msp_latch *l, const char *guid)
-{
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	const char *named = l->status ? msp_keystatus_guid(l->status) : NULL;
-	int rc;
-
-	if (!l->store || (l->key && msp_guid_equal(guid, msp_key_guid(l->key))))
-		return;
-	if (named && msp_guid_equal(guid, named))
-		return;
-	rc = msp_keystore_remove(l->store, guid, &info);
-	if (rc < 0 && rc != MSP_ERR_NOENT)
-		warn_of_removal(l, &info, rc);
-}
-
-/* The last one whose answer was lost. The host may name it yet: it stays
- * until another has taken its place, be it in doubt as well. */
-static void remove_unsure(struct msp_latch *l)
-{
-	if (l->unsure[0])
-		remove_file(l, l->unsure);
-	l->unsure[0] = '\0';
-}
-
-/* 408 and 429 put it off, and a 5xx may be of somebody between us. */
-static bool is_refusal(int rc, const struct msp_error_info *info)
-{
-	return rc == MSP_ERR_STATUS && info->http_status >= 400 &&
-	       info->http_status < 500 && info->http_status != 408 &&
-	       info->http_status != 429;
-}
-
-/* A host that never latches must not fill the disk. What was never sent was
- * not taken either. */
-static void drop_pending(struct msp_latch *l, int rc,
-			 const struct msp_error_info *info)
-{
-	bool certain = l->step != STEP_ATTEST || is_refusal(rc, info);
-	const char *guid = msp_key_guid(l->pending);
-
-	/* one that is offered again was in doubt before, and stays so */
-	if (!msp_guid_equal(guid, l->unsure)) {
-		if (certain) {
-			remove_file(l, guid);
-		} else {
-			remove_unsure(l);
-			memcpy(l->unsure, guid, sizeof(l->unsure));
-		}
-	}
-	msp_key_free(l->pending);
-	l->pending = NULL;
-}
-
-/* Only now: until the host takes the new key it may come back to an old one.
- * One that it took and never named again it did not keep, whatever the
- * incarnation. */
-static void supersede(struct msp_latch *l, struct msp_key *key)
-{
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	char replaced[MSP_GUID_LEN + 1] = "";
-	int rc;
-
-	if (l->key && !l->named)
-		memcpy(replaced, msp_key_guid(l->key), sizeof(replaced));
-	set_key(l, key);
-	if (replaced[0])
-		remove_file(l, replaced);
-	rc = l->store ? msp_keystore_prune(l->store, key, &info) : 0;
-	if (rc < 0)
-		warn_of_removal(l, &info, rc);
-}
-
 /* ---- end of an iteration ----------------------------------------------- */
 
 static void wait_for_poll(struct msp_latch *l, struct msp_time now)
@@ -314,7 +190,8 @@ static void set_failure(struct msp_latch *l, const char *what,
 			const struct msp_error_info *info, int rc)
 {
 	char place[sizeof(info->pointer) + 48];
-	char text[2 * MESSAGE_SIZE]; /* cut by set_message(), at a character */
+	char text[2 *
+		  MSP_LATCH_TEXT]; /* cut by set_message(), at a character */
 
 	describe_place(place, sizeof(place), info);
 	snprintf(text, sizeof(text), "%s%s%s%s%s", what,
@@ -342,7 +219,7 @@ static int latch_failed(struct msp_latch *l, struct msp_time now, int rc,
 {
 	set_failure(l, what, info, rc);
 	if (l->pending)
-		drop_pending(l, rc, info);
+		msp_latch_drop_pending(l, rc, info);
 	if (l->state == MSP_LATCH_ATTESTING)
 		set_state(l, MSP_LATCH_ACQUIRING);
 	l->step = STEP_WAIT;
@@ -354,9 +231,7 @@ static void latched(struct msp_latch *l, struct msp_time now,
 		    const char *message)
 {
 	/* the host has one key, so that it has not taken the other */
-	if (l->unsure[0] && msp_guid_equal(l->unsure, msp_key_guid(l->key)))
-		l->unsure[0] = '\0';
-	remove_unsure(l);
+	msp_latch_remove_unsure(l);
 	set_state(l, MSP_LATCH_LATCHED);
 	all_is_well(l, message);
 	wait_for_poll(l, now);
@@ -379,6 +254,15 @@ static int attest(struct msp_latch *l, struct msp_time now)
 				    "Failed to attest the key: ", &info);
 	l->step = STEP_ATTEST;
 	return 0;
+}
+
+/* One that was sent before: it is not forgotten because it cannot be now. */
+static int attest_again(struct msp_latch *l, struct msp_time now)
+{
+	if (l->state != MSP_LATCH_LATCHED && l->state != MSP_LATCH_LOST)
+		set_state(l, MSP_LATCH_ACQUIRING);
+	l->step = STEP_ATTEST;
+	return attest(l, now);
 }
 
 static int save_failed(struct msp_latch *l, struct msp_time now, int rc,
@@ -407,8 +291,7 @@ static int store_and_attest(struct msp_latch *l, struct msp_time now)
 	if (!l->pending)
 		return latch_failed(l, now, MSP_ERR_STATE,
 				    "Failed to acquire key details: ", &info);
-	if (l->store)
-		rc = msp_keystore_save(l->store, l->pending, &info);
+	rc = msp_latch_store(l, &info);
 	if (rc < 0)
 		return save_failed(l, now, rc, &info);
 	return attest(l, now);
@@ -436,7 +319,7 @@ static void warn_of_file(struct msp_latch *l, const char *guid,
 			 const struct msp_error_info *info, int rc)
 {
 	char place[sizeof(info->pointer) + 48];
-	char text[2 * MESSAGE_SIZE];
+	char text[2 * MSP_LATCH_TEXT];
 
 	describe_place(place, sizeof(place), info);
 	snprintf(text, sizeof(text),
@@ -445,7 +328,7 @@ static void warn_of_file(struct msp_latch *l, const char *guid,
 		 "Server.",
 		 guid, place, place[0] ? ": " : "",
 		 info->text[0] ? info->text : msp_error_text(rc));
-	set_warning(l, text);
+	msp_latch_warn(l, text);
 }
 
 /* true: the key the host names was on disk, nothing is sent. */
@@ -460,8 +343,9 @@ static bool found_on_disk(struct msp_latch *l, struct msp_time now,
 		return false;
 	rc = msp_keystore_load(l->store, &key, guid, &info);
 	if (rc == 0) {
-		set_key(l, key);
+		msp_latch_set_key(l, key);
 		l->named = true;
+		l->fresh = false;
 		latched(l, now, found_local);
 		return true;
 	}
@@ -478,7 +362,7 @@ static int find_key(struct msp_latch *l, struct msp_time now, const char *guid)
 	/* It no longer accepts ours: signing with it would only hide that,
 	 * so there is none until another is attested (design D5: 503). */
 	if (l->key) {
-		set_key(l, NULL);
+		msp_latch_set_key(l, NULL);
 		set_state(l, MSP_LATCH_LOST);
 	}
 	return acquire(l, now);
@@ -488,7 +372,7 @@ static int find_key(struct msp_latch *l, struct msp_time now, const char *guid)
 
 static void disable(struct msp_latch *l, struct msp_time now)
 {
-	set_key(l, NULL);
+	msp_latch_set_key(l, NULL);
 	set_state(l, MSP_LATCH_DISABLED);
 	all_is_well(l, not_enforced);
 	wait_for_poll(l, now);
@@ -506,9 +390,11 @@ static int use_status(struct msp_latch *l, struct msp_time now)
 	}
 	if (!guid)
 		return acquire(l, now);
+	if (msp_latch_in_doubt(l, guid))
+		return attest_again(l, now);
 	if (!l->key || !msp_guid_equal(guid, msp_key_guid(l->key)))
 		return find_key(l, now, guid);
-	l->named = true;
+	msp_latch_settle(l);
 	set_state(l, MSP_LATCH_LATCHED); /* it may have been reset */
 	if (l->good)
 		all_is_well(l, l->good); /* it may have told of a failure */
@@ -562,8 +448,6 @@ static int poll_status(struct msp_latch *l, struct msp_time now)
 static int call_ended(struct msp_latch *l, struct msp_time now, int rc,
 		      const struct msp_error_info *info)
 {
-	struct msp_key *key;
-
 	switch (l->step) {
 	case STEP_STATUS:
 		return rc < 0 ? poll_failed(l, now, rc, info)
@@ -578,10 +462,7 @@ static int call_ended(struct msp_latch *l, struct msp_time now, int rc,
 		if (rc < 0)
 			return latch_failed(l, now, rc,
 					    "Failed to attest the key: ", info);
-		key = l->pending;
-		l->pending = NULL;
-		supersede(l, key);
-		l->named = false;
+		msp_latch_supersede(l);
 		latched(l, now, attested);
 		return 0;
 	case STEP_WAIT:

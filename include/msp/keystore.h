@@ -13,7 +13,8 @@
 
 #include <msp/key.h>
 
-/** How many keys the directory holds at most; see msp_keystore_prune(). */
+/** How many keys the directory holds at most, once one was saved; see
+ * msp_keystore_prune(). */
 #define MSP_KEYSTORE_MAX 32
 
 struct msp_keystore;
@@ -59,7 +60,7 @@ MSP_API void msp_keystore_free(struct msp_keystore *store);
  * need it: two latches of one machine would take each other's key away.
  *
  * With the lock come the duties of who writes: temporary files that a crash
- * left, and the oldest keys over MSP_KEYSTORE_MAX, are removed.
+ * left are removed.
  * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY (another store has it), MSP_ERR_SYS,
  * MSP_ERR_NOMEM.
@@ -93,7 +94,9 @@ MSP_API MSP_MUST_CHECK int msp_keystore_load(struct msp_keystore *store,
  *
  * Either the whole file is there afterwards, or the old one still is. A
  * temporary file that a crashed predecessor left is replaced. A directory
- * that was removed meanwhile is made, and locked, again.
+ * that was removed meanwhile is made, and locked, again. The oldest keys over
+ * MSP_KEYSTORE_MAX are removed; the one that was loaded, or pruned for, last is
+ * in use and stays.
  * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_SYS, MSP_ERR_NOMEM,
  * MSP_ERR_CRYPTO (what was read back is not what was written).

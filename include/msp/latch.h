@@ -74,8 +74,9 @@ MSP_BEGIN_DECLS
  * @opts:    copied; NULL for defaults
  * The store is locked before the first poll. While another process has it the
  * host is not asked at all, the message names both, and it is tried again at
- * each interval. A key that was attested makes the superseded ones go; one
- * whose attestation was refused goes at once.
+ * each interval. When the host names a key that was attested, the superseded
+ * ones go; one whose attestation was refused goes at once. One that has the
+ * guid of another on disk takes its place only when it is attested.
  * Threads: used by one thread at a time.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM.
  */

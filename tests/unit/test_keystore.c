@@ -660,35 +660,58 @@ static unsigned int count_keys(unsigned int from, unsigned int to)
 	return n;
 }
 
-/* Whoever takes the lock finds what agents left that were killed in time. */
+static void leave_keys(unsigned int from, unsigned int to)
+{
+	char name[64], text[512];
+
+	for (; from <= to; from++) {
+		snprintf(name, sizeof(name),
+			 "%08x-0316-4ad3-94a7-8ccbdee8ccbf.key", from);
+		snprintf(text, sizeof(text),
+			 "{\"authorizationScheme\": \"Azure-HMAC-SHA256\", "
+			 "\"incarnationId\": 1, \"guid\": \"%.36s\", "
+			 "\"issued\": \"\", \"key\": \"" KEY_HEX "\"}",
+			 name);
+		write_file(name, text, 0600);
+		make_older(from, from < 10 ? 1000 : 100);
+	}
+}
+
+/* Whoever takes the lock finds what agents left that were killed in time, and
+ * does not know yet which key is in use. */
 START_TEST(keystore_keeps_a_bounded_number)
 {
-	static const char one[] = "\"incarnationId\": 1,";
 	struct msp_key *key;
-	unsigned int i;
+	const unsigned int last = MSP_KEYSTORE_MAX + 5;
 
-	for (i = 1; i <= MSP_KEYSTORE_MAX + 5; i++) {
-		save_key(i, one);
-		make_older(i, i < 10 ? 1000 : 100);
-	}
+	leave_keys(1, last);
 	make_older(3, 5);
+	make_older(4, 9999);
 	write_file(GUID ".tmp", "half", 0600);
-	msp_keystore_free(store);
-	store = open_store();
 	ck_assert_int_eq(msp_keystore_lock(store, NULL), 0);
-	ck_assert_uint_eq(count_keys(1, i), MSP_KEYSTORE_MAX);
-	ck_assert(has_key(3));
-	ck_assert_uint_eq(count_keys(10, i), MSP_KEYSTORE_MAX - 4);
+	ck_assert_uint_eq(count_keys(1, last), last);
 	ck_assert_int_ne(access(in_dir(GUID ".tmp"), F_OK), 0);
 
 	/* the one in use is the oldest of all, and is counted */
+	ck_assert_int_eq(
+		msp_keystore_load(store, &key,
+				  "00000004-0316-4ad3-94a7-8ccbdee8ccbf", NULL),
+		0);
+	msp_key_free(key);
 	key = parse_key(FILE_TEXT(INCARNATION, OTHER));
 	ck_assert_int_eq(msp_keystore_save(store, key, NULL), 0);
+	ck_assert(has_key(0));
+	ck_assert(has_key(3));
+	ck_assert(has_key(4));
+	ck_assert_uint_eq(count_keys(0, last), MSP_KEYSTORE_MAX);
+
+	/* and so it is when another takes its place */
 	make_older(0, 9999);
+	leave_keys(1, last);
 	ck_assert_int_eq(msp_keystore_prune(store, key, NULL), 0);
 	msp_key_free(key);
 	ck_assert(has_key(0));
-	ck_assert_uint_eq(count_keys(0, i), MSP_KEYSTORE_MAX);
+	ck_assert_uint_eq(count_keys(0, last), MSP_KEYSTORE_MAX);
 }
 END_TEST
 

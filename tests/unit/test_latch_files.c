@@ -43,7 +43,7 @@ static void latch_a_of(const char *key)
 
 /* ---- superseded keys --------------------------------------------------- */
 
-START_TEST(old_key_stays_until_the_new_one_is_attested)
+START_TEST(old_key_stays_until_the_host_names_the_new_one)
 {
 	latch_a_of(KEY_OF(GUID_A, "1"));
 	mind.status = ENABLED_NO_KEY;
@@ -59,10 +59,34 @@ START_TEST(old_key_stays_until_the_new_one_is_attested)
 	mind.attest = HEAD;
 	ck_assert_int_eq(drive(55000), 0);
 	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+	ck_assert(on_disk(GUID_A));
+	mind.status = ENABLED(GUID_B);
+	ck_assert_int_eq(drive(70000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
 	ck_assert(!on_disk(GUID_A));
 	ck_assert(on_disk(GUID_B));
 	ck_assert_uint_eq(count_files(), 1);
 	ck_assert_str_eq(msp_latch_warning(latch), "");
+}
+END_TEST
+
+/* A host that is slow to say what it took: it names the first, when another is
+ * attested already. */
+START_TEST(key_that_was_attested_and_not_named_yet_stays)
+{
+	mind.key = KEY(GUID_A);
+	latch_acquired_a();
+	mind.status = ENABLED_NO_KEY;
+	mind.key = KEY(GUID_B);
+	ck_assert_int_eq(drive(15000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+	mind.status = ENABLED(GUID_A);
+	ck_assert_int_eq(drive(30000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, FOUND);
+	mind.status = ENABLED(GUID_B);
+	ck_assert_int_eq(drive(45000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_B, FOUND);
+	check_asked(4, 2, 2);
 }
 END_TEST
 
@@ -108,6 +132,8 @@ START_TEST(key_that_cannot_be_removed_is_a_warning)
 	mind.key = KEY_OF(GUID_B, "1");
 	ck_assert_int_eq(drive(30000), 0);
 	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+	mind.status = ENABLED(GUID_B);
+	ck_assert_int_eq(drive(45000), 0);
 	ck_assert(msp_latch_changes(latch) & MSP_LATCH_CHANGED_WARNING);
 	ck_assert_ptr_nonnull(strstr(msp_latch_warning(latch),
 				     "of no use any more stays: cannot remove "
@@ -144,6 +170,8 @@ START_TEST(host_that_never_latches_does_not_fill_the_disk)
 	mind.key = KEY_OF(GUID_B, "1");
 	ck_assert_int_eq(drive(ROUNDS * STEP_MS), 0);
 	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+	mind.status = ENABLED(GUID_B);
+	ck_assert_int_eq(drive((ROUNDS + 1) * STEP_MS), 0);
 	ck_assert_uint_eq(count_files(), 1);
 }
 END_TEST
@@ -159,9 +187,16 @@ START_TEST(host_that_takes_keys_and_names_none_does_not_fill_the_disk)
 		ck_assert_int_eq(drive((uint64_t)i * STEP_MS), 0);
 		check_latch(MSP_LATCH_LATCHED,
 			    msp_key_guid(msp_latch_key(latch)), ATTESTED);
-		ck_assert_uint_eq(count_files(), 1);
+		ck_assert_uint_le(count_files(), MSP_KEYSTORE_MAX);
+		ck_assert(on_disk(msp_key_guid(msp_latch_key(latch))));
 	}
 	check_asked(ROUNDS, ROUNDS, ROUNDS);
+	mind.key = KEY_OF(GUID_B, "1");
+	ck_assert_int_eq(drive(ROUNDS * STEP_MS), 0);
+	mind.status = ENABLED(GUID_B);
+	ck_assert_int_eq(drive((ROUNDS + 1) * STEP_MS), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_B, ATTESTED);
+	ck_assert_uint_le(count_files(), MSP_KEYSTORE_MAX);
 }
 END_TEST
 
@@ -181,8 +216,7 @@ START_TEST(agents_that_are_killed_in_time_do_not_fill_the_disk)
 		restart(true);
 		ck_assert_int_eq(drive((uint64_t)i * STEP_MS), 0);
 	}
-	/* the limit, and the last one, which came after the lock */
-	ck_assert_uint_le(count_files(), MSP_KEYSTORE_MAX + 1);
+	ck_assert_uint_le(count_files(), MSP_KEYSTORE_MAX);
 }
 END_TEST
 
@@ -215,6 +249,8 @@ START_TEST(unanswered_key_goes_when_the_host_names_another)
 	mind.attest = HEAD;
 	ck_assert_int_eq(drive(45000), 0);
 	check_latch(MSP_LATCH_LATCHED, GUID_C, ATTESTED);
+	mind.status = ENABLED(GUID_C);
+	ck_assert_int_eq(drive(60000), 0);
 	ck_assert_uint_eq(count_files(), 1);
 }
 END_TEST
@@ -245,6 +281,128 @@ START_TEST(key_the_host_names_is_not_removed_when_it_is_refused)
 	ck_assert(on_disk(GUID_A));
 	ck_assert_int_eq(drive(15000), 0);
 	check_latch(MSP_LATCH_LATCHED, GUID_A, FOUND);
+}
+END_TEST
+
+/* ---- agents that end at any moment ------------------------------------- */
+
+static void start_anew(void)
+{
+	msp_latch_free(latch);
+	latch = NULL;
+	msp_keystore_free(store);
+	ck_assert_int_eq(msp_keystore_open(&store, dir, strlen(dir), NULL), 0);
+	restart(true);
+}
+
+START_TEST(key_in_use_stays_however_many_are_left_over)
+{
+	char path[128];
+	unsigned int i;
+
+	latch_a_of(KEY_OF(GUID_A, "1"));
+	for (i = 0; i < MSP_KEYSTORE_MAX + 5; i++) {
+		const char *text = strchr(offer_key(i, 1), '{');
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%s/%08x%s.key", dir, i,
+			 GUID_A + 8);
+		f = fopen(path, "we");
+		ck_assert_ptr_nonnull(f);
+		fputs(text, f);
+		fclose(f);
+		ck_assert_int_eq(chmod(path, 0600), 0);
+	}
+	start_anew();
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, FOUND);
+	mind.status = ENABLED_NO_KEY;
+	mind.key = KEY_OF(GUID_B, "1");
+	mind.attest = REFUSED;
+	ck_assert_int_eq(drive(STEP_MS), 0);
+	ck_assert(on_disk(GUID_A));
+	ck_assert_uint_le(count_files(), MSP_KEYSTORE_MAX);
+}
+END_TEST
+
+#define OTHER_HEX                                                              \
+	"0000000035266556A586E3272357538782F413F4428472B4B6250645367566B5"
+#define OTHER_KEY                                                              \
+	HEAD "{\"authorizationScheme\": \"Azure-HMAC-SHA256\", \"guid\": "     \
+	     "\"" GUID_A "\", \"issued\": \"\", \"key\": \"" OTHER_HEX "\"}"
+
+static void check_key(const char *text)
+{
+	struct msp_key *key;
+
+	text = strchr(text, '{');
+	ck_assert_int_eq(msp_key_parse(&key, text, strlen(text), NULL), 0);
+	ck_assert(msp_key_equal(key, msp_latch_key(latch)));
+	msp_key_free(key);
+}
+
+/* Another key under the guid of the one that is latched; we end while it is
+ * offered. _i: the host has taken it, or not. */
+START_TEST(two_keys_of_one_guid_are_kept_until_the_host_has_said)
+{
+	latch_a_of(KEY(GUID_A));
+	mind.status = ENABLED_NO_KEY;
+	mind.key = OTHER_KEY;
+	mind.attest = HANGS;
+	ck_assert_int_eq(drive(30000), 0);
+	check_key(KEY(GUID_A));
+	ck_assert_uint_eq(count_files(), 2);
+
+	start_anew();
+	mind.status = ENABLED(GUID_A);
+	mind.attest = _i ? HEAD : REFUSED;
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(_i ? MSP_LATCH_LATCHED : MSP_LATCH_ACQUIRING,
+		    _i ? GUID_A : NULL, _i ? ATTESTED : "Failed to attest");
+	ck_assert_int_eq(drive(STEP_MS), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, _i ? ATTESTED : FOUND);
+	check_key(_i ? OTHER_KEY : KEY(GUID_A));
+	ck_assert_uint_eq(count_files(), 1);
+	check_asked(5, 2, 3);
+	start_anew();
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, FOUND);
+	check_key(_i ? OTHER_KEY : KEY(GUID_A));
+}
+END_TEST
+
+START_TEST(key_in_use_is_on_disk_when_another_of_its_guid_is_refused)
+{
+	latch_a_of(KEY(GUID_A));
+	mind.status = ENABLED_NO_KEY;
+	mind.key = OTHER_KEY;
+	mind.attest = REFUSED;
+	ck_assert_int_eq(drive(30000), 0);
+	ck_assert_uint_eq(count_files(), 1);
+	mind.status = ENABLED(GUID_A);
+	start_anew();
+	ck_assert_int_eq(drive(0), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, FOUND);
+	check_key(KEY(GUID_A));
+}
+END_TEST
+
+START_TEST(answer_that_was_lost_is_asked_for_again)
+{
+	latch_a_of(KEY(GUID_A));
+	mind.status = ENABLED_NO_KEY;
+	mind.key = OTHER_KEY;
+	mind.attest = "";
+	ck_assert_int_eq(drive(30000), 0);
+	check_key(KEY(GUID_A));
+	mind.status = ENABLED(GUID_A);
+	ck_assert_int_eq(drive(45000), 0);
+	check_key(KEY(GUID_A));
+	mind.attest = HEAD;
+	ck_assert_int_eq(drive(60000), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, ATTESTED);
+	check_key(OTHER_KEY);
+	ck_assert_uint_eq(count_files(), 1);
 }
 END_TEST
 
@@ -328,7 +486,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, old_key_stays_until_the_new_one_is_attested);
+	tcase_add_test(tc, old_key_stays_until_the_host_names_the_new_one);
 	tcase_add_test(tc, key_of_the_same_incarnation_is_another_machines);
 	tcase_add_test(tc, key_that_the_host_names_again_is_not_removed);
 	tcase_add_test(tc, key_that_cannot_be_removed_is_a_warning);
@@ -342,6 +500,14 @@ int main(void)
 	tcase_add_test(tc, key_in_use_is_not_removed_when_it_is_refused);
 	tcase_add_test(tc,
 		       key_the_host_names_is_not_removed_when_it_is_refused);
+	tcase_add_test(tc, key_that_was_attested_and_not_named_yet_stays);
+	tcase_add_test(tc, key_in_use_stays_however_many_are_left_over);
+	tcase_add_loop_test(
+		tc, two_keys_of_one_guid_are_kept_until_the_host_has_said, 0,
+		2);
+	tcase_add_test(
+		tc, key_in_use_is_on_disk_when_another_of_its_guid_is_refused);
+	tcase_add_test(tc, answer_that_was_lost_is_asked_for_again);
 	tcase_add_test(tc, key_that_cannot_be_read_back_is_not_attested);
 	tcase_add_test(tc, second_latch_asks_the_host_for_nothing);
 	suite_add_tcase(s, tc);
