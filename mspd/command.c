@@ -21,6 +21,7 @@
 #define FIELDS_BEFORE_START 19
 /* Where the text was cut: no secret that is shown may begin here. */
 #define TAIL 1024
+_Static_assert(MSPD_COMMAND_ARGUMENTS <= MSPD_REDACT_ARGUMENTS, "borders");
 
 /* ---- of a process ------------------------------------------------------ */
 
@@ -76,20 +77,22 @@ static int check_start(int dir, uint64_t start_ns)
 }
 
 /* Joins in place; the new length. Whether there was more after these. */
-static size_t join(char *text, size_t len, bool *more)
+static size_t join(char *text, size_t len, struct mspd_arguments *arguments,
+		   bool *more)
 {
 	size_t used = 0;
 	size_t at = 0;
-	int i = 0;
 
-	while (at < len && i < MSPD_COMMAND_ARGUMENTS) {
+	arguments->n = 0;
+	while (at < len && arguments->n < MSPD_COMMAND_ARGUMENTS) {
 		size_t n = strnlen(text + at, len - at);
 
 		if (n) {
-			if (i++)
+			if (arguments->n)
 				text[used++] = ' ';
 			memmove(text + used, text + at, n);
 			used += n;
+			arguments->end[arguments->n++] = used;
 		}
 		at += n + 1;
 	}
@@ -99,6 +102,7 @@ static size_t join(char *text, size_t len, bool *more)
 
 static int read_arguments(int dir, char *out, size_t size)
 {
+	struct mspd_arguments arguments;
 	char text[MSPD_COMMAND_READ];
 	struct mspd_text shown;
 	size_t len, wanted;
@@ -107,14 +111,14 @@ static int read_arguments(int dir, char *out, size_t size)
 
 	if (n < 0)
 		return (int)n;
-	len = join(text, (size_t)n, &more);
+	len = join(text, (size_t)n, &arguments, &more);
 	if (!len)
 		return -ESRCH;
 	wanted = len;
 	if (n == MSPD_COMMAND_READ && !more)
 		wanted = len > TAIL ? len - TAIL : 0;
 	mspd_text_init(&shown, out, size);
-	mspd_redact_to(&shown, text, len, wanted);
+	mspd_redact_arguments(&shown, text, len, wanted, &arguments);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * Must never look at a byte more often than a constant: the text is chosen by
  * whoever wants the agent to be busy.
  */
-#include "mspd/redact.h"
+#include "mspd/redact_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,24 +16,6 @@
 #define CHARACTER    4	 /* bytes, at most */
 #define AWS_REACH    10	 /* characters */
 #define AWS_CHARS    40
-/* Blobs that begin within reach of one word, at least 45 bytes apart; the
- * longest word counts, too. */
-#define BLOBS 20
-
-/* What ends a run of bytes. */
-enum stop {
-	STOP_SEMICOLON,
-	STOP_AMPERSAND,
-	STOP_LINE,
-	STOP_BLANK,
-	STOP_VALUE,	   /* what ends a value that is no password */
-	STOP_QUOTE,	   /* " without a backslash before it */
-	STOP_SINGLE_QUOTE, /* the same of ' */
-	STOP_JWT,	   /* no character of a part of a token */
-	STOP_JWS,	   /* nor of a whole one */
-	STOP_CAPITALS,	   /* neither capital nor blank */
-	STOPS
-};
 
 /* What a word may be the beginning of; several may be true. */
 enum what {
@@ -46,7 +28,8 @@ enum what {
 	IS_VALUE = 64,	  /* the same of what is no password */
 	IS_LINE = 128,	  /* the same, to the end of the line */
 	IS_START = 256,	  /* only where a word begins */
-	IS_OPTION = 512	  /* ends the name of an option with a value */
+	IS_OPTION = 512,  /* ends the name of an option with a value */
+	IS_BEARER = 1024  /* WORD value */
 };
 
 /* `?`: a blank, - or _, or nothing. Lower case, in alphabetical order. */
@@ -55,9 +38,9 @@ static const struct word {
 	unsigned int what;
 } words[] = {
 	{ "access", IS_BLOB },
-	{ "access?key", IS_AWS | IS_OPTION },
+	{ "access?key", IS_AWS | IS_VALUE | IS_OPTION },
 	{ "access?token", IS_AWS },
-	{ "account?key", IS_OPTION },
+	{ "account?key", IS_VALUE | IS_OPTION },
 	{ "accountkey", IS_SEMICOLON },
 	{ "ado", IS_BASE32 },
 	{ "api?key", IS_VALUE | IS_OPTION },
@@ -68,6 +51,7 @@ static const struct word {
 	{ "application?secret", IS_VALUE },
 	{ "authorization", IS_LINE },
 	{ "azuredevops", IS_BASE32 },
+	{ "bearer", IS_BEARER | IS_VALUE | IS_OPTION },
 	{ "client?key", IS_VALUE },
 	{ "client?secret", IS_VALUE },
 	{ "credential", IS_BLOB },
@@ -88,70 +72,17 @@ static const struct word {
 	{ "secret", IS_BLOB | IS_AWS | IS_VALUE | IS_OPTION },
 	{ "shared", IS_BLOB },
 	{ "sig", IS_AMPERSAND },
+	{ "subscription?key", IS_VALUE | IS_OPTION },
 	{ "token", IS_BASE32 | IS_VALUE | IS_OPTION },
 	{ "twilio?sid", IS_VALUE },
 	{ "twilio?token", IS_VALUE },
 	{ "visualstudio.com", IS_BASE32 },
 	{ "vsts", IS_BASE32 },
 };
-#define WORDS	(sizeof(words) / sizeof(words[0]))
-#define LETTERS 26
+#define WORDS (sizeof(words) / sizeof(words[0]))
 _Static_assert(WORDS <= UINT8_MAX, "struct scan counts them in a byte");
 
-/* The first stop at or behind @from. */
-struct ahead {
-	size_t from;
-	size_t at;
-	bool known;
-};
-
-/* Base64 with = behind it, in front of which no base64 is. */
-struct blob {
-	size_t before; /* offset of the character in front of it */
-	size_t end;    /* behind the = */
-};
-
-struct scan {
-	const char *in;
-	size_t len;
-	struct ahead stops[STOPS];
-	struct ahead pem_end; /* behind the nearest -----END PRIVATE KEY */
-	struct blob blobs[BLOBS];
-	size_t first_blob, n_blobs;
-	size_t blobs_to; /* where to look for the next one */
-	/* the value of an option, further on */
-	size_t value, value_end;
-	/* by letter: where the words with it begin; the next one's, their end
-	 */
-	uint8_t first_word[LETTERS + 1];
-};
-
 /* ---- bytes ------------------------------------------------------------- */
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-	return lower(c) >= 'a' && lower(c) <= 'z';
-}
-
-static bool is_alnum(char c)
-{
-	return is_letter(c) || is_digit(c);
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 static bool is_base64(char c)
 {
@@ -168,20 +99,20 @@ static bool is_hex(char c)
 	return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
 }
 
-static bool is_one_of(char c, const char *set)
+static bool is_backslash(char c)
 {
-	return c && strchr(set, c);
+	return c == '\\';
 }
 
-/* Of the name of a scheme, and of an option. */
+/* Of the name of a scheme. */
 static bool is_scheme(char c)
 {
 	return is_alnum(c) || is_one_of(c, "+.-");
 }
 
-static bool is_name(char c)
+static size_t max(size_t a, size_t b)
 {
-	return is_alnum(c) || is_one_of(c, "_.-");
+	return a > b ? a : b;
 }
 
 /* Does @in begin with so many of these? */
@@ -197,7 +128,7 @@ static bool all(const struct scan *s, size_t at, size_t n, bool (*is)(char c))
 	return true;
 }
 
-static bool here(const struct scan *s, size_t at, const char *text)
+bool mspd_scan_has(const struct scan *s, size_t at, const char *text)
 {
 	size_t n = strlen(text);
 
@@ -213,7 +144,7 @@ static size_t character(const struct scan *s, size_t at)
 	return n ? n : 1;
 }
 
-static size_t skip(const struct scan *s, size_t at, bool (*is)(char c))
+size_t mspd_scan_skip(const struct scan *s, size_t at, bool (*is)(char c))
 {
 	while (at < s->len && is(s->in[at]))
 		at++;
@@ -229,6 +160,8 @@ static bool stops(enum stop stop, const char *c, bool first)
 		return *c == ';';
 	case STOP_AMPERSAND:
 		return *c == '&';
+	case STOP_COLON:
+		return *c == ':';
 	case STOP_LINE:
 		return *c == '\n' || *c == '\r';
 	case STOP_BLANK:
@@ -239,6 +172,8 @@ static bool stops(enum stop stop, const char *c, bool first)
 		return *c == '"' && (first || c[-1] != '\\');
 	case STOP_SINGLE_QUOTE:
 		return *c == '\'' && (first || c[-1] != '\\');
+	case STOP_ANY_QUOTE:
+		return *c == '"';
 	case STOP_JWT:
 		return !is_alnum(*c) && !is_one_of(*c, "_%-");
 	case STOP_JWS:
@@ -252,7 +187,7 @@ static bool stops(enum stop stop, const char *c, bool first)
 }
 
 /* Kept until it is passed: words one behind the other ask for the same. */
-static size_t next_stop(struct scan *s, enum stop stop, size_t from)
+size_t mspd_scan_stop(struct scan *s, enum stop stop, size_t from)
 {
 	struct ahead *a = &s->stops[stop];
 	size_t at;
@@ -273,9 +208,9 @@ static size_t private_key(struct scan *s, size_t at)
 {
 	static const char name[] = "PRIVATE KEY";
 	size_t n = sizeof(name) - 1;
-	size_t end = next_stop(s, STOP_CAPITALS, at);
+	size_t end = mspd_scan_stop(s, STOP_CAPITALS, at);
 
-	return end - at >= n && here(s, end - n, name) ? end : 0;
+	return end - at >= n && mspd_scan_has(s, end - n, name) ? end : 0;
 }
 
 static size_t next_pem_end(struct scan *s, size_t from)
@@ -307,10 +242,10 @@ static size_t pem(struct scan *s, size_t i)
 	static const char mark[] = "BEGIN ";
 	size_t end;
 
-	if (!here(s, i, mark))
+	if (!mspd_scan_has(s, i, mark))
 		return 0;
 	end = private_key(s, i + sizeof(mark) - 1);
-	if (!end || !here(s, end, "-----"))
+	if (!end || !mspd_scan_has(s, end, "-----"))
 		return 0;
 	return next_pem_end(s, end);
 }
@@ -319,11 +254,11 @@ static size_t pem(struct scan *s, size_t i)
 
 static size_t azure_key(const struct scan *s, size_t i)
 {
-	if (here(s, i + 33, "AzCa") && all(s, i, 33, is_alnum) &&
-	    all(s, i + 38, 5, is_alnum) && here(s, i + 43, "=") &&
+	if (mspd_scan_has(s, i + 33, "AzCa") && all(s, i, 33, is_alnum) &&
+	    all(s, i + 38, 5, is_alnum) && mspd_scan_has(s, i + 43, "=") &&
 	    s->in[i + 37] >= 'A' && s->in[i + 37] <= 'P')
 		return i + 44;
-	if (here(s, i + 44, "AzCa") && all(s, i, 44, is_alnum) &&
+	if (mspd_scan_has(s, i + 44, "AzCa") && all(s, i, 44, is_alnum) &&
 	    all(s, i + 48, 5, is_alnum) && i + 53 < s->len &&
 	    is_one_of(s->in[i + 53], "AQgw"))
 		return i + 54;
@@ -334,12 +269,14 @@ static size_t json_web_token(struct scan *s, size_t i)
 {
 	size_t end;
 
-	if (!here(s, i, "eyJ"))
+	if (!mspd_scan_has(s, i, "eyJ"))
 		return 0;
-	end = next_stop(s, STOP_JWT, i + 3);
-	if (end == i + 3 || !here(s, end, ".eyJ"))
+	end = mspd_scan_stop(s, STOP_JWT, i + 3);
+	if (s->cut && end == s->len)
+		return end; /* what would tell was cut off */
+	if (end == i + 3 || !mspd_scan_has(s, end, ".eyJ"))
 		return 0;
-	return next_stop(s, STOP_JWS, end + 4);
+	return mspd_scan_stop(s, STOP_JWS, end + 4);
 }
 
 static size_t hex_key(const struct scan *s, size_t i)
@@ -348,32 +285,89 @@ static size_t hex_key(const struct scan *s, size_t i)
 
 	if (i && is_hex(s->in[i - 1]))
 		return 0;
-	end = skip(s, i, is_hex);
+	end = mspd_scan_skip(s, i, is_hex);
 	return end - i >= HEX_DIGITS ? end : 0;
+}
+
+/* ---- addresses --------------------------------------------------------- */
+
+/* Behind the character with these digits, percent-encoded however often; @at
+ * if it is not there. */
+static size_t escape(const struct scan *s, size_t at, const char *digits)
+{
+	size_t n = at + 1;
+
+	if (at >= s->len || s->in[at] != '%')
+		return at;
+	while (mspd_scan_has(s, n, "25"))
+		n += 2;
+	if (s->len < 2 || n > s->len - 2 || s->in[n] != digits[0] ||
+	    lower(s->in[n + 1]) != digits[1])
+		return at;
+	return n + 2;
+}
+
+static bool is_escape(const struct scan *s, size_t at, const char *digits)
+{
+	return escape(s, at, digits) != at;
+}
+
+/* Behind "://" at @at, 0 if it is not there. */
+static size_t slashes(const struct scan *s, size_t at, bool *encoded)
+{
+	size_t colon = escape(s, at, "3a");
+	size_t slash = escape(s, colon, "2f");
+	size_t end = escape(s, slash, "2f");
+
+	*encoded = !mspd_scan_has(s, at, "://");
+	if (!*encoded)
+		return at + 3;
+	return colon > at && slash > colon && end > slash ? end : 0;
+}
+
+static bool ends_host(const struct scan *s, size_t at, bool encoded)
+{
+	char c = s->in[at];
+
+	if (is_blank(c) || is_one_of(c, "/?#\"'<>"))
+		return true;
+	return encoded && (c == '&' || is_escape(s, at, "2f") ||
+			   is_escape(s, at, "3f") || is_escape(s, at, "23"));
+}
+
+/* A scheme may begin there: behind what is no part of one, or an escape. */
+static bool begins_scheme(const struct scan *s, size_t i)
+{
+	if (!is_letter(s->in[i]))
+		return false;
+	return !i || !is_scheme(s->in[i - 1]) ||
+	       (i >= 3 && s->in[i - 3] == '%' && all(s, i - 2, 2, is_hex));
 }
 
 static size_t url(const struct scan *s, size_t i)
 {
-	size_t colon = 0;
+	size_t password = 0;
 	size_t at = 0;
+	bool encoded;
 	size_t n;
 
-	if (!is_letter(s->in[i]) || (i && is_scheme(s->in[i - 1])))
+	if (!begins_scheme(s, i))
 		return 0;
-	n = skip(s, i, is_scheme);
-	if (!here(s, n, "://"))
+	n = slashes(s, mspd_scan_skip(s, i, is_scheme), &encoded);
+	if (!n)
 		return 0;
-	for (n += 3; n < s->len; n++) {
-		char c = s->in[n];
+	for (; n < s->len && !ends_host(s, n, encoded); n++) {
+		bool colon = s->in[n] == ':';
 
-		if (is_blank(c) || is_one_of(c, "/?#\"'<>"))
-			break;
-		if (c == ':' && !colon)
-			colon = n;
-		else if (c == '@')
+		if (!password && (colon || (encoded && is_escape(s, n, "3a"))))
+			password = colon ? n + 1 : escape(s, n, "3a");
+		else if (s->in[n] == '@' || (encoded && is_escape(s, n, "40")))
 			at = n;
 	}
-	return colon && at > colon + 1 ? n : 0;
+	if (!password)
+		return 0;
+	/* what would tell was cut off */
+	return at > password || (s->cut && n == s->len) ? n : 0;
 }
 
 /* ---- words ------------------------------------------------------------- */
@@ -392,11 +386,6 @@ static size_t word_end(const struct scan *s, size_t i, const char *word)
 		i++;
 	}
 	return i;
-}
-
-static size_t max(size_t a, size_t b)
-{
-	return a > b ? a : b;
 }
 
 static void push_blob(struct scan *s, size_t before, size_t end)
@@ -418,12 +407,12 @@ static void find_blobs(struct scan *s, size_t i, size_t last)
 		s->blobs_to = i;
 	while (s->blobs_to <= last && s->blobs_to < s->len &&
 	       s->n_blobs < BLOBS) {
-		size_t before = skip(s, s->blobs_to, is_base64);
-		size_t end = skip(s, before + 1, is_base64);
+		size_t before = mspd_scan_skip(s, s->blobs_to, is_base64);
+		size_t end = mspd_scan_skip(s, before + 1, is_base64);
 		size_t n = end - before - 1;
 
 		if (before < s->len && (n == 43 || n == 86) &&
-		    here(s, end, "="))
+		    mspd_scan_has(s, end, "="))
 			push_blob(s, before, end + 1);
 		s->blobs_to = end;
 	}
@@ -494,34 +483,51 @@ static size_t base32(const struct scan *s, size_t behind)
 						       : 0;
 }
 
-/* The end of a value, @at if there is none. A quote without an end was cut. */
-static size_t value_end(struct scan *s, size_t at, enum stop stop)
+/* A quote without an end was cut. */
+size_t mspd_scan_value_end(struct scan *s, size_t at, enum stop stop)
 {
-	size_t end;
+	size_t end = mspd_scan_argument_end(s, at);
+	size_t open = mspd_scan_skip(s, at, is_backslash);
 
-	if (at < s->len && s->in[at] == '"')
-		stop = STOP_QUOTE;
-	else if (at < s->len && s->in[at] == '\'')
-		stop = STOP_SINGLE_QUOTE;
+	if (end)
+		return end;
+	if (open >= s->len || !is_one_of(s->in[open], "\"'") ||
+	    (open > at && s->in[open] == '\''))
+		return mspd_scan_stop(s, stop, at);
+	if (open > at)
+		stop = STOP_ANY_QUOTE;
 	else
-		return next_stop(s, stop, at);
-	end = next_stop(s, stop, at + 1);
-	return end > at + 1 ? end : at;
+		stop = s->in[at] == '"' ? STOP_QUOTE : STOP_SINGLE_QUOTE;
+	end = mspd_scan_stop(s, stop, open + 1);
+	return end > open + 1 ? end : at;
 }
 
-/* Behind an assignment at @at, 0 if it is none: = : := => == with blanks, and
- * the quote that ends a name in JSON. */
+/* Behind an = or a :, percent-encoded or not; @at if there is none. */
+static size_t sign(const struct scan *s, size_t at)
+{
+	if (at < s->len && is_one_of(s->in[at], "=:"))
+		return at + 1;
+	return max(escape(s, at, "3d"), escape(s, at, "3a"));
+}
+
+/* Behind an assignment at @at, 0 if it is none: = : := => == and the like,
+ * with blanks, and the quote that ends a name in JSON. */
 static size_t assignment(const struct scan *s, size_t at)
 {
-	if (at < s->len && is_one_of(s->in[at], "\"'"))
-		at++;
-	at = skip(s, at, is_blank);
-	if (at >= s->len || !is_one_of(s->in[at], "=:"))
+	size_t quote = mspd_scan_skip(s, at, is_backslash);
+	size_t n;
+
+	if (quote < s->len && is_one_of(s->in[quote], "\"'"))
+		at = quote + 1;
+	at = mspd_scan_skip(s, at, is_blank);
+	if (sign(s, at) == at)
 		return 0;
-	at++;
-	if (at < s->len && is_one_of(s->in[at], "=>"))
-		at++;
-	return skip(s, at, is_blank);
+	while ((n = sign(s, at)) != at) {
+		if (n < s->len && s->in[n] == '>')
+			n++;
+		at = mspd_scan_skip(s, n, is_blank);
+	}
+	return at;
 }
 
 static size_t assigned(struct scan *s, size_t behind, enum stop stop)
@@ -531,33 +537,65 @@ static size_t assigned(struct scan *s, size_t behind, enum stop stop)
 
 	if (!at)
 		return 0;
-	end = stop == STOP_LINE ? next_stop(s, stop, at)
-				: value_end(s, at, stop);
+	end = stop == STOP_LINE ? mspd_scan_stop(s, stop, at)
+				: mspd_scan_value_end(s, at, stop);
+	end = max(end, mspd_scan_assigned(s, behind));
 	return end > at ? end : 0;
 }
 
-/* One in quotes is part of the value. */
-static size_t to_semicolon(struct scan *s, size_t at)
+/* What it means in a connection string: the next part is no secret. One in
+ * quotes is part of the value. */
+static size_t to_semicolon(struct scan *s, size_t behind)
 {
-	size_t end = next_stop(s, STOP_SEMICOLON, at);
+	size_t end = mspd_scan_stop(s, STOP_SEMICOLON, behind + 1);
 
-	return max(end, value_end(s, at, STOP_SEMICOLON));
+	end = max(end, mspd_scan_value_end(s, behind + 1, STOP_SEMICOLON));
+	return max(end, mspd_scan_assigned(s, behind));
+}
+
+/* The signature of an address within another one. */
+static size_t encoded(struct scan *s, size_t behind)
+{
+	size_t at = escape(s, behind, "3d");
+	size_t end = mspd_scan_stop(s, STOP_VALUE, at);
+
+	return at > behind && end > at ? end : 0;
+}
+
+/* "Bearer VALUE", as in the header that it is for. */
+static size_t bearer(struct scan *s, size_t behind)
+{
+	size_t at = behind;
+	size_t n = behind;
+	size_t end;
+
+	do {
+		at = n;
+		n = escape(s, mspd_scan_skip(s, at, is_blank), "20");
+	} while (n > at);
+	/* an option is none */
+	if (at == behind || mspd_scan_has(s, at, "--"))
+		return 0;
+	end = mspd_scan_value_end(s, at, STOP_VALUE);
+	return end > at ? end : 0;
 }
 
 static size_t after_word(struct scan *s, size_t i, size_t behind,
 			 unsigned int what)
 {
-	bool equals = here(s, behind, "=");
+	bool equals = mspd_scan_has(s, behind, "=");
 	size_t end = 0;
 
 	if (what & IS_START && i && is_alnum(s->in[i - 1]))
 		return 0;
 	if (what & IS_SEMICOLON && equals)
-		end = max(end, to_semicolon(s, behind + 1));
-	else if (what & IS_PASSWORD)
+		end = max(end, to_semicolon(s, behind));
+	else if (what & (IS_SEMICOLON | IS_PASSWORD))
 		end = max(end, assigned(s, behind, STOP_BLANK));
 	if (what & IS_AMPERSAND && equals)
-		end = max(end, next_stop(s, STOP_AMPERSAND, behind + 1));
+		end = max(end, mspd_scan_stop(s, STOP_AMPERSAND, behind + 1));
+	else if (what & IS_AMPERSAND)
+		end = max(end, encoded(s, behind));
 	if (what & IS_BLOB)
 		end = max(end, blob(s, i, behind));
 	if (what & IS_AWS)
@@ -566,6 +604,8 @@ static size_t after_word(struct scan *s, size_t i, size_t behind,
 		end = max(end, base32(s, behind));
 	if (what & IS_VALUE)
 		end = max(end, assigned(s, behind, STOP_VALUE));
+	if (what & IS_BEARER)
+		end = max(end, bearer(s, behind));
 	if (what & IS_LINE)
 		end = max(end, assigned(s, behind, STOP_LINE));
 	return end;
@@ -598,10 +638,10 @@ static void index_words(struct scan *s)
 	}
 }
 
-/* ---- options ----------------------------------------------------------- */
+/* ---- names of options -------------------------------------------------- */
 
-/* What the name that ends at @end ends in, 0: no such word. */
-static unsigned int secret_name(const struct scan *s, size_t start, size_t end)
+bool mspd_scan_secret_name(const struct scan *s, size_t start, size_t end,
+			   bool *connection)
 {
 	size_t k;
 
@@ -610,35 +650,14 @@ static unsigned int secret_name(const struct scan *s, size_t start, size_t end)
 
 		if (!(words[k].what & IS_OPTION) || end - start < n - 1)
 			continue;
+		*connection = words[k].what & IS_SEMICOLON;
 		/* with the optional character, and without it */
 		if ((end - start >= n &&
 		     word_end(s, end - n, words[k].text) == end) ||
 		    word_end(s, end - n + 1, words[k].text) == end)
-			return words[k].what;
+			return true;
 	}
-	return 0;
-}
-
-/* Remembers its value; its name is no secret. */
-static void option(struct scan *s, size_t i)
-{
-	unsigned int what;
-	size_t end, at;
-
-	if (i && !is_blank(s->in[i - 1]))
-		return;
-	end = skip(s, i, is_name);
-	if (end >= s->len)
-		return;
-	what = secret_name(s, i, end);
-	at = skip(s, end, is_blank);
-	/* of some, what comes behind = is known already, and where it ends */
-	if (s->in[end] == '=' && !(what & IS_SEMICOLON))
-		at = end + 1;
-	if (!what || at == end)
-		return;
-	s->value = at;
-	s->value_end = value_end(s, at, STOP_BLANK);
+	return false;
 }
 
 /* ---- public ------------------------------------------------------------ */
@@ -647,11 +666,15 @@ static void option(struct scan *s, size_t i)
 static size_t secret_at(struct scan *s, size_t i)
 {
 	char c = s->in[i];
-	size_t end = i == s->value ? s->value_end : 0;
+	size_t end = i == s->named.at ? s->named.end : 0;
 
+	if (i == s->lettered.at)
+		end = max(end, s->lettered.end);
+	mspd_scan_advance(s, i);
 	if (c == '-')
-		option(s, i);
+		mspd_scan_option(s, i);
 	if (is_letter(c)) {
+		mspd_scan_program(s, i);
 		end = max(end, word(s, i));
 		end = max(end, url(s, i));
 		end = max(end, pem(s, i));
@@ -664,15 +687,22 @@ static size_t secret_at(struct scan *s, size_t i)
 	return end;
 }
 
-bool mspd_redact_to(struct mspd_text *out, const char *in, size_t len,
-		    size_t shown)
+bool mspd_redact_arguments(struct mspd_text *out, const char *in, size_t len,
+			   size_t shown, const struct mspd_arguments *arguments)
 {
-	struct scan s = { .in = in, .len = len, .value = SIZE_MAX };
+	struct scan s = {
+		.in = in,
+		.len = len,
+		.cut = shown < len,
+		.named.at = SIZE_MAX,
+		.lettered.at = SIZE_MAX,
+	};
 	size_t plain = 0; /* from here on nothing is written yet */
 	size_t until = 0; /* end of the secret at hand */
 	size_t i, end;
 
 	index_words(&s);
+	mspd_scan_arguments(&s, arguments);
 	for (i = 0; i < shown; i++) {
 		end = secret_at(&s, i);
 		if (end <= until || end <= i)
@@ -689,6 +719,12 @@ bool mspd_redact_to(struct mspd_text *out, const char *in, size_t len,
 	}
 	return plain >= shown ||
 	       mspd_text_clean(out, in + plain, shown - plain);
+}
+
+bool mspd_redact_to(struct mspd_text *out, const char *in, size_t len,
+		    size_t shown)
+{
+	return mspd_redact_arguments(out, in, len, shown, NULL);
 }
 
 size_t mspd_redact(char *text, size_t len)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: a text. Aborts if what comes out is no UTF-8, too long, or changes when
- * it is redacted with less room or a shorter view. libFuzzer's timeout is what
- * notices time that is not linear: the text comes many times over, too.
+ * In: a text; \x01 between the arguments of a command line. Aborts if what
+ * comes out is no UTF-8, too long, or changes when it is redacted with less
+ * room or a shorter view. libFuzzer's timeout is what notices time that is not
+ * linear: the text comes many times over, too.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,16 +22,42 @@ static void check(bool holds)
 		abort();
 }
 
+#define BORDER '\x01'
+
+static const struct mspd_arguments *split(char *text, size_t len,
+					  struct mspd_arguments *arguments)
+{
+	size_t i;
+
+	arguments->n = 0;
+	for (i = 0; i < len; i++) {
+		if (text[i] != BORDER)
+			continue;
+		text[i] = ' ';
+		if (arguments->n < MSPD_REDACT_ARGUMENTS - 1)
+			arguments->end[arguments->n++] = i;
+	}
+	if (!arguments->n)
+		return NULL;
+	arguments->end[arguments->n++] = len;
+	return arguments;
+}
+
 static char *redacted(const char *in, size_t len, size_t shown, size_t room,
 		      size_t *out_len)
 {
+	struct mspd_arguments arguments;
+	char *text = malloc(len ? len : 1);
 	char *buffer = malloc(room);
 	struct mspd_text out;
 	size_t i, n;
 
-	check(buffer != NULL);
+	check(buffer != NULL && text != NULL);
+	memcpy(text, in, len);
 	mspd_text_init(&out, buffer, room);
-	mspd_redact_to(&out, in, len, shown);
+	mspd_redact_arguments(&out, text, len, shown,
+			      split(text, len, &arguments));
+	free(text);
 	check(out.len < room && buffer[out.len] == '\0');
 	for (i = 0; i < out.len; i += n) {
 		n = mspd_utf8_step(buffer + i, out.len - i);

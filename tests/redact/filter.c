@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: texts, each ended by a NUL. Out: the same without their secrets, each
- * ended by a NUL. Must never look at a byte behind the text it is at.
+ * In: texts, each ended by a NUL; \x01 between the arguments of a command line.
+ * Out: the same without their secrets, with blanks there, each ended by a NUL.
+ * Must never look at a byte behind the text it is at.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,19 +10,44 @@
 
 #include "mspd/redact.h"
 
+#define BORDER '\x01'
+
+/* Whether there are borders, which become blanks. */
+static bool split(char *text, size_t len, struct mspd_arguments *arguments)
+{
+	size_t i;
+
+	arguments->n = 0;
+	for (i = 0; i < len; i++) {
+		if (text[i] != BORDER)
+			continue;
+		text[i] = ' ';
+		if (arguments->n < MSPD_REDACT_ARGUMENTS - 1)
+			arguments->end[arguments->n++] = i;
+	}
+	if (!arguments->n)
+		return false;
+	arguments->end[arguments->n++] = len;
+	return true;
+}
+
 /* A buffer of exactly the text: a sanitizer sees one byte too far. */
 static int filter(const char *line, size_t len)
 {
 	size_t room = 4 * len + 64;
 	char *text = malloc(len ? len : 1);
 	char *buffer = malloc(room);
+	struct mspd_arguments arguments;
 	struct mspd_text out;
 	int rc = -1;
+	bool known;
 
 	if (text && buffer) {
 		memcpy(text, line, len);
+		known = split(text, len, &arguments);
 		mspd_text_init(&out, buffer, room);
-		if (mspd_redact_to(&out, text, len, len))
+		if (mspd_redact_arguments(&out, text, len, len,
+					  known ? &arguments : NULL))
 			rc = fwrite(out.at, 1, out.len + 1, stdout) ==
 					     out.len + 1
 				     ? 0

@@ -100,6 +100,26 @@ START_TEST(command_has_no_secret)
 }
 END_TEST
 
+/* A blank in it ends no argument. */
+START_TEST(command_has_no_part_of_a_secret_with_a_blank)
+{
+	const char *const named[] = { "sh",	 "-c",	    "echo; " WAITS,
+				      "--token", "abc def", NULL };
+	const char *const assigned[] = { "sh", "-c", "echo; " WAITS,
+					 "--api-key=abc def", NULL };
+	const char *const hidden[] = { "curl", "-c", "echo; " WAITS,
+				       "-ubob:p w", NULL };
+	const char *const behind[] = { "--token", "-c", "echo; " WAITS, "a b",
+				       NULL };
+
+	check_text(named, "sh -c echo; " WAITS " --token");
+	check_text(assigned, "sh -c echo; " WAITS " --[REDACTED]");
+	check_text(hidden, "curl -c echo; " WAITS " -u[REDACTED]");
+	/* its shell takes this for its own name */
+	check_text(behind, "--token [REDACTED] echo; " WAITS " a b");
+}
+END_TEST
+
 START_TEST(command_is_utf8_and_keeps_control_characters)
 {
 	const char *const argv[] = { "sh", "-c", "echo; " WAITS,
@@ -199,6 +219,7 @@ int main(void)
 
 	tcase_add_test(tc, command_has_four_arguments_that_are_not_empty);
 	tcase_add_test(tc, command_has_no_secret);
+	tcase_add_test(tc, command_has_no_part_of_a_secret_with_a_blank);
 	tcase_add_test(tc, command_is_utf8_and_keeps_control_characters);
 	tcase_add_test(tc, command_shows_nothing_near_where_it_was_cut);
 	tcase_add_test(tc,

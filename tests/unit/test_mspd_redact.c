@@ -99,6 +99,33 @@ static const struct row missed[] = {
 	{ "latched " H63 "f", "latched " R },
 	{ H63 "F" H63, R },
 	{ "BEGIN EC PRIVATE KEY-----\nMII", R },
+	{ "a?next=token%3Dabc&x=1", "a?next=" R "&x=1" },
+	{ "a?u=https%3A%2F%2Fh%2F%3Fsig%253Dabc%252F+d x",
+	  "a?u=https%3A%2F%2Fh%2F%3F" R " x" },
+	{ "PassWord%253a x y", R " y" },
+	{ "curl -u bob:pw http://h/", "curl -u " R " http://h/" },
+	{ "/usr/bin/curl -sSU 'b:p w' -v", "/usr/bin/curl -sSU " R "' -v" },
+	{ "curl -ubob:pw --user b:p", "curl -u" R " --user " R },
+	{ "curl --proxy-user=b:p --pass abc",
+	  "curl --proxy-user=" R " --pass " R },
+	{ "wget --proxy-user b:p", "wget --proxy-user " R },
+	{ "sudo sshpass -p pw ssh h", "sudo sshpass -p " R " ssh h" },
+	{ "sshpass -ppw ssh h", "sshpass -p" R " ssh h" },
+	{ "mysqldump -u root -phunter2 db", "mysqldump -u root -p" R " db" },
+	{ "sh -c \"mariadb -p'a b' db\"", "sh -c \"mariadb -p" R "' db\"" },
+	{ "redis-cli -a pw; sqlcmd -P pw; ldapsearch -w pw",
+	  "redis-cli -a " R " sqlcmd -P " R " ldapsearch -w " R },
+	{ "Bearer opaque", R },
+	{ "x auth=bearer%20a.b-c; y", "x auth=" R "; y" },
+	{ "oauth --bearer abc", "oauth --" R },
+	{ "password = = pw x", R " x" },
+	{ "token = : => pw x", R " x" },
+	{ "sb://x/;SharedAccessKeyName=n;SharedAccessKey=a=;E=p",
+	  "sb://x/;SharedAccessKeyName=n;Shared" R ";E=p" },
+	{ "Ocp-Apim-Subscription-Key: abc", "Ocp-Apim-" R },
+	{ "-d {\\\"password\\\": \\\"p w\\\"} x", "-d {\\\"" R "\"} x" },
+	{ "x=https%3A%2F%2Fu%3Apw%40h%2Fp", "x=" R "%2Fp" },
+	{ "x%3Dhttps%253a%252f%252fu:pw%2540h&y", "x%3D" R "&y" },
 	{ "x-ms-azure-host-authorization: Azure-HMAC-SHA256 g s", "x-ms-azure-"
 								  "host-" R },
 };
@@ -135,13 +162,70 @@ static const struct row near[] = {
 	{ "eyJhbGciOiJub25lIn0.abc", NULL },
 	{ "BEGIN CERTIFICATE-----\nMII", NULL },
 	{ N33 "AzCaQabcde=", NULL },
+	{ "docker run -u 1000:1000 --user 0:0 -p 80:80 nginx", NULL },
+	{ "curl -u bob --user bob -XPUT -HUser-Agent:x http://h:80/", NULL },
+	{ "sudo -u a:b curl", NULL },
+	{ "mysql -p -P 3306 -u root db", NULL },
+	{ "mkdir -p a; ssh -p 22 h; grep -a b -w c", NULL },
+	{ "az --auth-type bearer --x", NULL },
+	{ "x=https%3A%2F%2Fu%40h%3A80%2Fa%40b", NULL },
+	{ "a%3Db token%2Fx", NULL },
+	{ "accesskeyid=AKIA", NULL },
 	{ "Gr\xc3\xbc\xc3\x9f"
 	  "e",
 	  NULL },
 };
 
+/* Where the arguments are known; \1 between them. */
+static const struct row bordered[] = {
+	{ "tool\1--token\1abc def\1x", "tool --token " R " x" },
+	{ "tool\1--token\1 abc def\1x", "tool --token  " R " x" },
+	{ "tool\1--token\1\"abc\" def\1x", "tool --token " R " x" },
+	{ "tool\1--db-passphrase=a b;c\1x", "tool --db-" R " x" },
+	{ "tool\1--password=a;b\1x", "tool --" R " x" },
+	{ "tool\1--sas=a b\1x", "tool --sas=" R " x" },
+	{ "tool\1password:\1a b\1x", "tool " R " x" },
+	{ "env\1GITHUB_TOKEN=abc def,ghi\1x", "env GITHUB_" R " x" },
+	{ "curl\1-H\1X-Api-Key: abc def\1http://h/",
+	  "curl -H X-" R " http://h/" },
+	{ "curl\1-u\1bob:p w\1x", "curl -u " R " x" },
+	{ "curl\1-subob:p w\1x", "curl -su" R " x" },
+	{ "mysql\1-pa b\1x", "mysql -p" R " x" },
+	{ "sshpass\1-p\1a b\1x", "sshpass -p " R " x" },
+	{ "x\1bearer\1a b\1y", "x " R " y" },
+	{ "sh\1-c\1tool --token abc def", "sh -c tool --token " R " def" },
+	{ "sh\1-c\1x; token=abc def", "sh -c x; " R " def" },
+	/* and the rest as if they were not */
+	{ "app\1--password=x\1--verbose", "app --" R },
+	{ "app\1pwd=\1a b;c", "app " R ";c" },
+	{ "app\1sig=a\1b&c", "app " R "&c" },
+	{ "BEGIN\1PRIVATE KEY-----\1x", R },
+	{ "curl\1-s\1-H\1Metadata: true", "curl -s -H Metadata: true" },
+	{ "tool\1--token", "tool --token" },
+	{ "tool\1--sas=\1b", "tool --sas= b" },
+};
+
+static const struct mspd_arguments *split(char *text, size_t len,
+					  struct mspd_arguments *arguments)
+{
+	size_t i;
+
+	arguments->n = 0;
+	for (i = 0; i < len; i++) {
+		if (text[i] != '\1')
+			continue;
+		text[i] = ' ';
+		arguments->end[arguments->n++] = i;
+	}
+	if (!arguments->n)
+		return NULL;
+	arguments->end[arguments->n++] = len;
+	return arguments;
+}
+
 static void check_row(const struct row *row)
 {
+	struct mspd_arguments arguments;
 	const char *after = row->after ? row->after : row->before;
 	size_t len = strlen(row->before);
 	char *exact = malloc(len + 1); /* a sanitizer sees one too far */
@@ -150,7 +234,8 @@ static void check_row(const struct row *row)
 
 	memcpy(exact, row->before, len);
 	mspd_text_init(&out, buffer, sizeof(buffer));
-	ck_assert(mspd_redact_to(&out, exact, len, len));
+	ck_assert(mspd_redact_arguments(&out, exact, len, len,
+					split(exact, len, &arguments)));
 	ck_assert_str_eq(buffer, after);
 	free(exact);
 }
@@ -164,6 +249,12 @@ END_TEST
 START_TEST(redact_takes_out_what_azures_agent_misses)
 {
 	check_row(&missed[_i]);
+}
+END_TEST
+
+START_TEST(redact_takes_out_a_whole_argument)
+{
+	check_row(&bordered[_i]);
 }
 END_TEST
 
@@ -233,6 +324,28 @@ START_TEST(redact_looks_further_than_it_shows)
 }
 END_TEST
 
+/* What would tell that they are secrets was cut off. */
+START_TEST(redact_takes_what_reaches_the_cut_for_a_secret)
+{
+	static const char *const cut[] = { "x eyJhbGciOiJub25lIn0abc",
+					   "x https://u:longpassword",
+					   "x https%3A%2F%2Fu%3Alongpassword" };
+	char buffer[64];
+	struct mspd_text out;
+	int i;
+
+	for (i = 0; i < COUNT(cut); i++) {
+		mspd_text_init(&out, buffer, sizeof(buffer));
+		ck_assert(mspd_redact_to(&out, cut[i], strlen(cut[i]), 15));
+		ck_assert_str_eq(buffer, "x " R);
+		mspd_text_init(&out, buffer, sizeof(buffer));
+		ck_assert(mspd_redact_to(&out, cut[i], strlen(cut[i]),
+					 strlen(cut[i])));
+		ck_assert_str_eq(buffer, cut[i]);
+	}
+}
+END_TEST
+
 START_TEST(redact_in_place_never_grows)
 {
 	char longer[] = "a password=hunter2;b";
@@ -260,12 +373,15 @@ int main(void)
 			    COUNT(documented));
 	tcase_add_loop_test(tc, redact_takes_out_what_azures_agent_misses, 0,
 			    COUNT(missed));
+	tcase_add_loop_test(tc, redact_takes_out_a_whole_argument, 0,
+			    COUNT(bordered));
 	tcase_add_loop_test(tc, redact_leaves_what_only_looks_like_it, 0,
 			    COUNT(near));
 	tcase_add_test(tc, redact_makes_one_of_secrets_that_overlap);
 	tcase_add_test(tc, redact_replaces_bytes_that_are_no_characters);
 	tcase_add_test(tc, redact_never_shows_part_of_what_it_has_no_room_for);
 	tcase_add_test(tc, redact_looks_further_than_it_shows);
+	tcase_add_test(tc, redact_takes_what_reaches_the_cut_for_a_secret);
 	tcase_add_test(tc, redact_in_place_never_grows);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
