@@ -7,12 +7,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mspd/file.h"
@@ -147,6 +149,15 @@ static bool ends_in(const char *name, const char *suffix)
 	return len >= n && strcmp(name + len - n, suffix) == 0;
 }
 
+/* Not what only has the name of one; that stays, and is not counted. */
+static bool is_file(DIR *dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(st.st_mode);
+}
+
 /* How many there are, and the name of the oldest, which is the least. What was
  * not finished is deleted. */
 static int find_oldest(DIR *dir, char *oldest, size_t size)
@@ -164,7 +175,8 @@ static int find_oldest(DIR *dir, char *oldest, size_t size)
 			continue;
 		if (ends_in(entry->d_name, TEMP))
 			unlinkat(dirfd(dir), entry->d_name, 0);
-		if (!ends_in(entry->d_name, SUFFIX))
+		if (!ends_in(entry->d_name, SUFFIX) ||
+		    !is_file(dir, entry->d_name))
 			continue;
 		if (!count++ || strcmp(entry->d_name, oldest) < 0)
 			snprintf(oldest, size, "%s", entry->d_name);

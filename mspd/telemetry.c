@@ -221,12 +221,14 @@ static void send_queue(struct mspd_telemetry *t)
 /* Only while nothing else waits: what is read has no other place then. */
 static void send_files(struct mspd_telemetry *t, enum mspd_event_kind kind)
 {
-	size_t left = MSPD_REPORT_FILES;
+	size_t dropped, left = MSPD_REPORT_FILES;
 
 	while (left-- && !t->queue.n && !atomic_load(&t->stop) &&
-	       mspd_event_files_read(t->opts.config->event_dir, kind,
-				     &t->queue))
+	       mspd_event_files_read(t->opts.config->event_dir, kind, &t->queue,
+				     &dropped)) {
+		drop(t, dropped);
 		send_queue(t);
+	}
 }
 
 /* ---- the thread -------------------------------------------------------- */

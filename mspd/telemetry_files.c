@@ -49,6 +49,16 @@ static bool is_older(const char *a, const char *b)
 	return n != m ? n < m : strcmp(a, b) < 0;
 }
 
+/* What has the name of one and is a directory cannot be removed, and would be
+ * the oldest for ever. */
+static bool is_directory(DIR *dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
 /* How many there are; @oldest gets its name, "" if there is none. */
 static size_t count_files(const char *dir, enum mspd_event_kind kind,
 			  char oldest[NAME_BYTES])
@@ -59,7 +69,8 @@ static size_t count_files(const char *dir, enum mspd_event_kind kind,
 
 	oldest[0] = '\0';
 	while (files && (entry = readdir(files))) {
-		if (!is_name(entry->d_name, kind))
+		if (!is_name(entry->d_name, kind) ||
+		    is_directory(files, entry->d_name))
 			continue;
 		n++;
 		if (!oldest[0] || is_older(entry->d_name, oldest))
@@ -230,6 +241,7 @@ out:
 
 struct reader {
 	struct mspd_events *out;
+	size_t dropped; /* events that could not be kept */
 	enum mspd_event_kind kind;
 	unsigned int depth;
 	unsigned int maps;	  /* open ones */
@@ -267,15 +279,19 @@ static void keep_draft(struct reader *r)
 	if (!r->message || !r->draft->time[0])
 		return;
 	event = realloc(r->draft, sizeof(*event) + r->message_len + 1);
-	if (!event)
+	if (!event) {
+		r->dropped++;
 		return;
+	}
 	r->draft = NULL;
 	event->kind = r->kind;
 	event->len = r->message_len;
 	memcpy(event->message, r->message, event->len);
 	event->message[event->len] = '\0';
-	if (!mspd_events_push(r->out, event))
+	if (!mspd_events_push(r->out, event)) {
+		r->dropped++;
 		free(event);
+	}
 }
 
 static int on_close_map(void *ctx)
@@ -415,8 +431,9 @@ static int on_number(void *ctx, const char *at, size_t len)
 	return 1;
 }
 
-static void parse(const char *data, size_t len, enum mspd_event_kind kind,
-		  struct mspd_events *out)
+/* Returns how many events are lost. */
+static size_t parse(const char *data, size_t len, enum mspd_event_kind kind,
+		    struct mspd_events *out)
 {
 	static const yajl_callbacks callbacks = {
 		.yajl_start_map = on_open_map,
@@ -432,13 +449,16 @@ static void parse(const char *data, size_t len, enum mspd_event_kind kind,
 	yajl_handle parser = yajl_alloc(&callbacks, NULL, &r);
 
 	if (!parser)
-		return;
-	/* what came before a fault is as good as it was */
-	if (yajl_parse(parser, (const unsigned char *)data, len) ==
-	    yajl_status_ok)
-		(void)yajl_complete_parse(parser);
+		return 1;
+	/* What came before a fault is as good as it was; how many would have
+	 * come after it nobody can say. */
+	if (yajl_parse(parser, (const unsigned char *)data, len) !=
+		    yajl_status_ok ||
+	    yajl_complete_parse(parser) != yajl_status_ok)
+		r.dropped++;
 	yajl_free(parser);
 	drop_draft(&r);
+	return r.dropped;
 }
 
 /* Malloc'ed content, NULL if it is none of ours. */
@@ -467,12 +487,14 @@ static char *read_file(int dir, const char *name, size_t *len)
 	return data;
 }
 
-/* Generic ones go the other way round (spec 9.1). */
-static void pass_on(struct mspd_events *from, struct mspd_events *to,
-		    bool reverse)
+/* Generic ones go the other way round (spec 9.1). Returns how many found no
+ * room. */
+static size_t pass_on(struct mspd_events *from, struct mspd_events *to,
+		      bool reverse)
 {
 	struct mspd_events turned = { NULL, NULL, 0 };
 	struct mspd_event *event;
+	size_t dropped = 0;
 
 	while (reverse && (event = mspd_events_pop(from))) {
 		event->next = turned.first;
@@ -483,13 +505,17 @@ static void pass_on(struct mspd_events *from, struct mspd_events *to,
 	}
 	if (reverse)
 		*from = turned;
-	while ((event = mspd_events_pop(from)))
-		if (!mspd_events_push(to, event))
-			free(event);
+	while ((event = mspd_events_pop(from))) {
+		if (mspd_events_push(to, event))
+			continue;
+		free(event);
+		dropped++;
+	}
+	return dropped;
 }
 
 bool mspd_event_files_read(const char *dir, enum mspd_event_kind kind,
-			   struct mspd_events *out)
+			   struct mspd_events *out, size_t *dropped)
 {
 	struct mspd_events found = { NULL, NULL, 0 };
 	char name[NAME_BYTES] = "";
@@ -498,6 +524,7 @@ bool mspd_event_files_read(const char *dir, enum mspd_event_kind kind,
 	size_t len;
 	int fd;
 
+	*dropped = 0;
 	if (!dir[0] || !count_files(dir, kind, name))
 		return false;
 	fd = open(dir, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
@@ -508,9 +535,10 @@ bool mspd_event_files_read(const char *dir, enum mspd_event_kind kind,
 	removed = unlinkat(fd, name, 0) == 0;
 	close(fd);
 	if (data && removed) {
-		parse(data, len, kind, &found);
-		pass_on(&found, out, kind == MSPD_EVENT_GENERIC);
+		*dropped = parse(data, len, kind, &found);
+		*dropped += pass_on(&found, out, kind == MSPD_EVENT_GENERIC);
 	} else if (!data) {
+		*dropped = removed ? 1 : 0;
 		mspd_log(MSPD_WARN,
 			 "%s/%s is not sent: it is empty, too long or could "
 			 "be written by others",

@@ -110,10 +110,12 @@ size_t mspd_event_files_write(const char *dir, uint32_t max,
  * mspd_event_files_read - the events of the oldest file, which is removed
  * @kind: of which files
  * @out:  gets them; what does not fit is dropped
+ * @dropped: how many events were in the file and are lost; one, if what is
+ *           wrong with it hides how many there were
  * False: there is none, or it cannot be removed. Blocks.
  */
 bool mspd_event_files_read(const char *dir, enum mspd_event_kind kind,
-			   struct mspd_events *out);
+			   struct mspd_events *out, size_t *dropped);
 
 /* ---- telemetry_host.c: calls to the host ------------------------------- */
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <yajl/yajl_tree.h>
 
 #include "mspd/snapshot.h"
@@ -59,7 +60,7 @@ static int write_at(long ns)
 
 #define AT(time, ns)                                                           \
 	"AuthorizationRules_2026-01-02T03.04.05." time "-1767323045" ns ".jso" \
-									"n"
+	"n"
 
 static const char *text_at(yajl_val tree, const char *a, const char *b,
 			   const char *c, const char *d, const char *e)
@@ -131,6 +132,26 @@ START_TEST(five_stay_and_nothing_else_is_deleted)
 }
 END_TEST
 
+/* Nobody but root can put it there, and it is not ours to remove. */
+START_TEST(what_only_has_the_name_of_a_snapshot_is_in_nobodys_way)
+{
+	long i;
+
+	ck_assert_int_eq(
+		mkdir(scratch_path("AuthorizationRules_2025.json"), 0700), 0);
+	ck_assert_int_eq(
+		symlink("/nowhere", scratch_path("AuthorizationRules_1.json")),
+		0);
+	ck_assert_int_eq(
+		mkdir(scratch_path("AuthorizationRules_0.json.tmp"), 0700), 0);
+	for (i = 0; i < 12; i++)
+		ck_assert_int_eq(write_at(i), 0);
+	ck_assert_int_eq(scratch_count("AuthorizationRules_2026"), 5);
+	ck_assert_int_eq(scratch_count("AuthorizationRules_2025.json"), 1);
+	ck_assert_int_eq(scratch_count("AuthorizationRules_1.json"), 1);
+}
+END_TEST
+
 START_TEST(what_cannot_be_listed_is_not_written_to)
 {
 	struct timespec when = { 1, 1 };
@@ -152,6 +173,8 @@ int main(void)
 	tcase_add_test(tc, a_snapshot_shows_what_came_in_and_what_decides);
 	tcase_add_test(tc, nobody_but_its_owner_may_write_it);
 	tcase_add_test(tc, five_stay_and_nothing_else_is_deleted);
+	tcase_add_test(tc,
+		       what_only_has_the_name_of_a_snapshot_is_in_nobodys_way);
 	tcase_add_test(tc, what_cannot_be_listed_is_not_written_to);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);

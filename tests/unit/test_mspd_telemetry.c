@@ -22,6 +22,7 @@
 static const char *dir;
 static struct mspd_batch *batch;
 static struct mspd_events queue;
+static size_t dropped; /* of the last file read */
 static struct mspd_vm vm;
 
 static void setup(void)
@@ -439,11 +440,13 @@ START_TEST(files_give_back_what_was_kept)
 	ck_assert_uint_eq(mspd_event_files_write(dir, 30, &queue), 0);
 	ck_assert_uint_eq(queue.n, 0);
 	ck_assert_uint_eq(count_files(), 2);
-	ck_assert(mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue));
+	ck_assert(mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue,
+					&dropped));
 	ck_assert_uint_eq(queue.n, 2);
 	assert_next("two \"2\"\n\\"); /* in reverse */
 	assert_next("one");
-	ck_assert(mspd_event_files_read(dir, MSPD_EVENT_REPORTED, &queue));
+	ck_assert(mspd_event_files_read(dir, MSPD_EVENT_REPORTED, &queue,
+					&dropped));
 	ck_assert_str_eq(queue.first->name, "n");
 	ck_assert_str_eq(queue.first->type, "Monitoring");
 	ck_assert(queue.first->success);
@@ -451,7 +454,8 @@ START_TEST(files_give_back_what_was_kept)
 	ck_assert_uint_eq(queue.first->duration, 900000);
 	assert_next("{\"state\": \"\xc3\xa9\"}");
 	ck_assert_uint_eq(count_files(), 0);
-	ck_assert(!mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue));
+	ck_assert(!mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue,
+					 &dropped));
 }
 END_TEST
 
@@ -504,28 +508,30 @@ static const struct {
 	const char *text;
 	mode_t mode;
 	size_t events;
+	size_t dropped;
 	bool stays;
 } broken[] = {
-	{ "1.json", "[]", 0600, 0, false },
-	{ "1.json", "garbage", 0600, 0, false },
-	{ "1.json", "", 0600, 0, false },
-	{ "1.json", "[{\"Message\":\"m\",\"TimeStamp\":\"t\"}", 0600, 1,
+	{ "1.json", "[]", 0600, 0, 0, false },
+	{ "1.json", "garbage", 0600, 0, 1, false },
+	{ "1.json", "", 0600, 0, 1, false },
+	{ "1.json", "[{\"Message\":\"m\",\"TimeStamp\":\"t\"}", 0600, 1, 1,
 	  false },
-	{ "1.json", "[{\"Message\":7,\"TimeStamp\":\"t\"}]", 0600, 0, false },
-	{ "1.json", "[{\"Message\":\"m\"}]", 0600, 0, false },
+	{ "1.json", "[{\"Message\":7,\"TimeStamp\":\"t\"}]", 0600, 0, 0,
+	  false },
+	{ "1.json", "[{\"Message\":\"m\"}]", 0600, 0, 0, false },
 	{ "1.json", "[[[[[[{\"Message\":\"m\",\"TimeStamp\":\"t\"}]]]]]]", 0600,
-	  0, false },
-	{ "1.json", "\"Message\"", 0600, 0, false },
-	{ "1.json", "[\"Message\", true, 1]", 0600, 0, false },
+	  0, 1, false },
+	{ "1.json", "\"Message\"", 0600, 0, 0, false },
+	{ "1.json", "[\"Message\", true, 1]", 0600, 0, 0, false },
 	/* outside any event, behind the name of a member of one */
 	{ "1.json", "[{\"Message\":\"m\",\"TimeStamp\":\"t\"},\"x\"]", 0600, 1,
-	  false },
+	  0, false },
 	/* somebody else could have written it */
-	{ "1.json", "[{\"Message\":\"m\",\"TimeStamp\":\"t\"}]", 0666, 0,
+	{ "1.json", "[{\"Message\":\"m\",\"TimeStamp\":\"t\"}]", 0666, 0, 1,
 	  false },
-	{ "1.txt", "[]", 0600, 0, true },
-	{ "x1.json", "[]", 0600, 0, true },
-	{ "extension_1.json", "{}", 0600, 0, true },
+	{ "1.txt", "[]", 0600, 0, 0, true },
+	{ "x1.json", "[]", 0600, 0, 0, true },
+	{ "extension_1.json", "{}", 0600, 0, 0, true },
 };
 
 START_TEST(files_that_are_wrong_are_removed_and_harmless)
@@ -538,10 +544,53 @@ START_TEST(files_that_are_wrong_are_removed_and_harmless)
 	fputs(broken[_i].text, f);
 	fclose(f);
 	ck_assert_int_eq(chmod(path, broken[_i].mode), 0);
-	ck_assert_int_eq(mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue),
+	ck_assert_int_eq(mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue,
+					       &dropped),
 			 !broken[_i].stays);
 	ck_assert_uint_eq(queue.n, broken[_i].events);
+	ck_assert_uint_eq(dropped, broken[_i].dropped);
 	ck_assert_uint_eq(count_files(), broken[_i].stays ? 1 : 0);
+}
+END_TEST
+
+/* More than a queue has room for, in a file that is not too long. */
+START_TEST(events_that_find_no_room_are_counted)
+{
+	char path[512];
+	FILE *f;
+	int i;
+
+	snprintf(path, sizeof(path), "%s/1.json", dir);
+	f = fopen(path, "we");
+	for (i = 0; i < MSPD_EVENTS_MAX + 7; i++)
+		fprintf(f, "%s{\"Message\":\"m\",\"TimeStamp\":\"t\"}",
+			i ? "," : "[");
+	fputs("]", f);
+	fclose(f);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	push(MSPD_EVENT_GENERIC, "first");
+	ck_assert(mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue,
+					&dropped));
+	ck_assert_uint_eq(queue.n, MSPD_EVENTS_MAX);
+	ck_assert_uint_eq(dropped, 7 + 1);
+	mspd_events_clear(&queue);
+}
+END_TEST
+
+START_TEST(directory_is_in_no_files_way)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/1.json", dir);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert(!mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue,
+					 &dropped));
+	push(MSPD_EVENT_GENERIC, "one");
+	ck_assert_uint_eq(mspd_event_files_write(dir, 1, &queue), 0);
+	ck_assert(mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue,
+					&dropped));
+	assert_next("one");
+	ck_assert_uint_eq(count_files(), 1);
 }
 END_TEST
 
@@ -556,7 +605,8 @@ START_TEST(file_that_is_a_link_is_not_followed)
 	fclose(f);
 	snprintf(path, sizeof(path), "%s/1.json", dir);
 	ck_assert_int_eq(symlink(target, path), 0);
-	ck_assert(mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue));
+	ck_assert(mspd_event_files_read(dir, MSPD_EVENT_GENERIC, &queue,
+					&dropped));
 	ck_assert_uint_eq(queue.n, 0);
 	ck_assert_uint_eq(count_files(), 1);
 }
@@ -590,6 +640,8 @@ int main(void)
 	tcase_add_loop_test(tc, files_that_are_wrong_are_removed_and_harmless,
 			    0, COUNT(broken));
 	tcase_add_test(tc, file_that_is_a_link_is_not_followed);
+	tcase_add_test(tc, events_that_find_no_room_are_counted);
+	tcase_add_test(tc, directory_is_in_no_files_way);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
