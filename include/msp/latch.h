@@ -253,6 +253,32 @@ MSP_API void msp_latch_date(const struct msp_latch *latch, struct msp_time now,
 			    char out[MSP_DATE_SIZE]);
 
 /**
+ * msp_latch_send - start a request that the host takes as its agent's
+ * @latch:   whose key signs; while the host wants no channel nothing is signed
+ * @client:  idle, failed, or at the end of an answer
+ * @now:     the caller's clock
+ * @message: method, target, body, and headers as for msp_client_send(), Host
+ *           among them; Metadata, x-ms-azure-host-claims and
+ *           x-ms-azure-host-date are added (spec 6.8), so they must not be;
+ *           copied
+ * @info:    optional detail
+ *
+ * msp_client_send() of a complete message, by the host's clock and with the key
+ * in use: go on with that client. Where there is no key yet, or none any more,
+ * nothing is sent: a later msp_latch_run() finds one.
+ *
+ * Threads: one at a time for each latch, and for each client.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT (too many headers, or larger than
+ * MSP_CLIENT_REQUEST_MAX), MSP_ERR_NOMEM, MSP_ERR_STATE (there is no key, or a
+ * request is under way), MSP_ERR_SYS, MSP_ERR_CRYPTO. Nothing has been sent.
+ */
+MSP_API MSP_MUST_CHECK int msp_latch_send(const struct msp_latch *latch,
+					  struct msp_client *client,
+					  struct msp_time now,
+					  const struct msp_message *message,
+					  struct msp_error_info *info);
+
+/**
  * msp_latch_failure - why the last poll, acquire or attest failed
  * @latch: NULL: 0
  * @info:  optional: what msp_latch_message() says of it, and where; left alone
