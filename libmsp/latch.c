@@ -436,6 +436,8 @@ static int poll_status(struct msp_latch *l, struct msp_time now)
 		wait_for_poll(l, now);
 		return rc;
 	}
+	if (l->failed == MSP_ERR_BUSY)
+		l->failed = 0; /* the other one has gone */
 	msp_latch_date(l, now, date);
 	rc = msp_channel_status(l->channel, now, date, &info);
 	if (rc < 0)

@@ -22,6 +22,7 @@
 
 #define TIMEOUT_MS 30000
 #define ADDED	   4 /* headers */
+#define SAID_SIZE  512
 /* "255.255.255.255:65535" */
 #define HOST_SIZE 22
 
@@ -33,6 +34,7 @@ struct msp_session {
 	struct msp_signer *signer;
 	struct msp_client *clients[MSP_ENDPOINTS]; /* NULL until one is used */
 	bool used[MSP_ENDPOINTS]; /* the client's connection, before */
+	char said[SAID_SIZE];	  /* the last message that was told */
 	uint64_t deadline;	  /* of the call, boot ms */
 	struct msp_time now;
 };
@@ -52,24 +54,30 @@ static struct msp_client_opts client_opts(const struct msp_session *s,
 	return o;
 }
 
+/* Half an address is found out now, not at the first request. */
+static int take_address(struct msp_address *address, enum msp_endpoint endpoint)
+{
+	if (address->reserved || !address->ip != !address->port)
+		return MSP_ERR_INVAL;
+	return address->ip ? 0 : msp_endpoint_address(address, endpoint);
+}
+
 static int take_opts(struct msp_session *s, const struct msp_session_opts *opts)
 {
-	struct msp_address *address = s->opts.endpoints;
 	int i, rc;
 
 	if (opts) {
 		if (!msp_opts_ok(opts, opts->size, sizeof(*opts)) ||
-		    opts->flags & ~(uint32_t)MSP_SESSION_UNSIGNED)
+		    opts->flags & ~(uint32_t)MSP_SESSION_UNSIGNED ||
+		    opts->document_max >= SIZE_MAX)
 			return MSP_ERR_INVAL;
 		s->opts = *opts;
 		s->opts.directory = NULL;
 	}
 	if (!s->opts.timeout_ms)
 		s->opts.timeout_ms = TIMEOUT_MS;
-	for (i = 0; i < MSP_ENDPOINTS; i++, address++) {
-		if (address->ip || address->port)
-			continue;
-		rc = msp_endpoint_address(address, (enum msp_endpoint)i);
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
+		rc = take_address(&s->opts.endpoints[i], (enum msp_endpoint)i);
 		if (rc < 0)
 			return rc;
 	}
@@ -154,7 +162,9 @@ static void look_at_clock(struct msp_session *s)
 static void begin(struct msp_session *s)
 {
 	look_at_clock(s);
-	s->deadline = s->now.boot_ms + s->opts.timeout_ms;
+	s->deadline = s->now.boot_ms > MSP_NEVER - s->opts.timeout_ms
+			      ? MSP_NEVER
+			      : s->now.boot_ms + s->opts.timeout_ms;
 }
 
 static bool time_is_up(const struct msp_session *s)
@@ -181,14 +191,18 @@ static int wait_for(struct msp_session *s, int fd, short events, uint64_t until,
 
 /* ---- the key ----------------------------------------------------------- */
 
-static void tell(const struct msp_session *s)
+/* A state can change without a message, which nobody wants to hear twice. */
+static void tell(struct msp_session *s)
 {
 	unsigned int changes = msp_latch_changes(s->latch);
+	const char *message = msp_latch_message(s->latch);
 
 	if (!s->opts.on_event)
 		return;
-	if (changes & MSP_LATCH_CHANGED_STATE)
-		s->opts.on_event(s->opts.arg, msp_latch_message(s->latch));
+	if (message[0] && strcmp(message, s->said) != 0) {
+		snprintf(s->said, sizeof(s->said), "%s", message);
+		s->opts.on_event(s->opts.arg, message);
+	}
 	if (changes & MSP_LATCH_CHANGED_WARNING)
 		s->opts.on_event(s->opts.arg, msp_latch_warning(s->latch));
 }
@@ -215,16 +229,26 @@ static int gave_up(const struct msp_session *s, struct msp_error_info *info)
 	return rc;
 }
 
+static bool is_busy(const struct msp_session *s)
+{
+	return msp_latch_failure(s->latch, NULL) == MSP_ERR_BUSY;
+}
+
 static int latch(struct msp_session *s, struct msp_error_info *info)
 {
 	int rc;
 
+	/* the other one may have gone: that costs the host nothing */
+	if (is_busy(s))
+		msp_latch_poll_now(s->latch);
 	while (!is_settled(s)) {
 		if (time_is_up(s))
 			return gave_up(s, info);
 		rc = msp_latch_run(s->latch, s->now);
 		tell(s);
-		if (rc < 0 || msp_latch_failure(s->latch, NULL) == MSP_ERR_BUSY)
+		if (rc < 0)
+			return msp_fail(info, rc, "%s", msp_error_text(rc));
+		if (is_busy(s))
 			return gave_up(s, info);
 		if (is_settled(s))
 			break;
@@ -417,9 +441,10 @@ static int ask_on_any(struct msp_session *s, struct msp_document **out,
 	return rc;
 }
 
-/* The host may have another key by now: is there reason to ask once more? */
+/* The host may have another key by now: is there reason to ask once more?
+ * What is not made twice leaves the question to the next call. */
 static bool has_new_key(struct msp_session *s,
-			const struct msp_document *document)
+			const struct msp_document *document, bool idempotent)
 {
 	unsigned int status = msp_document_status(document);
 	struct msp_key *key = msp_session_key(s);
@@ -430,7 +455,7 @@ static bool has_new_key(struct msp_session *s,
 	if (key)
 		memcpy(guid, msp_key_guid(key), sizeof(guid));
 	msp_latch_poll_now(s->latch);
-	if (latch(s, NULL) < 0)
+	if (!idempotent || latch(s, NULL) < 0)
 		return false;
 	key = msp_session_key(s);
 	return key && strcmp(msp_key_guid(key), guid) != 0;
@@ -441,12 +466,17 @@ static int check_message(const struct msp_message *m,
 {
 	size_t i;
 
-	if (!m->method || !m->target || (m->n_headers && !m->headers))
+	if (!m->method || !m->target || (m->n_headers && !m->headers) ||
+	    (m->body_len && !m->body))
 		return msp_fail(info, MSP_ERR_INVAL,
 				"the request is not complete");
 	if (m->n_headers > MSP_MAX_HEADERS - ADDED)
 		return msp_fail(info, MSP_ERR_LIMIT, "too many headers");
 	for (i = 0; i < m->n_headers; i++) {
+		if (!m->headers[i].name ||
+		    (m->headers[i].value_len && !m->headers[i].value))
+			return msp_fail(info, MSP_ERR_INVAL,
+					"a header is not complete");
 		if (is_ours(&m->headers[i]))
 			return msp_fail(info, MSP_ERR_INVAL,
 					"a header is given that is added");
@@ -466,7 +496,7 @@ static int request(struct msp_session *s, struct msp_document **out,
 	if (rc < 0)
 		return rc; /* says its own endpoint */
 	rc = ask_on_any(s, out, endpoint, message, info);
-	if (rc == 0 && is_idempotent(message) && has_new_key(s, *out)) {
+	if (rc == 0 && has_new_key(s, *out, is_idempotent(message))) {
 		msp_document_free(*out);
 		*out = NULL;
 		rc = ask_on_any(s, out, endpoint, message, info);
@@ -487,8 +517,9 @@ int msp_session_request(struct msp_session *session, struct msp_document **out,
 		return MSP_ERR_INVAL;
 	*out = NULL;
 	if (!session || (unsigned int)endpoint >= MSP_ENDPOINTS || !message ||
-	    !msp_opts_ok(message, message->size, sizeof(*message)))
-		return MSP_ERR_INVAL;
+	    message->size != sizeof(*message))
+		return msp_fail(info, MSP_ERR_INVAL,
+				"no session, no such endpoint or no request");
 	rc = check_message(message, info);
 	return rc < 0 ? rc : request(session, out, endpoint, message, info);
 }
