@@ -333,7 +333,7 @@ static void put_host(char out[HOST_SIZE], struct msp_address address)
 static int start(struct msp_session *s, enum msp_endpoint endpoint,
 		 const struct msp_message *message, struct msp_error_info *info)
 {
-	struct msp_header headers[MSP_MAX_HEADERS];
+	struct msp_header headers[MSP_SESSION_HEADERS + ADDED];
 	char date[MSP_DATE_SIZE], host[HOST_SIZE];
 	struct msp_message m = *message;
 	size_t i;
@@ -470,7 +470,7 @@ static int check_message(const struct msp_message *m,
 	    (m->body_len && !m->body))
 		return msp_fail(info, MSP_ERR_INVAL,
 				"the request is not complete");
-	if (m->n_headers > MSP_MAX_HEADERS - ADDED)
+	if (m->n_headers > MSP_SESSION_HEADERS)
 		return msp_fail(info, MSP_ERR_LIMIT, "too many headers");
 	for (i = 0; i < m->n_headers; i++) {
 		if (!m->headers[i].name ||

@@ -14,6 +14,9 @@
 
 /** Where agents on Linux keep the keys of a VM. */
 #define MSP_KEY_DIRECTORY "/var/lib/azure-proxy-agent/keys"
+/** Most headers of a request besides those that are added: with them, length
+ * and authorization it has MSP_MAX_HEADERS, which is what a host looks at. */
+#define MSP_SESSION_HEADERS (MSP_MAX_HEADERS - 6)
 
 /** Bits of msp_session_opts.flags. */
 enum msp_session_flag {
@@ -152,8 +155,8 @@ msp_session_get(struct msp_session *session, struct msp_document **out,
  * As msp_session_get(), but every answer is a document, whatever its status.
  * Only GET and HEAD are made twice.
  * Threads: one at a time for each session.
- * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_LIMIT (the answer, too many
- * headers, or a request over MSP_CLIENT_REQUEST_MAX), MSP_ERR_TIMEOUT,
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_LIMIT (the answer, more than
+ * MSP_SESSION_HEADERS, or a request over MSP_CLIENT_REQUEST_MAX), MSP_ERR_TIMEOUT,
  * MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL, MSP_ERR_CRYPTO; without a key
  * yet also MSP_ERR_BUSY, MSP_ERR_STATUS, MSP_ERR_SYNTAX and MSP_ERR_SCHEMA, as
  * msp_session_latch().
