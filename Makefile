@@ -20,8 +20,9 @@
 #   make check-man       man/ is well formed and says what the code does
 #   make check-install   what is installed can be built against, and removed
 #   make check-deb       Debian packages, in a root directory of their own
-#   make check-package   root: the same on a Debian machine in namespaces, with
-#                        systemd (needs debootstrap; the network the first time)
+#   make check-package   root: the same in whole Debian systems (debootstrap, and
+#                        the network the first time)
+#   make check-package-full  and on a machine in namespaces, with systemd
 #   make check-valgrind  unit tests under valgrind
 #   make check-kernels [KERNELS=trixie]  Debian's kernels in QEMU, from 6.1 on
 #   make coverage        lines and branches of the core that unit tests and
@@ -259,8 +260,8 @@ $(WEAK): $(WEAK).o
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
 
 # ---- suites and the demo ---------------------------------------------------
-SUITES	?= layers unit examples ctl host man install deb san rules redact \
-	   live scenarios
+SUITES	?= layers unit examples ctl host man install deb package san rules \
+	   redact live scenarios
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
 TALLY	?= $(O)/tally
@@ -270,7 +271,7 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-ctl check-man check-install check-deb \
-	check-package check-host \
+	check-package check-package-full check-host \
 	check-valgrind check-kernels check-rules check-rules-long check-redact \
 	check-scenarios check-mutants coverage coverage-run fuzz bench soak \
 	unit-programs attack-programs
@@ -342,7 +343,10 @@ check-deb: deb
 	$(SUITE) deb tests/deb.sh $(DEB)
 
 check-package: deb
-	$(SUITE) package python3 tests/package/check.py $(DEB)
+	$(SUITE) package python3 tests/package/chroot.py $(DEB)
+
+check-package-full: check-package
+	$(SUITE) machine python3 tests/package/check.py $(DEB)
 
 attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS) $(LIVEPRE)
 

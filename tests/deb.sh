@@ -4,7 +4,7 @@
 # In: the directory that "make deb" has filled. Out: whether the packages hold
 # what an image expects of Azure's agent, and install, upgrade, go away and
 # leave what is not theirs, in a root directory of their own. Must never need a
-# network, nor touch the machine's packages. tests/package.sh has a machine to
+# network, nor touch the machine's packages. tests/package/ has whole systems to
 # try them on.
 
 set -u
@@ -22,7 +22,7 @@ CONFIG=etc/azure/proxy-agent.json
 UNIT=usr/lib/systemd/system/azure-proxy-agent.service
 ENABLED=etc/systemd/system/multi-user.target.wants/azure-proxy-agent.service
 STATE="var/lib/azure-proxy-agent/keys/a.key var/log/azure-proxy-agent/a.log"
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
@@ -39,6 +39,12 @@ claim() {
 	fi
 }
 
+# skip NAME WHY
+skip() {
+	skipped=$((skipped + 1))
+	echo "  SKIPPED $1: $2"
+}
+
 # $1: package; path of its file
 deb() {
 	echo "$DEBS/$1_$VERSION-"*"_$ARCH.deb"
@@ -49,6 +55,13 @@ field() {
 }
 
 # ---- what is in them --------------------------------------------------------
+
+# Of a package with faults it says so, or its silence would tell nothing.
+lintian_finds_no_error() {
+	! lintian --fail-on error "$dir/azures.deb" >/dev/null 2>&1 ||
+		{ echo "lintian finds no error in anything"; return 1; }
+	lintian --fail-on error "$DEBS"/*.deb
+}
 
 # Mode, owner and path, as Azure's package has them.
 azures_places_are_taken() {
@@ -377,6 +390,11 @@ for package in "${PACKAGES[@]}"; do
 	dpkg-deb -x "$(deb "$package")" "$dir/$package"
 done
 make_azures
+if command -v lintian >/dev/null; then
+	claim lintian_finds_no_error lintian_finds_no_error
+else
+	skip lintian_finds_no_error "no lintian here"
+fi
 claim azures_places_are_taken azures_places_are_taken
 claim nothing_is_writable_by_others_or_not_roots \
 	nothing_is_writable_by_others_or_not_roots
@@ -421,5 +439,5 @@ for case in install_enables_one_service upgrade_keeps_an_edited_configuration \
 	azures_package_takes_over_again; do
 	claim "$case" "$case"
 done
-echo "$passed passed, $failed failed, 0 skipped"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

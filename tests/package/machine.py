@@ -12,48 +12,12 @@ import tempfile
 import threading
 import time
 
+from system import ENV, Failed, command
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 # What a machine in Azure has anyhow, and what the tests use.
-PACKAGES = "systemd,systemd-sysv,dbus,curl,iproute2"
-LATER = ("lintian", "libbpf1", "libmicrohttpd12", "libssl3", "libyajl2")
+PRESENT = ("systemd", "systemd-sysv", "dbus", "curl", "iproute2")
 SPACES = ("--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup")
-ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
-       "DEBIAN_FRONTEND": "noninteractive"}
-
-
-class Failed(AssertionError):
-    """A command, or the machine, did not do what it should."""
-
-
-def command(*args, **kwargs):
-    """Its output; Failed says all of it."""
-    done = subprocess.run(args, stdin=subprocess.DEVNULL, env=ENV, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          check=False, **kwargs)
-    if done.returncode:
-        raise Failed(f"{args}: {done.returncode}\n{done.stdout[-4000:]}")
-    return done.stdout
-
-
-def cached_system(path):
-    """A directory with the system; made if it is not there."""
-    if os.path.isdir(path):
-        return path
-    making = path + ".new"
-    shutil.rmtree(making, ignore_errors=True)
-    print("  making", path, flush=True)
-    command("debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE,
-            making, MIRROR)
-    command("chroot", making, "apt-get", "install", "-y",
-            "--no-install-recommends", *LATER)
-    command("chroot", making, "apt-get", "clean")
-    # it forbids services to be started
-    if os.path.exists(making + "/usr/sbin/policy-rc.d"):
-        os.unlink(making + "/usr/sbin/policy-rc.d")
-    os.rename(making, path)
-    return path
 
 
 def cgroup_root():
