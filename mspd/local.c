@@ -11,6 +11,7 @@
 
 #include "mspd/call.h"
 #include "mspd/http_check.h"
+#include "mspd/json_put.h"
 
 #define STATUS_TARGET	 "/gpa-aggregated-status"
 #define PROVISION_TARGET "/provision"
@@ -85,18 +86,13 @@ static uint64_t tick_of(const struct mspd_call *call)
 	return tick ? mspd_provision_tick(tick->value, tick->value_len) : 0;
 }
 
-static void put_string(yajl_gen gen, const char *text)
-{
-	yajl_gen_string(gen, (const unsigned char *)text, strlen(text));
-}
-
 static void put_provision(yajl_gen gen, bool finished, const char *error)
 {
 	yajl_gen_map_open(gen);
-	put_string(gen, "finished");
+	mspd_json_put(gen, "finished");
 	yajl_gen_bool(gen, finished);
-	put_string(gen, "errorMessage");
-	put_string(gen, error);
+	mspd_json_put(gen, "errorMessage");
+	mspd_json_put(gen, error);
 	yajl_gen_map_close(gen);
 }
 

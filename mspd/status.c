@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "mspd/file.h"
+#include "mspd/json_put.h"
 #include "mspd/log.h"
 #include "mspd/text.h"
 
@@ -289,15 +290,10 @@ int mspd_status_source(struct mspd_status *status, enum mspd_module module,
 
 /* ---- the document ------------------------------------------------------ */
 
-static void put_string(yajl_gen gen, const char *text)
-{
-	yajl_gen_string(gen, (const unsigned char *)text, strlen(text));
-}
-
 static void put_pair(yajl_gen gen, const char *name, const char *value)
 {
-	put_string(gen, name);
-	put_string(gen, value);
+	mspd_json_put(gen, name);
+	mspd_json_put(gen, value);
 }
 
 static void put_number(yajl_gen gen, uint64_t number, bool quoted)
@@ -308,7 +304,7 @@ static void put_number(yajl_gen gen, uint64_t number, bool quoted)
 	mspd_text_init(&text, digits, sizeof(digits));
 	mspd_text_number(&text, number);
 	if (quoted)
-		put_string(gen, text.at);
+		mspd_json_put(gen, text.at);
 	else
 		yajl_gen_number(gen, text.at, text.len);
 }
@@ -325,7 +321,7 @@ static void put_key_states(yajl_gen gen, const struct states *states)
 	};
 	size_t i;
 
-	put_string(gen, "states");
+	mspd_json_put(gen, "states");
 	yajl_gen_map_open(gen);
 	put_pair(gen, "secureChannelState",
 		 states->channel ? states->channel : "Unknown");
@@ -337,7 +333,7 @@ static void put_key_states(yajl_gen gen, const struct states *states)
 		put_pair(gen, rules[i].name, id ? id : "");
 	}
 	if (states->has_incarnation) {
-		put_string(gen, "keyIncarnationId");
+		mspd_json_put(gen, "keyIncarnationId");
 		put_number(gen, states->incarnation, true);
 	}
 	yajl_gen_map_close(gen);
@@ -365,7 +361,7 @@ static void put_sources(yajl_gen gen, const struct module *m)
 	struct mspd_states out = { gen };
 	size_t i;
 
-	put_string(gen, "states");
+	mspd_json_put(gen, "states");
 	yajl_gen_map_open(gen);
 	for (i = 0; i < m->n_sources; i++)
 		m->sources[i].call(m->sources[i].arg, &out);
@@ -377,7 +373,7 @@ static void put_module(yajl_gen gen, const struct mspd_status *status,
 {
 	const struct module *m = &status->modules[module];
 
-	put_string(gen, name);
+	mspd_json_put(gen, name);
 	yajl_gen_map_open(gen);
 	put_pair(gen, "status", state_name(m->state));
 	put_pair(gen, "message", m->message);
@@ -399,7 +395,7 @@ static void put_agent(yajl_gen gen, struct mspd_status *status)
 	put_module(gen, status, "ebpfProgramStatus", MSPD_MODULE_REDIRECTOR);
 	put_module(gen, status, "proxyListenerStatus", MSPD_MODULE_LISTENER);
 	put_module(gen, status, "telemetryLoggerStatus", MSPD_MODULE_TELEMETRY);
-	put_string(gen, "proxyConnectionsCount");
+	mspd_json_put(gen, "proxyConnectionsCount");
 	put_number(gen, atomic_load(&status->requests), false);
 	yajl_gen_map_close(gen);
 	pthread_mutex_unlock(&status->lock);
@@ -408,7 +404,7 @@ static void put_agent(yajl_gen gen, struct mspd_status *status)
 static void put_summary(yajl_gen gen, struct mspd_summary *summary,
 			const char *name, enum mspd_summary_which which)
 {
-	put_string(gen, name);
+	mspd_json_put(gen, name);
 	if (summary)
 		mspd_summary_write_json(summary, which, boot_ms() / 1000, gen);
 	else
@@ -425,7 +421,7 @@ static void put_document(yajl_gen gen, struct mspd_status *status,
 	mspd_text_time(stamp, now, ':');
 	yajl_gen_map_open(gen);
 	put_pair(gen, "timestamp", stamp);
-	put_string(gen, "proxyAgentStatus");
+	mspd_json_put(gen, "proxyAgentStatus");
 	put_agent(gen, status);
 	put_summary(gen, summary, "proxyConnectionSummary",
 		    MSPD_SUMMARY_CONNECTIONS);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mspd/json_put.h"
 #include "mspd/text.h"
 
 #define TABLES	 2
@@ -448,15 +449,10 @@ const char *mspd_summary_status(unsigned int status)
 	return "<unknown status code>";
 }
 
-static void put_string(yajl_gen gen, const char *text)
-{
-	yajl_gen_string(gen, (const unsigned char *)text, strlen(text));
-}
-
 static void put_string_or_null(yajl_gen gen, const char *text)
 {
 	if (text)
-		put_string(gen, text);
+		mspd_json_put(gen, text);
 	else
 		yajl_gen_null(gen);
 }
@@ -478,7 +474,7 @@ static void put_ip(yajl_gen gen, uint32_t ip)
 
 	if (ip)
 		inet_ntop(AF_INET, &ip, text, sizeof(text));
-	put_string(gen, text);
+	mspd_json_put(gen, text);
 }
 
 static void put_status(yajl_gen gen, const struct group *group)
@@ -488,7 +484,7 @@ static void put_status(yajl_gen gen, const struct group *group)
 	if (group->kind != KIND_LAST)
 		snprintf(text, sizeof(text), "%u %s", group->status,
 			 mspd_summary_status(group->status));
-	put_string(gen, text);
+	mspd_json_put(gen, text);
 }
 
 static void put_groups(yajl_gen gen, const struct group *group)
@@ -506,7 +502,7 @@ static void put_groups(yajl_gen gen, const struct group *group)
 	}
 	yajl_gen_array_open(gen);
 	for (i = 0; i < group->n_groups; i++) {
-		put_string(gen, name);
+		mspd_json_put(gen, name);
 		name += strlen(name) + 1;
 	}
 	yajl_gen_array_close(gen);
@@ -515,21 +511,21 @@ static void put_groups(yajl_gen gen, const struct group *group)
 static void put_group(yajl_gen gen, const struct group *group, uint64_t total)
 {
 	yajl_gen_map_open(gen);
-	put_string(gen, "userName");
-	put_string(gen, group->user);
-	put_string(gen, "ip");
+	mspd_json_put(gen, "userName");
+	mspd_json_put(gen, group->user);
+	mspd_json_put(gen, "ip");
 	put_ip(gen, group->destination.ip);
-	put_string(gen, "port");
+	mspd_json_put(gen, "port");
 	put_number(gen, group->destination.port);
-	put_string(gen, "processCmdLine");
-	put_string(gen, group->command);
-	put_string(gen, "responseStatus");
+	mspd_json_put(gen, "processCmdLine");
+	mspd_json_put(gen, group->command);
+	mspd_json_put(gen, "responseStatus");
 	put_status(gen, group);
-	put_string(gen, "count");
+	mspd_json_put(gen, "count");
 	put_number(gen, total);
-	put_string(gen, "userGroups");
+	mspd_json_put(gen, "userGroups");
 	put_groups(gen, group);
-	put_string(gen, "processFullPath");
+	mspd_json_put(gen, "processFullPath");
 	put_string_or_null(gen, group->exe);
 	yajl_gen_map_close(gen);
 }

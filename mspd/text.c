@@ -179,18 +179,34 @@ bool mspd_text_line(struct mspd_text *text, const char *in, size_t len)
 
 /* ---- JSON -------------------------------------------------------------- */
 
+bool mspd_text_is_tame(const char *in, size_t len)
+{
+	while (len) {
+		size_t step = mspd_utf8_step(in, len);
+		uint32_t code = harmful(in, step);
+
+		if (!step || (code && code >= 0x7f))
+			return false;
+		in += step;
+		len -= step;
+	}
+	return true;
+}
+
 static struct piece json_piece(const char *in, size_t len, char escape[12])
 {
 	struct piece p = next_piece(in, len);
 	unsigned char c = (unsigned char)p.at[0];
+	uint32_t code = harmful(p.at, p.len);
 
 	if (c == '"' || c == '\\') {
 		escape[0] = '\\';
 		escape[1] = (char)c;
 		p.at = escape;
 		p.len = 2;
-	} else if (c < 0x20 || c == 0x7f) {
-		snprintf(escape, 12, "\\u%04x", (unsigned int)c);
+	} else if (code) {
+		snprintf(escape, 12, "\\u%04x",
+			 (unsigned int)(code & 0x1fffff));
 		p.at = escape;
 		p.len = 6;
 	}
@@ -217,8 +233,8 @@ void mspd_text_json_bytes(struct mspd_text *text, const char *in, size_t len,
 	while (len) {
 		struct piece p = json_piece(in, len, escape);
 
-		/* An escape counts as the one byte it stands for. */
-		wide = p.at == escape ? 1 : p.len;
+		/* An escape counts as the bytes it stands for. */
+		wide = p.at == escape ? p.step : p.len;
 		if (wide > max - used || text->size - text->len < p.len + 2)
 			break;
 		append(text, p.at, p.len);

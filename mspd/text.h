@@ -48,13 +48,17 @@ bool mspd_text_clean(struct mspd_text *text, const char *in, size_t len);
  * line separators of Unicode) become \n, \t, \x1b, \u009b. */
 bool mspd_text_line(struct mspd_text *text, const char *in, size_t len);
 
-/* The same, as a JSON string in its quotes, at most @max bytes of text before
- * escaping; NULL becomes null. */
+/* The same, as a JSON string in its quotes with \u009b for any of these, at
+ * most @max bytes of text before escaping; NULL becomes null. */
 void mspd_text_json(struct mspd_text *text, const char *in, size_t max);
 
 /* The same for @len bytes that need not end in a NUL. */
 void mspd_text_json_bytes(struct mspd_text *text, const char *in, size_t len,
 			  size_t max);
+
+/* Is it UTF-8 without DEL, C1 and the line separators of Unicode? C0 may be in
+ * it, which everybody escapes who writes JSON. */
+bool mspd_text_is_tame(const char *in, size_t len);
 
 /**
  * mspd_utf8_step - length of the UTF-8 character at @in

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 import unittest
 
 import sign
@@ -227,3 +228,38 @@ class Status(unittest.TestCase):
     def test_log_lines_cannot_be_forged(self):
         for line in self.world.read("log", "ProxyAgent.log").splitlines():
             self.assertRegex(line, rb"^\d{4}-\d\d-\d\dT")
+
+
+class Terminal(unittest.TestCase):
+    """A client whose command line would drive one: CSI, OSC, DEL and more."""
+
+    nasty = "\x1b[31m\x7f\u009b31m\u009d0;x\u2028\u2029"
+    raw = re.compile("[\x1b\x7f\u0080-\u009f\u2028\u2029]")
+
+    def test_no_status_or_log_drives_a_terminal(self):
+        w = world.World(imds=world.item(), wireserver=world.item(),
+                        config={"statusIntervalInSeconds": 0.2})
+        self.addCleanup(w.close)
+        w.start()
+        # of a command line the first words are shown
+        subprocess.run(["curl", "-s", "-w" + self.nasty, "-m30",
+                        "-HMetadata:true", f"http://{IMDS}{INSTANCE}"],
+                       stdout=subprocess.DEVNULL, check=True,
+                       preexec_fn=lambda: w.become(0, True))
+
+        def in_file():
+            try:
+                document = json.loads(w.read("status", "status.json"))
+            except OSError:  # not written yet
+                return False
+            return any(self.nasty in e["processCmdLine"]
+                       for e in document["proxyConnectionSummary"])
+        world.wait_until(in_file, why="the command in status.json")
+        self.assertTrue(any(self.nasty in e["processCmdLine"] for e in
+                            w.status()["proxyConnectionSummary"]))
+        looked = [w.read("status", "status.json"), w.read("mspd.out"),
+                  w.get("/gpa-aggregated-status", WIRESERVER).body]
+        looked += [w.read("log", name) for name in os.listdir(w.path("log"))]
+        for text in looked:
+            self.assertIsNone(self.raw.search(text.decode()))
+        self.assertGreaterEqual(len(looked), 5)

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
 
@@ -276,6 +276,30 @@ START_TEST(status_message_cannot_break_the_document)
 }
 END_TEST
 
+/* Neither as it is in memory nor as a file that somebody shows. */
+START_TEST(status_drives_no_terminal)
+{
+	static const char odd[] = "a\"\xc2\x80\xc2\x9b\x7f\xe2\x80\xa8\n"
+				  "\xc2\xa0\xc3\xa9";
+	char *text;
+	yajl_val tree;
+
+	mspd_status_module(status, MSPD_MODULE_LISTENER, MSPD_STATE_RUNNING,
+			   "%s", odd);
+	text = document(true);
+	ck_assert_ptr_null(strstr(text, "\xc2\x80"));
+	ck_assert_ptr_null(strstr(text, "\xc2\x9b"));
+	ck_assert_ptr_null(strstr(text, "\x7f"));
+	ck_assert_ptr_null(strstr(text, "\xe2\x80\xa8"));
+	ck_assert_ptr_nonnull(strstr(text, "\xc2\xa0\xc3\xa9"));
+	tree = yajl_tree_parse(text, NULL, 0);
+	ck_assert_ptr_nonnull(tree);
+	ck_assert_str_eq(message(tree, "proxyListenerStatus"), odd);
+	yajl_tree_free(tree);
+	free(text);
+}
+END_TEST
+
 START_TEST(status_logs_a_changed_message_once)
 {
 	char *text;
@@ -455,6 +479,7 @@ int main(void)
 	tcase_add_loop_test(tc, status_cuts_message_at_a_character, 0,
 			    COUNT(messages));
 	tcase_add_test(tc, status_message_cannot_break_the_document);
+	tcase_add_test(tc, status_drives_no_terminal);
 	tcase_add_test(tc, status_logs_a_changed_message_once);
 	tcase_add_test(tc, status_forgets_a_key_that_is_gone);
 	tcase_add_test(tc, status_asks_sources_for_each_document);

@@ -388,6 +388,23 @@ START_TEST(summary_cuts_long_texts_at_a_character)
 }
 END_TEST
 
+START_TEST(summary_drives_no_terminal)
+{
+	char *text;
+
+	event.command = "cat \xc2\x9b"
+			"31m";
+	event.exe_path = "/opt/\xc2\x9d";
+	event.user_name = "u\xe2\x80\xa9";
+	add(START);
+	text = write_table(MSPD_SUMMARY_CONNECTIONS, START);
+	ck_assert_ptr_nonnull(strstr(text, "\"cat \\u009b31m\""));
+	ck_assert_ptr_nonnull(strstr(text, "\"/opt/\\u009d\""));
+	ck_assert_ptr_nonnull(strstr(text, "\"u\\u2029\""));
+	free(text);
+}
+END_TEST
+
 START_TEST(summary_bounds_the_names_of_groups)
 {
 	const char *many[64];
@@ -434,6 +451,7 @@ int main(void)
 	tcase_add_test(tc, summary_makes_room_when_groups_are_over);
 	tcase_add_loop_test(tc, summary_cuts_long_texts_at_a_character, 0,
 			    COUNT(longs));
+	tcase_add_test(tc, summary_drives_no_terminal);
 	tcase_add_test(tc, summary_bounds_the_names_of_groups);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
