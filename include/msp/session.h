@@ -156,10 +156,10 @@ msp_session_get(struct msp_session *session, struct msp_document **out,
  * Only GET and HEAD are made twice.
  * Threads: one at a time for each session.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_LIMIT (the answer, more than
- * MSP_SESSION_HEADERS, or a request over MSP_CLIENT_REQUEST_MAX), MSP_ERR_TIMEOUT,
- * MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL, MSP_ERR_CRYPTO; without a key
- * yet also MSP_ERR_BUSY, MSP_ERR_STATUS, MSP_ERR_SYNTAX and MSP_ERR_SCHEMA, as
- * msp_session_latch().
+ * MSP_SESSION_HEADERS, or a request over MSP_CLIENT_REQUEST_MAX),
+ * MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL,
+ * MSP_ERR_CRYPTO; without a key yet also MSP_ERR_BUSY, MSP_ERR_STATUS,
+ * MSP_ERR_SYNTAX and MSP_ERR_SCHEMA, as msp_session_latch().
  */
 MSP_API MSP_MUST_CHECK int
 msp_session_request(struct msp_session *session, struct msp_document **out,
