@@ -199,7 +199,7 @@ struct mspd_config {
  * @error: gets one line on error: "FILE: line L column C: field: cause"
  *
  * Refused: a wrong type, a key given twice, a missing required key; in our own
- * keys a value out of range, a relative path, a malformed address, two endpoints
+ * keys a value out of range, a relative path, a malformed address, two of them
  * at one address; more than 64 KiB, bad UTF-8, bad JSON. Unknown keys warn.
  * Returns 0 or -errno: -EINVAL for a file that is wrong, -ENOMEM, or what
  * open(2) and read(2) said.
