@@ -306,7 +306,7 @@ START_TEST(key_in_use_stays_however_many_are_left_over)
 		FILE *f;
 
 		snprintf(path, sizeof(path), "%s/%08x%s.key", dir, i,
-			 GUID_A + 8);
+			 &GUID_A[8]);
 		f = fopen(path, "we");
 		ck_assert_ptr_nonnull(f);
 		fputs(text, f);
