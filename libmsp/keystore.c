@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,10 +120,27 @@ out:
 	return rc;
 }
 
+int msp_keystore_reopen(struct msp_keystore *store, struct msp_error_info *info)
+{
+	int dir, rc;
+
+	rc = open_directory(&dir, store->path, info);
+	if (rc < 0)
+		return rc;
+	close(store->dir);
+	store->dir = dir;
+	store->locker = 0;
+	return 0;
+}
+
 void msp_keystore_free(struct msp_keystore *store)
 {
 	if (!store)
 		return;
+	/* a child that was forked may have it open for long yet, and one that
+	 * frees its copy must not take the lock from us */
+	if (store->locker == getpid())
+		flock(store->dir, LOCK_UN);
 	if (store->dir >= 0)
 		close(store->dir);
 	msp_mem_free(store->path);
@@ -456,17 +474,10 @@ static int renew_directory(struct msp_keystore *store,
 			   struct msp_error_info *info)
 {
 	struct stat st;
-	int dir, rc;
 
 	if (fstat(store->dir, &st) == 0 && st.st_nlink > 0)
 		return 0;
-	rc = open_directory(&dir, store->path, info);
-	if (rc < 0)
-		return rc;
-	close(store->dir);
-	store->dir = dir;
-	store->locked = false;
-	return 0;
+	return msp_keystore_reopen(store, info);
 }
 
 static int save(struct msp_keystore *store, const struct msp_key *key,

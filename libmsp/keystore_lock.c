@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "libmsp/info.h"
 #include "libmsp/keystore_priv.h"
@@ -61,29 +62,42 @@ static long find_holder(int dir)
 
 /* The directory itself is locked: a file in it could not be made when the
  * disk is full or read-only, and the key that is there would not be used. */
-int msp_keystore_lock(struct msp_keystore *store, struct msp_error_info *info)
+static int lock(const struct msp_keystore *store, struct msp_error_info *info)
 {
 	char who[48] = "";
 	long pid;
 
+	if (flock(store->dir, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return msp_fail_sys(info, errno, "cannot lock '%s'",
+				    store->path);
+	pid = find_holder(store->dir);
+	if (pid)
+		snprintf(who, sizeof(who), ", process %ld", pid);
+	return msp_fail(info, MSP_ERR_BUSY, "'%s' is in use by another agent%s",
+			store->path, who);
+}
+
+int msp_keystore_lock(struct msp_keystore *store, struct msp_error_info *info)
+{
+	int rc = 0;
+
 	if (!store)
 		return msp_fail(info, MSP_ERR_INVAL, "no store");
-	if (store->locked)
+	if (store->locker == getpid())
 		return 0;
-	if (flock(store->dir, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK)
-			return msp_fail_sys(info, errno, "cannot lock '%s'",
-					    store->path);
-		pid = find_holder(store->dir);
-		if (pid)
-			snprintf(who, sizeof(who), ", process %ld", pid);
-		return msp_fail(info, MSP_ERR_BUSY,
-				"'%s' is in use by another agent%s",
-				store->path, who);
-	}
+	/* a lock belongs to what was opened, which a fork shares: what the
+	 * parent has open would let two have it */
+	if (store->locker)
+		rc = msp_keystore_reopen(store, info);
+	if (rc == 0)
+		rc = lock(store, info);
+	if (rc < 0)
+		return rc;
 	/* what is left over takes up room, and does no other harm; which of the
 	 * keys is in use only the host can say */
 	(void)msp_keystore_sweep(store, MSP_KEYSTORE_CRASHED, NULL, NULL);
-	store->locked = true;
+	store->locker = getpid();
 	return 0;
 }

@@ -7,6 +7,8 @@
 
 #include <msp/keystore.h>
 
+#include <sys/types.h>
+
 #define MSP_KEYSTORE_NAME_SIZE (MSP_GUID_LEN + sizeof(".key"))
 
 /** A key under the guid of another one that may still be the host's. */
@@ -15,7 +17,8 @@
 struct msp_keystore {
 	int dir;		     /* owned; also what is locked */
 	char *path;		     /* of dir, for messages; owned */
-	bool locked;		     /* exclusively, by this store */
+	pid_t locker;		     /* process that locked it, 0: none; a child
+				      * of it does not have the lock */
 	char used[MSP_GUID_LEN + 1]; /* never swept: of the key that was
 				      * loaded or put to use last; or "" */
 };
@@ -26,6 +29,10 @@ enum msp_keystore_sweep {
 	MSP_KEYSTORE_SUPERSEDED /* keys that the one given has superseded, and
 				 * the oldest over the limit */
 };
+
+/* The directory at the path, as it is now; without the lock. */
+int msp_keystore_reopen(struct msp_keystore *store,
+			struct msp_error_info *info);
 
 /* Remove what the name says, and all that the names before it do; never the
  * file of the key given, nor of the one in use. Goes on after a failure and

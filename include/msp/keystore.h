@@ -54,8 +54,8 @@ MSP_API void msp_keystore_free(struct msp_keystore *store);
  *
  * Does not wait. The lock is given up by msp_keystore_free(), and by the
  * kernel when the process ends in whatever way; nothing is left in the
- * directory. Also of one process only one store has it. Once it is held this
- * does nothing. A latch, msp_keystore_save(), msp_keystore_remove() and
+ * directory. Also of one process only one store has it, and a child that was
+ * forked does not have it. Once it is held this does nothing. A latch, msp_keystore_save(), msp_keystore_remove() and
  * msp_keystore_prune() take it by themselves, msp_keystore_load() does not
  * need it: two latches of one machine would take each other's key away.
  *
