@@ -107,8 +107,7 @@ class SuspendWorld(world.World):
     def environment(self):
         env = super().environment()
         if getattr(self, "preload", False):
-            env["LD_PRELOAD"] = os.path.join(
-                self.build, "tests/live/preload_suspend.so")
+            env["LD_PRELOAD"] = self.built("tests/live/preload_suspend.so")
             env["MSPTEST_SUSPEND"] = self.path("suspend")
             env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + \
                 ":verify_asan_link_order=0"

@@ -64,7 +64,8 @@ class NssWorld(world.World):
     def environment(self):
         env = super().environment()
         env["MSPTEST_NSS"] = self.path("nss")
-        env["LD_LIBRARY_PATH"] += ":" + os.path.join(self.build, "tests/live")
+        env["LD_LIBRARY_PATH"] += ":" + os.path.dirname(
+            self.built("tests/live/libnss_msptest.so.2"))
         return env
 
     def start_mspd(self, wait=True):

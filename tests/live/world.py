@@ -132,6 +132,14 @@ class World:
         with open(self.path(*parts), "rb") as f:
             return f.read()
 
+    def built(self, name):
+        """Path of what only the tests use; loaders do not mind if it is not
+        there, and all else would happen as if they had loaded it."""
+        path = os.path.join(self.build, name)
+        if not os.path.exists(path):
+            raise Failed(f"{path} is missing: make attack-programs")
+        return path
+
     # ---- processes --------------------------------------------------------
     def environment(self):
         env = {"PATH": PATH, "LD_LIBRARY_PATH": self.build}
