@@ -203,12 +203,6 @@ class KeyFolder(unittest.TestCase):
         return sum(line[2] == "POST /secure-channel/key"
                    for line in self.world.host_log())
 
-    def test_folder_of_another_user_is_refused_at_start(self):
-        os.chown(self.world.path("keys"), NOBODY, -1)
-        self.world.start_mspd(wait=False)
-        self.assertGreater(self.world.mspd.wait(10), 0)
-        self.assertIn("belongs to user", self.world.tail("mspd.out"))
-
 
 class Fake:
     """An endpoint whose answers are the test's: a function of the request
