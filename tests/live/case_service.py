@@ -5,19 +5,27 @@ says when clients can be served, how it is, and that it leaves; and its watchdog
 goes hungry while the loop or the key keeper hangs.
 """
 import ctypes
+import errno
 import os
 import select
+import shutil
 import signal
 import socket
+import struct
+import subprocess
 import time
 import unittest
 
+import refusal
 import world
-from world import INSTANCE
+from world import DAEMON, IMDS, INSTANCE
 
 WATCHDOG_USEC = 400000
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
 WALL = 0x40000000
+OPENAT2 = 437  # everywhere
+REFUSE = 0x50000
+CURL = shutil.which("curl")
 
 
 class Managed(world.World):
@@ -131,3 +139,56 @@ class Service(unittest.TestCase):
                 self.assertEqual(self.starve(self.thread(name)), 0)
         self.assertEqual(self.world.get(INSTANCE).status, 200)
         self.assertEqual(self.world.stop_mspd(signal.SIGINT), 0)
+
+
+def without_openat2():
+    """The filter of RestrictSUIDSGID=, as far as openat2(2) goes."""
+    rows = ((refusal.LOAD, 0, 0, 0), (refusal.EQUAL, 0, 1, OPENAT2),
+            (refusal.RETURN, 0, 0, REFUSE | errno.ENOSYS),
+            (refusal.RETURN, 0, 0, refusal.ALLOW))
+    code = ctypes.create_string_buffer(
+        b"".join(struct.pack("=HBBI", *row) for row in rows))
+    program = ctypes.create_string_buffer(
+        struct.pack("@HP", len(rows), ctypes.addressof(code)))
+    _, seccomp = refusal.NUMBERS[os.uname().machine]
+    if ctypes.CDLL(None, use_errno=True).syscall(
+            seccomp, refusal.SET_MODE_FILTER, 0, program) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+class Filtered(unittest.TestCase):
+    """An agent that its service manager restricts."""
+
+    def setUp(self):
+        rules = world.grant(["/metadata"], {
+            "curl": {"userName": "daemon", "exePath": CURL},
+            "root": {"userName": "root"}})
+        # /proc/1/root cannot be opened in every container
+        self.world = world.World(
+            imds=world.item(access="deny", rules=rules),
+            wireserver=world.item(), config={"identityRoot": "/"},
+            sandbox=without_openat2)
+        self.addCleanup(self.world.close)
+        self.world.start()
+
+    def status(self, program):
+        """Of a request of daemon's, made by this program."""
+        return self.world.call(
+            lambda: subprocess.run(
+                [program, "-s", "-m", "10", "-o", "/dev/null", "-w",
+                 "%{http_code}", "-H", "Metadata: true",
+                 f"http://{IMDS}{INSTANCE}"], check=True,
+                stdout=subprocess.PIPE, env={"PATH": world.PATH}).stdout,
+            uid=DAEMON)
+
+    def test_programs_are_told_apart_without_openat2(self):
+        self.assertEqual(self.status(CURL), b"200", self.world.audit()[-1:])
+        other = self.world.path("curl")
+        shutil.copy(CURL, other)
+        self.assertEqual(self.status(other), b"403")
+        self.assertEqual([r["exe_state"] for r in self.world.audit()[-2:]],
+                         ["verified", "verified"])
+        # where it was, there is a link to it now
+        os.rename(other, other + ".moved")
+        os.symlink(other + ".moved", other)
+        self.assertEqual(self.status(other), b"403")
