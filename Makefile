@@ -25,6 +25,9 @@
 #   make check-package-full  and on a machine in namespaces, with systemd
 #   make check-valgrind  unit tests under valgrind
 #   make check-kernels [KERNELS=trixie]  Debian's kernels in QEMU, from 6.1 on
+#   make check-arm64     all for arm64: unit tests and examples under QEMU, and
+#                        the agent on Debian's kernels (5 minutes; needs the
+#                        network; says what to install)
 #   make coverage        lines and branches of the core that unit tests and
 #                        corpora reach; fails below 95 % and 85 %
 #   make bench [QUICK=1] [AGENTS=1000]  root: what it costs, as a table and
@@ -143,12 +146,13 @@ lib: $(O)/$(SHLIB) $(O)/libmsp.so $(O)/$(SONAME) $(O)/libmsp.a $(O)/libmsp.pc
 # ---- eBPF: one object, its skeleton is compiled into the library; where the
 # source was is not the kernel's to know -------------------------------------
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+SYSROOT	:= $(shell $(CC) -print-sysroot 2>/dev/null)
 $(O)/%.bpf.o: %.bpf.c
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -g -O2 -target bpf -Wall -Wextra -Werror \
 		-Wno-unused-parameter -Ibpf -ffile-prefix-map=$(CURDIR)=. \
-		-idirafter /usr/include/$(MULTIARCH) -MMD -MP -MT $@ \
+		-idirafter $(SYSROOT)/usr/include/$(MULTIARCH) -MMD -MP -MT $@ \
 		-MF $(@:.o=.d) -c $< -o $@.full
 	$(Q)$(BPFTOOL) gen object $@ $@.full # without DWARF, which is large
 $(O)/%.skel.h: $(O)/%.bpf.o
@@ -272,7 +276,8 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 .PHONY: deps demo check check-unit check-san check-live check-layers \
 	check-examples check-ctl check-man check-install check-deb \
 	check-package check-package-full check-host \
-	check-valgrind check-kernels check-rules check-rules-long check-redact \
+	check-valgrind check-kernels check-arm64 check-rules check-rules-long \
+	check-redact \
 	check-scenarios check-mutants coverage coverage-run fuzz bench soak \
 	unit-programs attack-programs
 
@@ -377,8 +382,51 @@ check-mutants:
 	$(SUITE) mutants python3 tests/live/mutants.py . $(MUTANTS)
 
 # Downloads and boots what CI has no time for.
-check-kernels: lib $(GUEST)
+check-kernels: all $(GUEST)
 	$(SUITE) kernels python3 tests/kernels/check_kernels.py $(O) $(KERNELS)
+
+# ---- arm64: a second build, with Debian's compiler for it and libraries of
+# its own, so that this machine stays of one architecture --------------------
+ARM64	:= $(O)-arm64
+ARM64_ROOT := $(abspath $(ARM64))/root
+ARM64_LIBS := $(ARM64_ROOT)/usr/lib/aarch64-linux-gnu
+ARM64_MAKE = PKG_CONFIG_SYSROOT_DIR='$(ARM64_ROOT)' \
+	PKG_CONFIG_LIBDIR='$(ARM64_LIBS)/pkgconfig' \
+	$(MAKE) --no-print-directory O=$(ARM64) SAN= \
+	TALLY=$(abspath $(ARM64))/tally AR=aarch64-linux-gnu-ar \
+	CC='aarch64-linux-gnu-gcc --sysroot=$(ARM64_ROOT)'
+ARM64_SUITES := unit examples kernels
+
+check-arm64: deps
+	$(Q)mkdir -p $(ARM64)
+	$(Q)rm -rf $(ARM64)/tally
+	$(Q)python3 tests/arm64/sysroot.py $(ARM64_ROOT)
+	+$(Q)$(ARM64_MAKE) $(PARALLEL) all unit-programs \
+		$(ARM64)/tests/kernels/guest
+	+$(Q)for suite in $(ARM64_SUITES); do \
+		$(ARM64_MAKE) arm64-$$suite || :; \
+	done
+	@tests/tally.sh sum $(ARM64)/tally $(ARM64_SUITES)
+
+# Of the second build.
+EMULATED := $(O)/emulated
+NEEDS_KERNEL = $(shell sed '/^\#/d; s/ .*//' tests/arm64/unemulated)
+EMULATED_UNIT = $(filter-out $(NEEDS_KERNEL:%=$(O)/tests/unit/%),$(UNIT)) \
+	$(THREADTESTS)
+
+.PHONY: arm64-unit arm64-examples arm64-kernels emulated
+emulated:
+	$(Q)tests/arm64/emulated.sh $(O) $(O)/root $(EMULATED) \
+		$(EMULATED_UNIT) $(FUZZ) $(EXAMPLES) \
+		$(O)/examples/msp-host/msp-host
+arm64-unit: emulated
+	$(SUITE) unit tests/unit.sh \
+		$(patsubst $(O)/%,$(EMULATED)/%,$(EMULATED_UNIT) $(FUZZ))
+arm64-examples: emulated
+	$(SUITE) examples tests/examples.sh $(EMULATED)
+arm64-kernels:
+	$(SUITE) kernels env ARCH=arm64 SYSROOT=$(O)/root python3 \
+		tests/kernels/check_kernels.py $(O) $(KERNELS)
 
 # ---- libFuzzer: everything instrumented, hence objects of its own ----------
 FUZZ_O	:= $(O)/libfuzzer
@@ -506,4 +554,4 @@ clean:
 	rm -rf build build-san build-*/
 FORCE:
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -type f -name '*.d' 2>/dev/null)

@@ -14,12 +14,12 @@ import subprocess
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SUITES = ("bullseye", "bookworm", "trixie", "trixie-backports")
-IMAGE = r"^linux-image-(%s\S*)-cloud-amd64$"
+IMAGE = r"^linux-image-(%s\S*)-cloud-%s$"
 DEFAULT_MIRROR = "http://deb.debian.org/debian/"
-QEMU_LINE = ("echo 'deb http://deb.debian.org/debian bookworm-backports main'"
-             " >/etc/apt/sources.list.d/backports.list && apt-get update && "
-             "apt-get install -y --no-install-recommends -t bookworm-backports"
-             " qemu-system-x86")
+INSTALL = "apt-get install -y --no-install-recommends"
+BACKPORT = ("echo 'deb http://deb.debian.org/debian bookworm-backports main'"
+            " >/etc/apt/sources.list.d/backports.list && apt-get update && "
+            f"{INSTALL} -t bookworm-backports")
 NETWORK_SECONDS = 900
 
 
@@ -75,14 +75,14 @@ def sha256(path):
 class Apt:
     """apt with lists, caches and sources of its own."""
 
-    def __init__(self, folder, suites, status="/dev/null"):
+    def __init__(self, folder, suites, status="/dev/null", arch="amd64"):
         for part in ("lists/partial", "archives/partial"):
             os.makedirs(os.path.join(folder, part), exist_ok=True)
         sources = os.path.join(folder, "sources.list")
         where = mirror()
         with open(sources, "w", encoding="ascii") as file:
             for suite in suites:
-                file.write(f"deb [signed-by={KEYRING} arch=amd64] {where} "
+                file.write(f"deb [signed-by={KEYRING} arch={arch}] {where} "
                            f"{suite} main\n")
         self.options = []
         for option in (f"Dir::State::Lists={folder}/lists",
@@ -91,12 +91,14 @@ class Apt:
                        f"Dir::Etc::sourcelist={sources}",
                        "Dir::Etc::sourceparts=/dev/null",
                        "Dir::Etc::preferencesparts=/dev/null",
-                       "APT::Architecture=amd64",
+                       f"APT::Architecture={arch}",
                        "Acquire::Languages=none",
                        "Acquire::Retries=2",
                        "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled="
                        "false"):
             self.options += ["-o", option]
+        if status == "/dev/null":
+            self.options += ["-o", f"APT::Architectures={arch}"]
 
     def run(self, tool, *args, cwd=None):
         return output(tool, *self.options, *args, cwd=cwd)
@@ -119,12 +121,14 @@ class Apt:
 
 
 class Index:
-    """The kernels of the suites."""
+    """The kernels of the suites, for one architecture of Debian."""
 
-    def __init__(self, cache):
+    def __init__(self, cache, arch, suites):
         self.cache = cache
-        self.apt = {suite: Apt(os.path.join(cache, "apt", suite), (suite,))
-                    for suite in SUITES}
+        self.arch = arch
+        self.apt = {suite: Apt(os.path.join(cache, "apt", suite), (suite,),
+                               arch=arch)
+                    for suite in suites}
 
     def update(self):
         """The suites whose lists could not be had: those of last time, if
@@ -139,12 +143,13 @@ class Index:
         if not names:
             raise Missing(f"no package lists of {suite}: offline, or "
                           f"{mirror()} does not have it")
-        wanted = IMAGE % (re.escape(series) + r"\b" if series else r"\d")
+        wanted = IMAGE % (re.escape(series) + r"\b" if series else r"\d",
+                          self.arch)
         found = [n for n in names if re.match(wanted, n)]
         if not found:
             raise Missing(f"{suite} has no {series or 'cloud kernel'} any more")
         fields = apt.fields(max(found, key=version_key))
-        binary = re.search(r"\blinux-binary-\d\S*-cloud-amd64\b",
+        binary = re.search(r"\blinux-binary-\d\S*-cloud-%s\b" % self.arch,
                            fields.get("Depends", ""))
         return apt.fields(binary.group()) if binary else fields
 
@@ -169,7 +174,8 @@ class Index:
         return path
 
     def kernel(self, suite, series):
-        """Path of the kernel image, and its version."""
+        """Path of the kernel image, its version, and the folder with all
+        that was in its package."""
         fields = self.package(suite, series)
         package = self.download(suite, fields)
         tree = os.path.join(os.path.dirname(package), "tree")
@@ -180,12 +186,12 @@ class Index:
         for pattern in ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz*"):
             found = glob.glob(os.path.join(glob.escape(tree), pattern))
             if found:
-                return found[0], fields["Version"]
+                return found[0], fields["Version"], tree
         raise Missing(f"{os.path.basename(package)} has no kernel in it")
 
 
-def install_qemu(cache):
-    """As root on Debian 12, whose own QEMU is too old; elsewhere the newest
+def install_qemu(cache, package):
+    """As root on Debian 12, whose own QEMU is older; elsewhere the newest
     of the release."""
     try:
         with open("/etc/os-release", encoding="utf-8") as file:
@@ -195,11 +201,11 @@ def install_qemu(cache):
     if os.geteuid() != 0 or not found or found.group(1) not in SUITES:
         return
     name = found.group(1)
-    print("installing: qemu-system-x86", flush=True)
+    print(f"installing: {package}", flush=True)
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     apt = Apt(os.path.join(cache, "apt", "qemu"),
               (name, f"{name}-backports"), "/var/lib/dpkg/status")
     apt.update()
     apt.run("apt-get", "install", "-y", "-qq", "--no-install-recommends",
             *(("-t", f"{name}-backports") if name == "bookworm" else ()),
-            "qemu-system-x86")
+            package)

@@ -7,6 +7,8 @@ nor give the guest a network.
 
     check_kernels.py BUILD [WORD...]   only boots whose name has a word
     V=1         show every check
+    ARCH=       of Debian; default: amd64
+    SYSROOT=    where its libraries are; default: /
     QEMU=       another than the one in PATH
     MIRROR=URL  of Debian's archive, if not the one apt uses here
 
@@ -14,6 +16,7 @@ Kernels come through apt, with folders of its own below BUILD/kernels, so
 that the machine's package lists stay as they are.
 """
 import collections
+import glob
 import os
 import re
 import subprocess
@@ -24,28 +27,20 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import archive  # noqa: E402 - found through the line above
-import initramfs  # noqa: E402
+import machine  # noqa: E402
 import minimum  # noqa: E402
+import userland  # noqa: E402
 
-# A series, the suite that has it, and what must happen: everything works,
-# also where a lockdown hides paths, or it is refused. 5.15, the documented
-# minimum, is in no suite: minimum.py stands for it. "newest" moves on.
-KERNELS = (
-    ("5.10", "bullseye", ("refuse",)),
-    ("6.1", "bookworm", ("full", "lockdown")),
-    ("6.12", "trixie", ("full", "lockdown")),
-    ("7.2", "trixie-backports", ("full", "lockdown")),
-    ("newest", "trixie-backports", ("full",)),
-)
 # A boot takes about 20 s on two slow cores; under emulation a burst may
 # stall, so this is no measure of anything.
 BOOT_SECONDS = 600
-# QEMU 7.2 damages kernels from 6.12 on right after cmpxchg16b, which those
-# from 7.1 on cannot do without: the emulator's fault, and nothing in the
-# guest can show it beforehand.
-QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
-QEMU_MAJOR = 10
-CPU = "Nehalem"
+MACHINE = machine.MACHINES[os.environ.get("ARCH", "amd64")]
+SYSROOT = os.environ.get("SYSROOT", "/")
+QEMU = os.environ.get("QEMU", MACHINE.qemu)
+# Modules that "units" needs, each after what it needs itself.
+MODULES = ("inet_diag", "tcp_diag")
+UNITS = os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "arm64", "unemulated")
 
 Kernel = collections.namedtuple("Kernel", "series suite")
 Boot = collections.namedtuple("Boot", "kernel expect")
@@ -79,20 +74,21 @@ def qemu_version():
 
 def need_qemu(cache):
     """None, or why there is no QEMU that can be used."""
+    least = MACHINE.major
     version = qemu_version()
-    if (version is None or version < QEMU_MAJOR) and "QEMU" not in os.environ:
-        archive.install_qemu(cache)
+    if (version is None or version < least) and "QEMU" not in os.environ:
+        archive.install_qemu(cache, MACHINE.package)
         version = qemu_version()
-    if version is not None and version >= QEMU_MAJOR:
+    if version is not None and version >= least:
         return None
     found = "none" if version is None else f"version {version}"
-    return (f"needs QEMU {QEMU_MAJOR} or newer, found {found}; on Debian 12: "
-            + archive.QEMU_LINE)
+    return (f"needs QEMU {least} or newer, found {found}; on Debian 12: "
+            f"{archive.BACKPORT} {MACHINE.package}")
 
 
 def command_line(expect):
     """Lockdown comes from the command line; "expect" goes to PID 1."""
-    words = ["console=ttyS0", "panic=-1", "quiet", f"expect={expect}"]
+    words = [f"console={MACHINE.console}", "panic=-1", "quiet", f"expect={expect}"]
     if expect == "lockdown":
         words.append("lockdown=confidentiality")
     return " ".join(words)
@@ -100,7 +96,7 @@ def command_line(expect):
 
 def boot(kernel, image, expect, log):
     """Everything the guest printed, and whether it ended by itself."""
-    command = [QEMU, "-accel", "tcg", "-cpu", CPU, "-smp", "2", "-m", "768",
+    command = [QEMU, "-accel", "tcg", *MACHINE.options, "-smp", "2", "-m", "768",
                "-nodefaults", "-no-user-config", "-display", "none",
                "-serial", "stdio", "-no-reboot", "-kernel", kernel,
                "-initrd", image, "-append", command_line(expect)]
@@ -123,6 +119,7 @@ def summary(output):
     """What is worth telling of a boot in which all went well."""
     for pattern in (r"^KERNEL (.*)", r"load and attach, (in \d+ ms)",
                     r"(\d+ of \d+ identities right in \d+ facts)",
+                    r"^  ok (a user with a role: the host has it .*)",
                     r"the reason is said: (.*)"):
         found = re.search(pattern, output, re.M)
         if found:
@@ -156,17 +153,43 @@ def judge(tally, name, output, ended, took, log):
         show_failure(output, result)
 
 
-def run(tally, boots, guest, cache):
-    image = os.path.join(cache, "guest.cpio")
-    initramfs.write(image, guest)
-    index = archive.Index(cache)
+def module(tree, name):
+    """Path of it as the kernel takes it."""
+    found = glob.glob(os.path.join(glob.escape(tree), "**", f"{name}.ko*"),
+                      recursive=True)
+    if not found or not found[0].endswith(".ko"):
+        raise archive.Missing(f"no module {name} in its package")
+    return found[0]
+
+
+def unit_names():
+    with open(UNITS, encoding="utf-8") as file:
+        return [line.split()[0] for line in file if not line.startswith("#")]
+
+
+def image_for(build, expect, tree, cache):
+    """Path of the initramfs for a boot."""
+    path = os.path.join(cache, f"{expect}.cpio")
+    root = userland.guest(build, MACHINE, SYSROOT)
+    if expect == "agent":
+        userland.add_agent(root, build)
+    elif expect == "units":
+        userland.add_units(root, build, unit_names(),
+                           [module(tree, name) for name in MODULES])
+    root.write(path)
+    return path
+
+
+def run(tally, boots, build, cache):
+    suites = dict.fromkeys(b.kernel.suite for b in boots)
+    index = archive.Index(cache, MACHINE.arch, suites)
     offline = index.update()
     if offline:
         print("  offline: no new package lists of " + ", ".join(offline))
     for kernel in dict.fromkeys(b.kernel for b in boots):
         mine = [b for b in boots if b.kernel == kernel]
         try:
-            path, version = index.kernel(
+            path, version, tree = index.kernel(
                 kernel.suite, kernel.series if kernel.series[0].isdigit()
                 else None)
         except archive.Missing as err:
@@ -175,6 +198,7 @@ def run(tally, boots, guest, cache):
             continue
         for b in mine:
             log = os.path.join(cache, f"{kernel.series}-{b.expect}.log")
+            image = image_for(build, b.expect, tree, cache)
             start = time.monotonic()
             output, ended = boot(path, image, b.expect, log)
             judge(tally, f"{boot_name(b)}, {version}", output, ended,
@@ -202,10 +226,9 @@ def main():
         print(__doc__.strip(), file=sys.stderr)
         return 2
     build = os.path.abspath(sys.argv[1])
-    guest = os.path.join(build, "tests", "kernels", "guest")
     cache = os.path.join(build, "kernels")
     words = sys.argv[2:]
-    boots = [b for series, suite, ways in KERNELS for expect in ways
+    boots = [b for series, suite, ways in MACHINE.kernels for expect in ways
              for b in [Boot(Kernel(series, suite), expect)]
              if not words or any(w in boot_name(b) for w in words)]
     os.makedirs(cache, exist_ok=True)
@@ -216,7 +239,7 @@ def main():
         for b in boots:
             tally.skip(boot_name(b), reason)
     else:
-        run(tally, boots, guest, cache)
+        run(tally, boots, build, cache)
     print(f"{tally.passed} passed, {tally.failed} failed, "
           f"{tally.skipped} skipped")
     return 1 if tally.failed else 77 if tally.skipped else 0

@@ -34,6 +34,11 @@ void check(bool ok, const char *format, ...)
 	printf("\n");
 }
 
+bool all_well(void)
+{
+	return failed == 0;
+}
+
 static void check_call(int rc, const char *what)
 {
 	check(rc == 0, "%s%s%s", what, rc ? ": " : "",
@@ -145,16 +150,11 @@ static bool locked_down(void)
 	       strstr(text, "[confidentiality]") != NULL;
 }
 
-static void check_all(const char *expect)
+/* With services of the host that answer no request. */
+static void check_kernel(const char *expect)
 {
-	struct utsname name;
 	struct world world;
 
-	if (uname(&name) == 0)
-		printf("KERNEL %s\n", name.release);
-	check_call(guest_mount(), "file systems");
-	check_call(guest_network(), "addresses");
-	check_call(copy_file(CLIENT, "/tmp/client"), "a second client");
 	check_call(world_start(&world), "the host's services");
 	if (failed)
 		return;
@@ -168,12 +168,33 @@ static void check_all(const char *expect)
 		printf("LOCKDOWN is not to be had on this kernel\n");
 }
 
+static void check_all(const char *expect)
+{
+	struct utsname name;
+
+	if (uname(&name) == 0)
+		printf("KERNEL %s\n", name.release);
+	check_call(guest_mount(), "file systems");
+	check_call(guest_network(), "addresses");
+	check_call(copy_file(CLIENT, "/tmp/client"), "a second client");
+	if (failed)
+		return;
+	if (strcmp(expect, "agent") == 0)
+		check_agent();
+	else if (strcmp(expect, "units") == 0)
+		check_units();
+	else
+		check_kernel(expect);
+}
+
 int main(int argc, char **argv)
 {
 	const char *expect = getenv("expect");
 
 	if (strcmp(argv[0], "client") == 0)
 		return client_main(argc, argv);
+	if (strcmp(argv[0], "fetch") == 0)
+		return fetch_main(argc, argv);
 	if (getpid() != 1) {
 		fprintf(stderr, "for the test's own machine only\n");
 		return 2;

@@ -143,6 +143,7 @@ int copy_file(const char *from, const char *to);
 /* guest.c: one line each on the console */
 void check(bool ok, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+bool all_well(void);
 
 struct world {
 	struct msp_redirect *redirect;
@@ -187,6 +188,13 @@ void check_selectors(struct world *w);
 
 /* programs.c */
 void check_programs(struct world *w);
+
+/* agent.c */
+int fetch_main(int argc, char **argv);
+void check_agent(void);
+
+/* units.c */
+void check_units(void);
 
 /* attached.c */
 void check_attached(unsigned int each, const char *when);

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 """
-In: the static test guest. Out: an initramfs with it as PID 1 and as client,
-in the kernel's "newc" format. Must never need root or another program.
+In: the files of a root file system. Out: an initramfs with them, in the
+kernel's "newc" format. Must never need root or another program.
 """
+import os
 import stat
 
 TRAILER = "TRAILER!!!"
-# a directory for each mount and each program; the console is where PID 1's
-# output goes
-FOLDERS = ("dev", "proc", "sys", "tmp", "usr", "usr/bin")
-CONSOLE = (5, 1)
+# a directory for each mount; what is below /usr and /etc comes with its files
+FOLDERS = ("dev", "proc", "sys", "tmp")
+# PID 1's output goes to the console
+DEVICES = (("dev/console", 0o600, (5, 1)), ("dev/null", 0o666, (1, 3)),
+           ("dev/urandom", 0o666, (1, 9)))
 
 
 def entry(number, name, mode, data=b"", device=(0, 0)):
@@ -20,14 +22,23 @@ def entry(number, name, mode, data=b"", device=(0, 0)):
     return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
 
 
-def write(path, guest):
-    with open(guest, "rb") as file:
-        program = file.read()
-    parts = [entry(0, name, stat.S_IFDIR | 0o755) for name in FOLDERS]
-    parts.append(entry(0, "dev/console", stat.S_IFCHR | 0o600,
-                       device=CONSOLE))
-    parts.append(entry(0, "init", stat.S_IFREG | 0o755, program))
-    parts.append(entry(0, "usr/bin/client", stat.S_IFREG | 0o755, program))
+def folders_of(files):
+    """All that have to be there, each after the one it is in."""
+    found = set(FOLDERS)
+    for name in files:
+        while name := os.path.dirname(name):
+            found.add(name)
+    return sorted(found)
+
+
+def write(path, files):
+    """files: name -> (mode, bytes)"""
+    parts = [entry(0, name, stat.S_IFDIR | 0o755)
+             for name in folders_of(files)]
+    parts += [entry(0, name, stat.S_IFCHR | mode, device=device)
+              for name, mode, device in DEVICES]
+    parts += [entry(0, name, stat.S_IFREG | mode, data)
+              for name, (mode, data) in sorted(files.items())]
     parts.append(entry(0, TRAILER, 0))
     with open(path, "wb") as file:
-        file.writelines(entry_ for entry_ in parts)
+        file.writelines(parts)
