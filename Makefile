@@ -10,7 +10,11 @@
 #   make check-live      root: real eBPF, real clients, msp-host
 #   make check-scenarios root: what Azure may do in a day, hour by hour, 60
 #                        times faster, while clients keep asking
-#   make check-layers    include graph, names, exported symbols
+#   make check-layers    include graph, names, exported symbols, what comments
+#                        of calls have to say
+#   make check-abi       programs built with the library before still run with
+#                        it (10 seconds; needs abidiff)
+#   make abi-baseline    promise what is there now
 #   make check-examples  examples/ do what they say
 #   make check-ctl       mspctl: its answers, and what it makes of bad input
 #   make check-host      msp-host alone, on loopback, unprivileged
@@ -264,7 +268,7 @@ $(WEAK): $(WEAK).o
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
 
 # ---- suites and the demo ---------------------------------------------------
-SUITES	?= layers unit examples ctl host man install deb package san rules \
+SUITES	?= layers abi unit examples ctl host man install deb package san rules \
 	   redact live scenarios
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
@@ -274,6 +278,7 @@ PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
 .PHONY: deps demo check check-unit check-san check-live check-layers \
+	check-abi abi-baseline \
 	check-examples check-ctl check-man check-install check-deb \
 	check-package check-package-full check-host \
 	check-valgrind check-kernels check-arm64 check-rules check-rules-long \
@@ -327,6 +332,17 @@ check-rules-long: check-rules
 
 check-layers: all
 	$(SUITE) layers python3 tests/layers.py $(O)
+
+# Debug information is what is compared, whatever the user's flags are.
+ABI_O	:= $(O)/abi
+ABI_MAKE = $(MAKE) --no-print-directory $(PARALLEL) O=$(ABI_O) SAN= HARDEN= \
+	   CFLAGS='-O0 -g' CPPFLAGS= LDFLAGS= lib
+check-abi:
+	+$(Q)$(ABI_MAKE)
+	$(SUITE) abi python3 tests/abi/check.py $(ABI_O)
+abi-baseline:
+	+$(Q)$(ABI_MAKE)
+	$(Q)python3 tests/abi/check.py $(ABI_O) --write
 
 check-examples: all
 	$(SUITE) examples tests/examples.sh $(O)
