@@ -21,6 +21,7 @@
 #include "mspd/notify.h"
 #include "mspd/process.h"
 #include "mspd/proxy.h"
+#include "mspd/quota.h"
 #include "mspd/telemetry.h"
 
 #define DRAIN_CHECK_MS	20
@@ -489,6 +490,7 @@ static int run(const struct mspd_cli *cli)
 	mspd_console_start(&d.console);
 	mspd_log(MSPD_INFO, "mspd %s is starting with %s", msp_version(), path);
 	log_warnings(&d.config);
+	mspd_quota_warn();
 	status = serve(&d);
 	mspd_log_close();
 	mspd_config_free(&d.config);

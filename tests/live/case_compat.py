@@ -81,7 +81,51 @@ class Watched(world.World):
         return env
 
 
+class Limited(world.World):
+    """Its agent has 15% of a processor, as Azure's leaves the unit."""
+
+    V1 = "/sys/fs/cgroup/cpu"
+
+    @staticmethod
+    def write(folder, name, text):
+        with open(os.path.join(folder, name), "w", encoding="ascii") as f:
+            f.write(text)
+
+    def limit(self):
+        """Path of what the agent is to name."""
+        if os.path.isdir(self.V1):
+            self.limited = os.path.join(self.V1, os.path.basename(self.dir))
+            os.mkdir(self.limited)
+            self.write(self.limited, "cpu.cfs_quota_us", "15000")
+            return os.path.join(self.limited, "cpu.cfs_quota_us")
+        self.write(os.path.dirname(self.cgroup), "cgroup.subtree_control",
+                   "+cpu")
+        self.write(self.cgroup, "cpu.max", "15000 100000")
+        return os.path.join(self.cgroup, "cpu.max")
+
+    def prepare_mspd(self):
+        super().prepare_mspd()
+        if os.path.isdir(self.V1):
+            self.write(self.limited, "cgroup.procs", "0")
+
+    def close(self):
+        super().close()
+        if os.path.isdir(getattr(self, "limited", "")):
+            os.rmdir(self.limited)
+
+
 class Alone(unittest.TestCase):
+
+    def test_quota_that_somebody_left_is_said_and_lived_with(self):
+        made = Limited(imds=world.item(), wireserver=world.item())
+        self.addCleanup(made.close)
+        path = made.limit()
+        made.start()
+        self.assertIn(f"{path} allows 15% of a processor's time".encode(),
+                      made.read("log", "ProxyAgent.log"))
+        for _ in range(50):
+            self.assertEqual(made.get(INSTANCE).status, 200)
+        self.assertEqual(made.stop_mspd(), 0)
 
     def test_agent_sets_no_quota_and_runs_no_program(self):
         made = Watched(imds=world.item(), wireserver=world.item())
