@@ -42,8 +42,12 @@ IMPURE = re.compile(
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 PUBLIC_NAME = re.compile(r"^MSP_API[^;(]*?\b(msp_[a-z0-9_]+)\s*\(", re.M)
+INITIALIZER = re.compile(r"^#define (MSP_(\w+)_INIT)\b", re.M)
+# What other languages cannot call: they see a symbol or nothing.
+NO_SYMBOL = re.compile(r"^\s*#\s*define\s+(\w+)\(|\b(inline)\b", re.M)
 CC_FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-pedantic-errors", "-Werror",
-            "-fsyntax-only", "-Iinclude"]
+            "-Wconversion", "-Wundef", "-fsyntax-only",
+            "-Iinclude"]
 
 
 class Suite:
@@ -133,8 +137,12 @@ def outsider_faults(path, own):
 
 
 def compile_alone(header, compiler, language, standard):
+    """Twice, and what it has to start a struct with is used."""
     name = os.path.relpath(header, "include")
     code = f"#include <{name}>\n#include <{name}>\nint used;\n"
+    for macro, noun_of in INITIALIZER.findall(text_of(header)):
+        code += (f"extern struct msp_{noun_of.lower()} msp_{noun_of};\n"
+                 f"struct msp_{noun_of.lower()} msp_{noun_of} = {macro};\n")
     done = subprocess.run(
         [compiler, "-x", language, f"-std={standard}", *CC_FLAGS, "-"],
         input=code, text=True, capture_output=True)
@@ -263,6 +271,18 @@ def check_headers(suite):
                                                      standard)))
 
 
+def check_calls(suite):
+    """A call that exists as a macro or inline only is none for others."""
+    suite.claim("every_call_has_a_symbol",
+                (f"{path}: {' '.join(found).strip()}"
+                 for path in files("include/msp", (".h",))
+                 for found in NO_SYMBOL.findall(
+                     without_comments(text_of(path)))))
+    suite.claim("a_call_without_a_symbol_is_found",
+                [] if NO_SYMBOL.search("#define msp_x(a) 1\n") and
+                NO_SYMBOL.search("static inline int msp_x(void)") else ["no"])
+
+
 def check_contracts(suite):
     suite.claim("each_call_says_its_contract", contract.faults())
     bad = {"errors": ("/** msp_x - y\n * @a: z\n * Threads: any. */\n",
@@ -340,6 +360,7 @@ def main():
     check_includes(suite)
     check_text(suite)
     check_headers(suite)
+    check_calls(suite)
     check_contracts(suite)
     check_the_checks(suite)
     check_vectors(suite)
