@@ -4,7 +4,6 @@
  * whether each is asked once, and those that hang hold up no others.
  */
 #include <check.h>
-#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "mspd/resolver.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/threads.h"
 
 /* What the database does: uids from here on hang until the gate is open. */
 #define HANGS 5000
@@ -96,6 +96,7 @@ static void setup(void)
 {
 	struct mspd_resolver_opts opts = { .resolve = resolve };
 
+	threads_begin();
 	scratch_make();
 	write_passwd(LOCAL);
 	scratch_write("group", "a", 1);
@@ -104,18 +105,6 @@ static void setup(void)
 	opts.passwd_path = scratch_path("passwd");
 	opts.group_path = scratch_path("group");
 	ck_assert_int_eq(mspd_resolver_new(&resolver, &opts), 0);
-}
-
-static int threads_now(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	int n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n - 2; /* . and .. */
 }
 
 /* Detached threads end a little later than their pool. */

@@ -4,7 +4,6 @@
  * the loop's thread, and nothing is waited for that does not end.
  */
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "mspd/worker.h"
+#include "tests/lib/threads.h"
 
 struct task {
 	atomic_bool worked;
@@ -40,22 +40,11 @@ static void open_pool(size_t threads, size_t per_tag, unsigned int idle_ms)
 
 static void setup(void)
 {
+	threads_begin();
 	loop = pthread_self();
 	ck_assert_int_eq(sem_init(&gate, 0, 0), 0);
 	ck_assert_int_eq(sem_init(&holding, 0, 0), 0);
 	open_pool(2, 0, 0);
-}
-
-static int threads_now(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	int n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n - 2; /* . and .. */
 }
 
 /* Detached threads end a little later than their pool. */
