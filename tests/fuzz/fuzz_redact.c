@@ -104,7 +104,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	check_prefix(in, size, size, 1 + size / 2, whole, len);
 	check_prefix(in, size, size / 2, room, whole, len);
-	check_many(in, size);
+	/* not each time, or most of the time goes into this */
+	if (size && data[size / 2] % 16 == 0)
+		check_many(in, size);
 	free(whole);
 	return 0;
 }
