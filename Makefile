@@ -103,6 +103,10 @@ DEP_MHD	= $$($(PKG_CONFIG) $1 libmicrohttpd)
 DEP_YAJL = $$($(PKG_CONFIG) $1 yajl)
 DEP_CHECK = $$($(PKG_CONFIG) $1 check)
 CRYPTO	= $$($(PKG_CONFIG) $1 libcrypto)
+# The archive has another name than the shared library, which yajl.pc does not
+# know.
+YAJL_STATIC = $(if $(findstring /,$(shell $(CC) \
+	   -print-file-name=libyajl_s.a)),-lyajl_s,$(call DEP_YAJL,--libs))
 
 # ---- sources --------------------------------------------------------------
 LIB_SRC	:= $(wildcard libmsp/*.c)
@@ -189,7 +193,7 @@ $(O)/libmsp.pc: pkgconfig/libmsp.pc.in FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' \
-		$< > $@.new
+		-e "s|@YAJL@|$(YAJL_STATIC)|g" $< > $@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # ---- programs -------------------------------------------------------------
@@ -367,7 +371,7 @@ abi-baseline:
 	$(Q)python3 tests/abi/check.py $(ABI_O) --write
 
 check-examples: all
-	$(SUITE) examples tests/examples.sh $(O)
+	$(SUITE) examples python3 tests/examples.py $(O)
 
 check-ctl: all
 	$(SUITE) ctl python3 tests/ctl/run.py $(O)
@@ -461,7 +465,7 @@ arm64-unit: emulated
 	$(SUITE) unit tests/unit.sh \
 		$(patsubst $(O)/%,$(EMULATED)/%,$(EMULATED_UNIT) $(FUZZ))
 arm64-examples: emulated
-	$(SUITE) examples tests/examples.sh $(EMULATED)
+	$(SUITE) examples python3 tests/examples.py $(EMULATED)
 arm64-kernels:
 	$(SUITE) kernels env ARCH=arm64 SYSROOT=$(O)/root python3 \
 		tests/kernels/check_kernels.py $(O) $(KERNELS)

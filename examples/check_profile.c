@@ -6,6 +6,7 @@
  *
  *   check_profile PROFILE USER TARGET
  */
+#include <err.h>
 #include <msp/msp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +22,8 @@ static struct msp_profile *read_profile(const char *path)
 	size_t i, len;
 	int rc;
 
-	if (!file) {
-		perror(path);
-		exit(1);
-	}
+	if (!file)
+		err(1, "%s", path);
 	len = fread(text, 1, sizeof(text), file);
 	fclose(file);
 	rc = msp_profile_read(&profile, &list, text, len, NULL, NULL);
@@ -48,7 +47,7 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (argc != 4)
-		return 2;
+		errx(2, "usage: PROFILE USER TARGET");
 	profile = read_profile(argv[1]);
 	caller.flags = MSP_CALLER_KNOWN | MSP_CALLER_NAMES;
 	caller.uid = caller.euid = 1000;

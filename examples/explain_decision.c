@@ -6,9 +6,9 @@
  *
  *   explain_decision [--json] PROFILE USER TARGET
  */
+#include <err.h>
 #include <msp/msp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct msp_profile *read_profile(const char *path)
@@ -19,17 +19,13 @@ static struct msp_profile *read_profile(const char *path)
 	FILE *file = fopen(path, "rb");
 	size_t len;
 
-	if (!file) {
-		perror(path);
-		exit(1);
-	}
+	if (!file)
+		err(1, "%s", path);
 	len = fread(text, 1, sizeof(text), file);
 	fclose(file);
-	if (msp_profile_parse(&profile, text, len, &info) < 0) {
-		fprintf(stderr, "%s:%u:%u: %s: %s\n", path, info.line,
-			info.column, info.pointer, info.text);
-		exit(1);
-	}
+	if (msp_profile_parse(&profile, text, len, &info) < 0)
+		errx(1, "%s:%u:%u: %s: %s", path, info.line, info.column,
+		     info.pointer, info.text);
 	return profile;
 }
 
@@ -45,11 +41,8 @@ int main(int argc, char **argv)
 	int rc;
 
 	argv += json;
-	if (argc - json != 4) {
-		fputs("usage: explain_decision [--json] PROFILE USER TARGET\n",
-		      stderr);
-		return 2;
-	}
+	if (argc - json != 4)
+		errx(2, "usage: [--json] PROFILE USER TARGET");
 	profile = read_profile(argv[1]);
 	caller.flags = MSP_CALLER_KNOWN | MSP_CALLER_NAMES;
 	caller.uid = caller.euid = 1000;

@@ -4,9 +4,9 @@
  * Out: the header that proves who sent the request. Never: prints the key.
  *   sign_request KEY-FILE METHOD TARGET [NAME:VALUE]... [< BODY]
  */
+#include <err.h>
 #include <msp/msp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,16 +18,12 @@ static struct msp_key *read_key(const char *path)
 	FILE *file = fopen(path, "rb");
 	size_t len;
 
-	if (!file) {
-		perror(path);
-		exit(1);
-	}
+	if (!file)
+		err(1, "%s", path);
 	len = fread(text, 1, sizeof(text), file);
 	fclose(file);
-	if (msp_key_parse(&key, text, len, &info) < 0) {
-		fprintf(stderr, "%s: %s: %s\n", path, info.pointer, info.text);
-		exit(1);
-	}
+	if (msp_key_parse(&key, text, len, &info) < 0)
+		errx(1, "%s: %s: %s", path, info.pointer, info.text);
 	explicit_bzero(text, sizeof(text));
 	return key;
 }
@@ -52,7 +48,7 @@ int main(int argc, char **argv)
 	int i, rc;
 
 	if (argc < 4 || argc - 4 > MSP_MAX_HEADERS)
-		return 2;
+		errx(2, "usage: KEY-FILE METHOD TARGET [NAME:VALUE]...");
 	key = read_key(argv[1]);
 	message.method = argv[2];
 	message.method_len = strlen(argv[2]);

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: MIT
 #
 # In: a build directory. Out: whether "make install" makes something that
-# others can build against, "make install-tools" adds what testers need, and
-# the goals that undo them take away all of it and nothing else. Must never
-# write outside its own directory, nor need root.
+# others can build against, shared and static, "make install-tools" adds what
+# testers need, and the goals that undo them take away all of it and nothing
+# else. Must never write outside its own directory, nor need root.
 
 set -u
 
 BUILD=$(cd "$1" && pwd) || exit 1
 # The options of the make that runs us are not those of a user.
 unset MAKEFLAGS MFLAGS MAKELEVEL PREFIX LIBDIR INCLUDEDIR BINDIR SBINDIR MANDIR
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
@@ -66,35 +66,94 @@ everything_is_there() {
 
 # What pkg-config says is all a stranger knows: neither our headers nor our
 # build directory are in reach.
-build_example() {
-	local flags
-	flags=$(PKG_CONFIG_PATH="$root$libdir/pkgconfig" \
+flags() {
+	PKG_CONFIG_PATH="$root$libdir/pkgconfig" \
 		PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 \
-		PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 \
-		pkg-config --cflags --libs libmsp) || return 1
-	case $flags in
-	*"-I$root$prefix/include"*"-L$root$libdir"*) ;;
-	*)
-		echo "pkg-config says: $flags"
-		return 1
-		;;
-	esac
-	# shellcheck disable=SC2086
-	(cd "$dir/user" && ${CC:-cc} -std=c11 -Wall -Wextra -Werror \
-		-D_GNU_SOURCE -o sign_request sign_request.c $flags)
+		PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 pkg-config "$@" libmsp
 }
 
-# The worked example of the protocol's description.
-run_example() {
-	LD_LIBRARY_PATH=$root$libdir "$dir/user/sign_request" \
-		"$dir/user/key" GET \
-		'/metadata/instance?api-version=2021-02-01&format=json' \
-		'Accept:*/*' 'Host:169.254.169.254' 'Metadata:true' \
-		'User-Agent:curl/8.5.0' \
-		'x-ms-azure-host-claims:{ "isRoot": "false"}' \
-		'x-ms-azure-host-date:Wed, 23 Apr 2025 12:00:00 GMT' \
-		</dev/null 2>&1 |
-		grep -F 13750084151509ba36adee0b633c8438723d6799434e4c90ec2dc95983c8f323
+# Who links the library need not link what it is made of.
+flags_of_shared_are_those_of_libmsp_alone() {
+	local seen want="-I$root$prefix/include -L$root$libdir -lmsp"
+	seen=$(flags --libs) || return 1
+	[ "$(flags --cflags-only-I | grep -oE -- "-I$root$prefix/include( |$)")" ] &&
+		[ "$(echo $seen)" = "-L$root$libdir -lmsp" ] ||
+		{ echo "pkg-config says: $seen, not: $want"; return 1; }
+}
+
+flags_of_static_have_what_it_is_made_of() {
+	local seen lib missing=0
+	seen=" $(flags --static --libs) " || return 1
+	for lib in msp crypto 'yajl(_s)?' bpf elf z; do
+		[[ $seen =~ \ -l$lib\  ]] ||
+			{ echo "no $lib in:$seen"; missing=1; }
+	done
+	return $missing
+}
+
+# $1: folder, $2: option of both compiler and pkg-config
+build_examples() {
+	local source said
+	# shellcheck disable=SC2086
+	said=$(flags ${2:+-$2} --cflags --libs) || return 1
+	mkdir "$dir/$1"
+	for source in "$dir"/source/*.c; do
+		# shellcheck disable=SC2086
+		(cd "$dir/$1" && ${CC:-cc} -Wall -Wextra -Werror $2 \
+			-o "$(basename "$source" .c)" "$source" $said) ||
+			return 1
+	done
+}
+
+examples_need_libmsp_alone() {
+	local needed
+	needed=$(for program in "$dir"/shared/*; do
+		readelf -d "$program"
+	done | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | sort -u |
+		grep -v '^libc\.')
+	[ "$needed" = libmsp.so.0 ] || { echo "$needed"; return 1; }
+}
+
+run_shared() {
+	python3 tests/examples.py "$BUILD" "$dir/shared" "$root$libdir"
+}
+
+run_static() {
+	LD_LIBRARY_PATH='' python3 tests/examples.py "$BUILD" "$dir/static"
+}
+
+# Of the libraries that libmsp is made of, those that cannot be linked into a
+# program.
+missing_archives() {
+	local lib
+	for lib in crypto yajl_s bpf elf z; do
+		[ -e "$(${CC:-cc} -print-file-name=lib$lib.a)" ] ||
+			echo "lib$lib.a"
+	done
+}
+
+try_static() {
+	local missing
+	missing=$(missing_archives)
+	if [ -n "$missing" ]; then
+		skipped=$((skipped + 1))
+		echo "  SKIPPED $1_static: there is no" $missing
+		return
+	fi
+	claim "$1_examples_build_static" build_examples static -static
+	claim "$1_static_examples_run" run_static
+}
+
+# So much does who embeds it ship.
+SIZE_MAX=300000
+
+library_is_small() {
+	local size
+	strip -o "$dir/stripped" "$root$libdir"/libmsp.so.*.*.* || return 1
+	size=$(stat -c %s "$dir/stripped")
+	echo "  libmsp.so, stripped: $size bytes" >&3
+	[ "$size" -lt $SIZE_MAX ] ||
+		{ echo "$size bytes, more than $SIZE_MAX"; return 1; }
 }
 
 versions_agree() {
@@ -150,19 +209,20 @@ try() {
 	libdir=${lib:-$prefix/lib}
 	plant
 	others=$(installed)
-	rm -rf "$dir/user"
-	mkdir "$dir/user"
-	cp examples/sign_request.c "$dir/user"
-	cat >"$dir/user/key" <<-'END'
-	{ "authorizationScheme": "Azure-HMAC-SHA256", "incarnationId": 1,
-	  "guid": "9cf81e97-0316-4ad3-94a7-8ccbdee8ccbf",
-	  "issued": "2021-05-05T 12:00:00Z",
-	  "key": "4A404E635266556A586E3272357538782F413F4428472B4B6250645367566B59" }
-	END
+	rm -rf "$dir/source" "$dir/shared" "$dir/static"
+	mkdir "$dir/source"
+	cp examples/*.c "$dir/source"
 	claim "${name}_install" run_make install
 	claim "${name}_everything_is_there" everything_is_there
-	claim "${name}_example_builds_by_pkg_config_alone" build_example
-	claim "${name}_example_runs" run_example
+	claim "${name}_flags_of_shared_are_those_of_libmsp_alone" \
+		flags_of_shared_are_those_of_libmsp_alone
+	claim "${name}_flags_of_static_have_what_it_is_made_of" \
+		flags_of_static_have_what_it_is_made_of
+	claim "${name}_examples_build_by_pkg_config_alone" \
+		build_examples shared ""
+	claim "${name}_examples_need_libmsp_alone" examples_need_libmsp_alone
+	claim "${name}_examples_run" run_shared
+	try_static "$name"
 	claim "${name}_versions_agree" versions_agree
 	claim "${name}_no_tools_are_there" no_tools_are_there
 	agent=$(installed)
@@ -178,6 +238,7 @@ source_is_as_it_was() {
 	diff <(echo "$before") <(source_list)
 }
 
+exec 3>&1
 copy_source
 before=$(source_list)
 # One after the other: the second must not get the first one's libmsp.pc.
@@ -185,5 +246,5 @@ try usr "$dir/root" /usr
 try opt "$dir/root" /opt/msp /opt/msp/lib64
 try no_destdir "" "$dir/home"
 claim source_tree_is_still_clean source_is_as_it_was
-echo "$passed passed, $failed failed, 0 skipped"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
