@@ -51,7 +51,7 @@ struct msp_client_opts {
 /**
  * struct msp_response - head of an answer; borrowed until the next request
  * @size:      sizeof(struct msp_response)
- * @status:    100-999; 1xx answers are skipped
+ * @status:    200-999; 1xx answers are skipped, 101 is refused
  * @reason:    reason phrase, may be empty; NUL-terminated
  * @headers:   in order, hop-by-hop framing included; values without the blanks
  *             around them

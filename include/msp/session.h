@@ -133,9 +133,8 @@ MSP_API struct msp_key *msp_session_key(const struct msp_session *session);
  * Threads: one at a time for each session.
  * Errors: MSP_ERR_STATUS (not 2xx; see info->http_status), MSP_ERR_INVAL,
  * MSP_ERR_NOMEM, MSP_ERR_LIMIT (the answer, or the request), MSP_ERR_TIMEOUT,
- * MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL; without a key yet also
- * MSP_ERR_BUSY, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA and MSP_ERR_CRYPTO, as
- * msp_session_latch().
+ * MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL, MSP_ERR_CRYPTO; while getting
+ * a key also MSP_ERR_BUSY, MSP_ERR_SYNTAX and MSP_ERR_SCHEMA.
  */
 MSP_API MSP_MUST_CHECK int
 msp_session_get(struct msp_session *session, struct msp_document **out,
@@ -158,8 +157,8 @@ msp_session_get(struct msp_session *session, struct msp_document **out,
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_LIMIT (the answer, more than
  * MSP_SESSION_HEADERS, or a request over MSP_CLIENT_REQUEST_MAX),
  * MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL,
- * MSP_ERR_CRYPTO; without a key yet also MSP_ERR_BUSY, MSP_ERR_STATUS,
- * MSP_ERR_SYNTAX and MSP_ERR_SCHEMA, as msp_session_latch().
+ * MSP_ERR_CRYPTO; while getting a key also MSP_ERR_BUSY, MSP_ERR_STATUS,
+ * MSP_ERR_SYNTAX and MSP_ERR_SCHEMA.
  */
 MSP_API MSP_MUST_CHECK int
 msp_session_request(struct msp_session *session, struct msp_document **out,
