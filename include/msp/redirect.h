@@ -221,7 +221,8 @@ MSP_API MSP_MUST_CHECK int msp_redirect_mark(struct msp_redirect *redirect,
  * @info:      optional: what did not come back right
  *
  * Do this after attaching and before switching any endpoint on: it shows that
- * connections are redirected here and that the kernel tells who made them.
+ * connections are redirected here and that the kernel tells who made them. The
+ * calling process has to be in the governed cgroup, or below.
  * Blocks. Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_TIMEOUT,
  * MSP_ERR_UNSUPPORTED (redirected, but the facts are wrong or missing).
  * Threads: one at a time for each redirector.

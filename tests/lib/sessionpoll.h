@@ -41,7 +41,10 @@ static int poll_hosts(struct pollfd *fds, nfds_t n)
 	return 0;
 }
 
-int poll(struct pollfd *fds, nfds_t n, int timeout)
+/* The name by which it is linked: the other may be an inline one already. */
+int session_poll(struct pollfd *fds, nfds_t n, int timeout) __asm__("poll");
+
+int session_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
 	int rc;
 
