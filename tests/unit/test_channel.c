@@ -260,6 +260,8 @@ START_TEST(channel_takes_or_refuses_answer)
 	ck_assert_int_eq(
 		call_answered(answers[_i].call, answers[_i].answer, &info), rc);
 	ck_assert_uint_eq(info.http_status, answers[_i].http_status);
+	ck_assert_int_eq(info.endpoint,
+			 rc < 0 ? (int)MSP_ENDPOINT_WIRESERVER : -1);
 	ck_assert_msg(strstr(info.text, answers[_i].text), "%s", info.text);
 	ck_assert_ptr_null(strstr(info.text, "4A404E"));
 	status = msp_channel_take_status(channel);
