@@ -265,6 +265,23 @@ def explain_decision_tells_it_in_json_as_well():
 
 
 @case
+def list_tries_has_a_line_for_each():
+    rules = {**PROFILE["rules"], "privileges": [
+        *PROFILE["rules"]["privileges"],
+        {"name": "q", "path": "/metadata", "queryParameters": {"a": "b"}},
+        {"name": "o", "path": "/other"}]}
+    file = write("two", {**PROFILE, "rules": rules})
+    for user, query, lines in (
+            ("alice", "", "p: matched\n  i: matched\nq: param-missing a\n"),
+            ("bob", "?a=b", "p: matched\n  i: user\nq: matched\n"),
+            ("alice", "?a=b&a=c", "p: matched\nq: param-twice a\n")):
+        expect(run("list_tries", file, user, "/metadata/instance" + query),
+               (0, lines + "1 more are about other paths\n", ""), query)
+    expect(run("list_tries", file, "alice", "/metadata/%zz"),
+           (0, "0 more are about other paths\n", ""))
+
+
+@case
 def explain_decision_refuses_a_faulty_profile():
     status, out, err = run("explain_decision", write("faults", FAULTS), "bob",
                            "/")
