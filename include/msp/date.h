@@ -14,7 +14,7 @@ MSP_BEGIN_DECLS
 
 /**
  * msp_date_format - RFC 1123 date in GMT, independent of the locale
- * @out:     gets 29 characters and NUL
+ * @out:     not NULL; gets 29 characters and NUL
  * @seconds: since 1970; years 1970 to 9999, others are clamped
  *
  * Threads: any. Does not fail.

@@ -32,7 +32,7 @@
  * @wall_s:  CLOCK_REALTIME in seconds since 1970, used for the date header
  *           until the host's own time is known
  *
- * The library never reads a clock itself.
+ * The library does not read a clock by itself: see clock.h.
  */
 struct msp_time {
 	uint64_t boot_ms;

@@ -47,7 +47,9 @@ enum msp_error {
  * @text:        one sentence, UTF-8, NUL-terminated, no line break; never
  *               contains a key, a signature or a body
  *
- * Every call that takes one accepts NULL. On success it is left alone.
+ * Every call that takes one accepts NULL. On success it is left alone, and so
+ * is always one whose size is smaller than ours. A call that refuses its
+ * arguments may leave it alone as well: set it to MSP_ERROR_INFO_INIT before.
  */
 struct msp_error_info {
 	size_t size;

@@ -86,7 +86,7 @@ MSP_API const char *msp_key_issued(const struct msp_key *key);
 /**
  * msp_key_incarnation - incarnation number the host gave, if it gave one
  * @key: not NULL
- * @out: set only when true is returned
+ * @out: not NULL; set only when true is returned
  * Threads: any.
  */
 MSP_API bool msp_key_incarnation(const struct msp_key *key, uint32_t *out);

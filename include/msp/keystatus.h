@@ -60,7 +60,7 @@ MSP_API const char *msp_keystatus_guid(const struct msp_keystatus *status);
 /**
  * msp_keystatus_incarnation - the status' keyIncarnationId, if it has one
  * @status: not NULL
- * @out:    set only when true is returned
+ * @out:    not NULL; set only when true is returned
  *
  * Threads: any.
  */

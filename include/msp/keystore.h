@@ -55,9 +55,10 @@ MSP_API void msp_keystore_free(struct msp_keystore *store);
  * Does not wait. The lock is given up by msp_keystore_free(), and by the
  * kernel when the process ends in whatever way; nothing is left in the
  * directory. Also of one process only one store has it, and a child that was
- * forked does not have it. Once it is held this does nothing. A latch, msp_keystore_save(), msp_keystore_remove() and
- * msp_keystore_prune() take it by themselves, msp_keystore_load() does not
- * need it: two latches of one machine would take each other's key away.
+ * forked does not have it. Once it is held this does nothing. A latch,
+ * msp_keystore_save(), msp_keystore_remove() and msp_keystore_prune() take it
+ * by themselves, msp_keystore_load() does not need it: two latches of one
+ * machine would take each other's key away.
  *
  * With the lock come the duties of who writes: temporary files that a crash
  * left are removed.
@@ -72,7 +73,8 @@ MSP_API MSP_MUST_CHECK int msp_keystore_lock(struct msp_keystore *store,
  * msp_keystore_load - read the key with this guid
  * @store: open
  * @out:   new key, or NULL on error; free with msp_key_free()
- * @guid:  MSP_GUID_LEN characters; checked before it is a file name (Q26)
+ * @guid:  MSP_GUID_LEN characters and NUL, in the case it was saved with;
+ *         checked before it is a file name (Q26)
  * @info:  optional detail
  *
  * A file that is no regular file, not ours, open to others, too large, or
@@ -96,7 +98,8 @@ MSP_API MSP_MUST_CHECK int msp_keystore_load(struct msp_keystore *store,
  * temporary file that a crashed predecessor left is replaced. A directory
  * that was removed meanwhile is made, and locked, again. The oldest keys over
  * MSP_KEYSTORE_MAX are removed; the one that was loaded, or pruned for, last is
- * in use and stays.
+ * in use and stays. An error may also come after the file has been replaced:
+ * then it is there as a whole, and was not compared.
  * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_SYS, MSP_ERR_NOMEM,
  * MSP_ERR_CRYPTO (what was read back is not what was written).
@@ -108,7 +111,7 @@ MSP_API MSP_MUST_CHECK int msp_keystore_save(struct msp_keystore *store,
 /**
  * msp_keystore_remove - forget the key with this guid
  * @store: open
- * @guid:  MSP_GUID_LEN characters
+ * @guid:  MSP_GUID_LEN characters and NUL, in the case it was saved with
  * @info:  optional detail
  * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_NOENT, MSP_ERR_SYS,

@@ -31,13 +31,14 @@ MSP_BEGIN_DECLS
  * @redirect: attached
  * @fd:       accepted TCP socket; call this at once after accept(), for a
  *            client that is gone is unknown
- * @out:      filled in; zeroed on error
+ * @out:      written as a whole, its size included; zeroed on error but for
+ *            that, unless the arguments were refused
  * @info:     optional: which check failed
  *
  * Never blocks; about 3 microseconds. Do it once per connection and keep the
  * answer with it. Names are not filled in: see user_name.
  * Threads: one at a time per redirector.
- * Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_UNKNOWN_PEER.
+ * Errors: MSP_ERR_INVAL (also: not IPv4), MSP_ERR_SYS, MSP_ERR_UNKNOWN_PEER.
  */
 MSP_API MSP_MUST_CHECK int msp_peer_identify(struct msp_redirect *redirect,
 					     int fd, struct msp_caller *out,
@@ -60,8 +61,9 @@ MSP_API MSP_MUST_CHECK int msp_peer_identify(struct msp_redirect *redirect,
  * MSP_PEER_EXE_CACHED is given, which ends in MSP_ERR_AGAIN instead; try that
  * first, for the path of a running program is nearly always in memory.
  * Threads: any.
- * Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_AGAIN; then it is neither
- * checked nor verified.
+ * Errors: MSP_ERR_INVAL, which leaves the flags alone; MSP_ERR_SYS,
+ * MSP_ERR_AGAIN (do not poll: call again where it may block); then it is
+ * neither checked nor verified.
  */
 MSP_API MSP_MUST_CHECK int msp_peer_verify_exe(struct msp_redirect *redirect,
 					       int root_fd,
@@ -92,7 +94,8 @@ msp_peer_cgroup_path(const struct msp_redirect *redirect, uint64_t cgroup_id,
  * @path:     e.g. "/proc/1/root", which shows what a sandboxed agent's own
  *            mount tree may hide
  * @len:      its length, below 256
- * @out:      set to an O_PATH descriptor the caller closes, -1 on error
+ * @out:      set to an O_PATH descriptor the caller closes; -1 on error,
+ *            unless the arguments were refused
  * @info:     optional detail
  *
  * Where opening it is refused even to root, our own "/" serves if the kernel

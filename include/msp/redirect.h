@@ -72,7 +72,7 @@ enum msp_redirect_limit {
 
 /**
  * struct msp_redirect_opts
- * @size:        sizeof(struct msp_redirect_opts)
+ * @size:        sizeof(struct msp_redirect_opts), and no other
  * @cgroup:      path of a cgroup v2 directory: its processes and those of
  *               its descendants are redirected. NULL: the first mount point
  *               of a whole hierarchy, as our cgroup namespace has it,
@@ -151,12 +151,14 @@ MSP_BEGIN_DECLS
  * @info: optional: which step, and which program, failed, with errno and the
  *        last line of the verifier
  *
- * The programs act in the network namespace of the calling thread. Where the
- * kernel refuses to show paths they are loaded without that part, see
- * msp_redirect_limits(). libbpf's
- * message hook, which is one per process, is silenced during the call.
- * Threads: msp_redirect_set() and counters from any thread; the rest from one
- * thread at a time.
+ * The programs act in the network namespace of the calling thread: nobody in
+ * the cgroup can bind the listener's port there any more, but with a socket of
+ * msp_redirect_mark(). Where the kernel refuses to show paths they are loaded
+ * without that part, see msp_redirect_limits().
+ *
+ * Threads: one at a time in the whole process: libbpf's message hook, of which
+ * there is one, is silenced during the call. Each other call says which threads
+ * may use the redirector.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS, MSP_ERR_UNSUPPORTED,
  * MSP_ERR_NOENT (no cgroup given, and no cgroup v2 file system is mounted).
  */
@@ -217,12 +219,15 @@ MSP_API MSP_MUST_CHECK int msp_redirect_mark(struct msp_redirect *redirect,
  * @redirect:  attached
  * @listen_fd: our listening socket; whatever else is accepted meanwhile is
  *             closed
- * @timeout_ms: how long it may take, 0: 2,000
+ * @timeout_ms: how long each of two connections may take, the one over IPv4
+ *             and the one of an IPv6 socket; 0: 2,000
  * @info:      optional: what did not come back right
  *
  * Do this after attaching and before switching any endpoint on: it shows that
  * connections are redirected here and that the kernel tells who made them. The
- * calling process has to be in the governed cgroup, or below.
+ * calling process has to be in the governed cgroup, or below, and in the
+ * listener's network namespace; its user must not be renumbered by a user
+ * namespace.
  * Blocks. Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_TIMEOUT,
  * MSP_ERR_UNSUPPORTED (redirected, but the facts are wrong or missing).
  * Threads: one at a time for each redirector.
@@ -245,7 +250,7 @@ MSP_API unsigned int msp_redirect_limits(const struct msp_redirect *redirect);
  * @redirect: attached
  * @endpoint: which
  * @flags:    or of enum msp_redirect_sweep_flag
- * @out:      filled in; zeroed on error
+ * @out:      filled in; zeroed on error but for its size
  * @info:     optional detail
  *
  * Connections opened before the programs were attached, or while the endpoint
@@ -270,7 +275,7 @@ msp_redirect_sweep(const struct msp_redirect *redirect,
 /**
  * msp_redirect_holder - who keeps us from binding an address
  * @address: as it was to be bound; a socket bound to all addresses counts
- * @out:     filled in; zeroed on error
+ * @out:     filled in; zeroed on error but for its size
  * @info:    optional detail
  *
  * Needs no redirector. Prefers a socket that listens; from Linux 6.8 on one

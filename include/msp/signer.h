@@ -36,7 +36,7 @@ struct msp_header {
 
 /**
  * struct msp_message - a request as it will be sent; everything borrowed
- * @size:      sizeof(struct msp_message)
+ * @size:      sizeof(struct msp_message), and no other
  * @method:    e.g. "GET", a token
  * @target:    origin form "/path?query", absolute form, or "*"
  * @headers:   in the order they are sent
@@ -97,7 +97,8 @@ MSP_API struct msp_key *msp_signer_key(const struct msp_signer *signer);
  * Allocates only when a message is larger than any before.
  * Threads: one at a time for each signer.
  * Errors: MSP_ERR_INVAL (a name that is no token, a value or target with CR,
- * LF or NUL, a fragment, no room), MSP_ERR_LIMIT (too many headers),
+ * LF or NUL, a fragment, a target of another form, no room), MSP_ERR_LIMIT
+ * (too many headers),
  * MSP_ERR_NOMEM, MSP_ERR_CRYPTO. On error @out is "".
  */
 MSP_API MSP_MUST_CHECK int
