@@ -70,7 +70,9 @@ MSP_BEGIN_DECLS
  * msp_latch_new - a latch in state unknown; polls at the first run
  * @out:     new latch, or NULL on error; free with msp_latch_free()
  * @channel: borrowed; must outlive the latch and be used by it alone
- * @store:   borrowed; must outlive the latch; NULL keeps keys in memory only
+ * @store:   borrowed; must outlive the latch; NULL keeps keys in memory only,
+ *           for tests: a host hands out no other key until the owner of the VM
+ *           has reset the one that is lost
  * @opts:    copied; NULL for defaults
  * The store is locked before the first poll. While another process has it the
  * host is not asked at all, the message names both, and it is tried again at

@@ -29,7 +29,8 @@ enum msp_session_flag {
  * struct msp_session_opts
  * @size:         sizeof(struct msp_session_opts)
  * @directory:    where keys are kept, e.g. MSP_KEY_DIRECTORY; NULL: in memory
- *                only, and the next session of this VM has to get another
+ *                only, for tests: a host hands out no other key until the
+ *                owner of the VM has reset the one that is lost
  * @directory_len: its length
  * @endpoints:    addresses, indexed by enum msp_endpoint; ip and port 0: the
  *                one Azure gives it
@@ -38,7 +39,8 @@ enum msp_session_flag {
  * @document_max: largest body of an answer in bytes, 0: MSP_DOCUMENT_MAX
  * @arg:          passed to the callbacks
  * @on_time:      optional: sets what time it is, in place of msp_clock_read();
- *                called each time the session has waited
+ *                called when a call that blocks begins, and each time it has
+ *                waited
  * @on_event:     optional: gets each new message and warning of the latch, one
  *                line without its end, for a log; borrowed
  * @on_socket:    optional: called with each new socket before connect(), e.g.
