@@ -114,9 +114,12 @@ msp_explanation_canonical(const struct msp_explanation *explanation);
 /**
  * msp_explanation_place - where the target is at fault
  * @explanation: not NULL
- * @offset:      set if true is returned: byte of the target as received
+ * @offset:      set if true is returned: byte of the target, from 0, as
+ *               msp_explanation_json() shows it: a URL without a path has
+ *               got a "/"
  *
- * Returns false if it is not, or in no particular place. Threads: any.
+ * Of an authority it is where that begins. Returns false if the target is not
+ * at fault, or in no particular place. Threads: any.
  */
 MSP_API bool msp_explanation_place(const struct msp_explanation *explanation,
 				   size_t *offset);
@@ -136,7 +139,7 @@ msp_explanation_access(const struct msp_explanation *explanation);
  *
  * At most MSP_EXPLAIN_MAX, in the order of the profile; 0 if the rules were
  * not asked, see the reason. The one the decision names is among them, unless
- * there are more.
+ * there are more, see msp_explanation_cut().
  * Threads: any.
  */
 MSP_API size_t
@@ -206,7 +209,7 @@ msp_explanation_text(const struct msp_explanation *explanation, char **out,
 		     size_t *len);
 
 /**
- * msp_explanation_json - for programs: one JSON object on one line, in ASCII
+ * msp_explanation_json - for programs: one JSON object in ASCII, no line feed
  * @explanation: not NULL
  * @out:         new text, NUL-terminated, NULL on error; free with
  *               msp_text_free()
@@ -219,7 +222,7 @@ msp_explanation_text(const struct msp_explanation *explanation, char **out,
  *	endpoint               "wireserver", "imds" or "hostga"
  *	ruleId, epoch          of the rules; "" and 0 without
  *	privilege, identity    names that led to the verdict, or null
- *	method, target         as received
+ *	method, target         as received; "/" added to a URL without a path
  *	canonical              "" if there is none
  *	caller                 uid, euid, gid, pid, userName (or null), groups,
  *	                       processGroups, exePath, and of flags those that

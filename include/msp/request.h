@@ -88,7 +88,7 @@ MSP_API void msp_request_free(struct msp_request *request);
  * msp_request_set - canonicalize one request
  * @request:    forgets what it held before; what was borrowed from it is gone
  * @method:     as received, case-sensitive; copied
- * @method_len: its length, not 0
+ * @method_len: its length, from 1 to MSP_TARGET_MAX
  * @target:     raw target as received; copied
  * @target_len: its length, from 1 to MSP_TARGET_MAX
  *
@@ -96,8 +96,9 @@ MSP_API void msp_request_free(struct msp_request *request);
  * an error. Allocates only when method and target together are longer than any
  * before.
  * Threads: one at a time for each request.
- * Errors: MSP_ERR_INVAL (empty method or target), MSP_ERR_LIMIT (longer than
- * MSP_TARGET_MAX), MSP_ERR_NOMEM; the request is then empty and denied.
+ * Errors: MSP_ERR_INVAL (empty method or target), MSP_ERR_LIMIT (either is
+ * longer than MSP_TARGET_MAX), MSP_ERR_NOMEM; the request is then empty and
+ * denied.
  */
 MSP_API MSP_MUST_CHECK int
 msp_request_set(struct msp_request *request, const char *method,
@@ -105,7 +106,7 @@ msp_request_set(struct msp_request *request, const char *method,
 
 /**
  * msp_request_canon - has it a canonical form, and why not?
- * @request: NULL: MSP_CANON_FORM
+ * @request: NULL or empty: MSP_CANON_FORM
  *
  * Returns MSP_CANON_OK, or the first code that failed. MSP_CANON_SLASHES and
  * MSP_CANON_TRAVERSAL are tested before all others, since they are refused in
@@ -116,14 +117,16 @@ msp_request_set(struct msp_request *request, const char *method,
  * mark in the query (MSP_CANON_FORM). Then the form, userinfo, port, host; then
  * of the path and, after it, of each parameter: escapes, UTF-8, control
  * characters; of the path also what is not ASCII, "?", and what could be
- * decoded once more.
+ * decoded once more. MSP_CANON_AMBIGUOUS of the query and
+ * MSP_CANON_DUPLICATE_PARAM are said by msp_decision_make() only, as they
+ * depend on the rules.
  * Threads: any, between two calls of msp_request_set().
  */
 MSP_API enum msp_canon msp_request_canon(const struct msp_request *request);
 
 /**
  * msp_request_form - form of the raw target
- * @request: NULL: MSP_FORM_OTHER
+ * @request: NULL or empty: MSP_FORM_OTHER
  *
  * Threads: any, between two calls of msp_request_set().
  */
@@ -157,8 +160,8 @@ MSP_API const char *msp_request_origin(const struct msp_request *request,
  * msp_request_method - the method as received
  * @request: NULL: ""
  *
- * NUL-terminated, "" if the request is empty. Borrowed until the next
- * msp_request_set().
+ * NUL-terminated, "" if the request is empty; one that is not allowed may hold
+ * any byte. Borrowed until the next msp_request_set().
  * Threads: any, between two calls of msp_request_set().
  */
 MSP_API const char *msp_request_method(const struct msp_request *request);

@@ -116,8 +116,8 @@ MSP_API unsigned int msp_rules_needs(const struct msp_rules *rules);
  * Who is granted what can be much longer than the profile that says so.
  *
  * Threads: any.
- * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT (over MSP_RULES_TEXT_MAX),
- * MSP_ERR_NOMEM.
+ * Errors: MSP_ERR_INVAL (also for an id of msp_rules_closed() that is not
+ * UTF-8), MSP_ERR_LIMIT (over MSP_RULES_TEXT_MAX), MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int msp_rules_write(char **out, size_t *len,
 					   const struct msp_rules *rules);
