@@ -8,6 +8,8 @@
 #   make check-unit      unprivileged and offline, under a minute
 #   make check-san       the same with ASan and UBSan
 #   make check-tsan      threads under ThreadSanitizer, two minutes
+#   make lint            the library in the eyes of clang-tidy, cppcheck and
+#                        gcc -fanalyzer, five minutes
 #   make check-live      root: real eBPF, real clients, msp-host
 #   make check-scenarios root: what Azure may do in a day, hour by hour, 60
 #                        times faster, while clients keep asking
@@ -341,6 +343,12 @@ TSAN_RUN := $(THREADTESTS) $(TSAN_MSPD:%=$(O)/tests/unit/test_mspd_%)
 tsan-run: $(TSAN_RUN)
 	$(SUITE) tsan env TSAN_OPTIONS='halt_on_error=0 exitcode=66' \
 		setarch -R tests/unit.sh $(TSAN_RUN)
+
+# LINTED: other sources, e.g. mspd/cli.c
+.PHONY: lint
+lint: LINTED ?= $(LIB_SRC)
+lint: $(SKEL)
+	$(SUITE) lint python3 tests/lint.py $(O) $(LINTED)
 
 check-valgrind: unit-programs
 	$(SUITE) valgrind env UNDER=valgrind tests/unit.sh $(UNIT)

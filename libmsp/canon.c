@@ -132,7 +132,8 @@ static bool ambiguous(struct reader r)
 		if (c != '%')
 			continue;
 		ahead = r;
-		if (hex_byte(next_byte(&ahead)) && hex_byte(next_byte(&ahead)))
+		c = next_byte(&ahead);
+		if (hex_byte(c) && hex_byte(next_byte(&ahead)))
 			return true;
 	}
 	return false;

@@ -206,7 +206,7 @@ int msp_cgroup_place(int dir_fd, char **mount, char **below,
 		return msp_fail(info, MSP_ERR_UNSUPPORTED,
 				"%s is in no cgroup v2 file system", path);
 	rest = strip_mount(path, *mount);
-	*below = msp_mem_strndup(rest, strlen(rest));
+	*below = rest ? msp_mem_strndup(rest, strlen(rest)) : NULL;
 	if (*below)
 		return 0;
 	msp_mem_free(*mount);

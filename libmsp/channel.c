@@ -383,7 +383,7 @@ static void note_time(struct msp_channel *ch, const struct msp_response *r)
 		n_dates = n_ours;
 	}
 	ch->head_has_time =
-		n_dates == 1 &&
+		date && n_dates == 1 &&
 		msp_date_parse(date->value, date->value_len, &ch->head_time);
 }
 

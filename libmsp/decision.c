@@ -49,7 +49,7 @@ static bool paths_equal(const char *a, const char *b)
 			return false;
 		if (!more)
 			return true;
-		if (a_len != b_len || memcmp(a_part, b_part, a_len))
+		if (a_len != b_len || memcmp(a_part, b_part, a_len) != 0)
 			return false;
 	}
 }

@@ -135,7 +135,7 @@ static int send_question(int fd, const struct question *q)
 /* One datagram of the kernel; anybody else's are not for us. */
 static ssize_t receive(int fd, void *buffer, size_t size)
 {
-	struct sockaddr_nl from;
+	struct sockaddr_nl from = { .nl_pid = 0 };
 	socklen_t from_len;
 	ssize_t n;
 

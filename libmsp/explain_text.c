@@ -159,7 +159,7 @@ static void put_escaped(struct msp_text_buffer *b, const char *text,
 	char escape[] = "\\x00";
 	size_t i;
 
-	for (i = 0; text[i] && i < most; i++) {
+	for (i = 0; i < most && text[i]; i++) {
 		const unsigned char c = (unsigned char)text[i];
 
 		if (c < 0x20 || c >= 0x7f) {

@@ -3,6 +3,7 @@
  * In: a cause in words. Out: struct msp_error_info filled up to the size the
  * caller knows. Must never be handed a secret, and never fails.
  */
+#undef MSP_ANALYZED /* here they are functions */
 #include "libmsp/info.h"
 
 #include <stdarg.h>

@@ -17,6 +17,14 @@ int msp_fail_sys(struct msp_error_info *info, int err, const char *format, ...)
 /* The same with a JSON pointer; offset, line and column are set later. */
 int msp_fail_at(struct msp_error_info *info, int rc, const char *pointer,
 		const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* What analyzers cannot see from where it is called: it does return rc. */
+#ifdef MSP_ANALYZED
+#define msp_fail(info, rc, ...) ((msp_fail)(info, rc, __VA_ARGS__), (rc))
+#define msp_fail_sys(info, err, ...)                                           \
+	((msp_fail_sys)(info, err, __VA_ARGS__), MSP_ERR_SYS)
+#define msp_fail_at(info, rc, ...) ((msp_fail_at)(info, rc, __VA_ARGS__), (rc))
+#endif
+
 /* offset in an input -> offset, line and column of info */
 void msp_info_place(struct msp_error_info *info, const char *input, size_t len,
 		    size_t offset);

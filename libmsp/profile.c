@@ -21,6 +21,8 @@ struct msp_profile *msp_profile_ref(const struct msp_profile *profile)
 	return shared;
 }
 
+/* As deep as the caller has merged what was merged.
+ * NOLINTNEXTLINE(misc-no-recursion) */
 void msp_profile_free(struct msp_profile *profile)
 {
 	size_t i;

@@ -156,6 +156,7 @@ static void note_doubt(struct search *s, const struct msp_json_value *object,
 static void search_all(struct search *s, const struct msp_json_value *resources,
 		       const struct msp_json_value *parent);
 
+/* NOLINTNEXTLINE(misc-no-recursion): see search_all() */
 static void search_one(struct search *s, const struct msp_json_value *resource,
 		       const struct msp_json_value *parent)
 {
@@ -182,7 +183,7 @@ static void search_one(struct search *s, const struct msp_json_value *resource,
 }
 
 /* An array, or an object whose names are symbolic. Not deeper than the reader
- * of JSON lets a document be. */
+ * of JSON lets a document be. NOLINTNEXTLINE(misc-no-recursion) */
 static void search_all(struct search *s, const struct msp_json_value *resources,
 		       const struct msp_json_value *parent)
 {

@@ -80,7 +80,7 @@ static int read_object(struct contract *c, const char *json, size_t len)
 		.depth = MSP_JSON_DEPTH_MAX,
 		.values = (uint32_t)(len < UINT32_MAX ? len : UINT32_MAX),
 	};
-	const struct msp_json_value *root, *id, *use;
+	const struct msp_json_value *root, *id = NULL, *use = NULL;
 	struct msp_json *doc;
 	const char *text = "";
 	int rc;

@@ -58,9 +58,10 @@ static int start_connect(const struct probe *p)
 
 static int local_port(struct probe *p)
 {
-	struct sockaddr_storage at = { 0 };
+	struct sockaddr_storage at;
 	socklen_t len = sizeof(at);
 
+	memset(&at, 0, sizeof(at));
 	if (getsockname(p->fd, (struct sockaddr *)&at, &len) < 0)
 		return -1;
 	if (p->family == AF_INET)

@@ -103,7 +103,7 @@ static size_t scheme_prefix(const char *t, size_t len)
 			   msp_ascii_digit((unsigned char)t[i]) ||
 			   t[i] == '+' || t[i] == '-' || t[i] == '.'))
 		i++;
-	if (len - i < 3 || memcmp(t + i, "://", 3))
+	if (len - i < 3 || memcmp(t + i, "://", 3) != 0)
 		return 0;
 	return i + 3;
 }

@@ -268,15 +268,16 @@ static int compile_params(struct msp_rules *r, struct msp_rule *rule,
 static int compile_privileges(struct msp_rules *r, const struct msp_profile *p)
 {
 	const struct msp_privilege *from;
+	const uint32_t n = (uint32_t)p->n_privileges;
 	struct msp_rule *rule;
 	uint32_t i;
 	int rc;
 
-	r->n_rules = (uint32_t)p->n_privileges;
-	r->rules = keep(r, r->n_rules, sizeof(*r->rules));
+	r->n_rules = n;
+	r->rules = keep(r, n, sizeof(*r->rules));
 	if (!r->rules)
 		return MSP_ERR_NOMEM;
-	for (i = 0; i < r->n_rules; i++) {
+	for (i = 0; i < n; i++) {
 		from = &p->privileges[i];
 		if (from->path.len >= UINT32_MAX / 2 ||
 		    from->n_params >= UINT32_MAX)
