@@ -36,8 +36,9 @@ bool msp_latch_in_doubt(struct msp_latch *l, const char *guid)
 		l->staged = true;
 		return true;
 	}
-	/* half of it, and so never sent */
-	if (rc != MSP_ERR_NOENT && rc != MSP_ERR_NOMEM)
+	/* half of it, and so never sent; one that cannot be read at the moment
+	 * may be the one that the host has */
+	if (rc != MSP_ERR_NOENT && rc != MSP_ERR_NOMEM && rc != MSP_ERR_SYS)
 		(void)msp_keystore_unstage(l->store, guid, NULL);
 	return false;
 }

@@ -6,6 +6,7 @@
  */
 #include <check.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -406,6 +407,46 @@ START_TEST(answer_that_was_lost_is_asked_for_again)
 }
 END_TEST
 
+/* ---- a disk that cannot be read for a moment --------------------------- */
+
+static bool unreadable;
+
+/* As with a failing disk, or without a descriptor to spare. */
+int fstat(int fd, struct stat *st)
+{
+	int (*real)(int, struct stat *);
+	char link[64], name[256];
+	ssize_t len;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "fstat");
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = unreadable ? readlink(link, name, sizeof(name)) : -1;
+	if (len < 4 || memcmp(name + len - 4, ".new", 4) != 0)
+		return real(fd, st);
+	errno = EIO;
+	return -1;
+}
+
+/* The host took it, and the answer was lost. */
+START_TEST(key_in_doubt_that_cannot_be_read_at_once_stays)
+{
+	latch_a_of(KEY(GUID_A));
+	mind.status = ENABLED_NO_KEY;
+	mind.key = OTHER_KEY;
+	mind.attest = "";
+	ck_assert_int_eq(drive(30000), 0);
+	start_anew();
+	mind.status = ENABLED(GUID_A);
+	mind.attest = HEAD;
+	unreadable = true;
+	ck_assert_int_eq(drive(0), 0);
+	unreadable = false;
+	ck_assert_int_eq(drive(STEP_MS), 0);
+	check_latch(MSP_LATCH_LATCHED, GUID_A, ATTESTED);
+	check_key(OTHER_KEY);
+}
+END_TEST
+
 /* ---- a disk that gives back something else ----------------------------- */
 
 static bool spoil;
@@ -508,6 +549,7 @@ int main(void)
 	tcase_add_test(
 		tc, key_in_use_is_on_disk_when_another_of_its_guid_is_refused);
 	tcase_add_test(tc, answer_that_was_lost_is_asked_for_again);
+	tcase_add_test(tc, key_in_doubt_that_cannot_be_read_at_once_stays);
 	tcase_add_test(tc, key_that_cannot_be_read_back_is_not_attested);
 	tcase_add_test(tc, second_latch_asks_the_host_for_nothing);
 	suite_add_tcase(s, tc);
