@@ -22,7 +22,7 @@
 
 #define STATE_TAG "status.tag"
 #define TIME_TAG  "provisioned.tag"
-/* "&quot;" stands for one byte. */
+/* "&quot;" stands for one byte, "\u009b" for two. */
 #define ESCAPED_MAX (6 * MSPD_PROVISION_ERROR)
 #define MESSAGE_MAX 1100
 /* Who has it reset waits for as long, and is to hear how it went. */
@@ -122,21 +122,28 @@ static void tell_error(const struct mspd_provision *p, unsigned int flags,
 
 /* ---- tags (spec 3.5) --------------------------------------------------- */
 
+/* The five of XML, and what would drive a terminal as in a line of the log:
+ * whoever looks at it has nothing that reads XML. */
 static size_t escape(char out[ESCAPED_MAX], const char *in)
 {
+	size_t left = strlen(in), n;
+	struct mspd_text text;
 	const char *entity;
-	size_t len = 0;
 
-	for (; *in; in++) {
+	mspd_text_init(&text, out, ESCAPED_MAX);
+	for (; left; in += n, left -= n) {
+		n = mspd_utf8_step(in, left);
+		if (!n)
+			n = 1; /* of no character */
 		entity = mspd_xml_entity(*in);
-		if (entity) {
-			memcpy(out + len, entity, strlen(entity));
-			len += strlen(entity);
-		} else {
-			out[len++] = *in;
-		}
+		if (entity)
+			mspd_text_put(&text, entity);
+		else if (strchr("\r\n\t", *in))
+			mspd_text_clean(&text, in, n);
+		else
+			mspd_text_line(&text, in, n);
 	}
-	return len;
+	return text.len;
 }
 
 static void write_tag(const struct mspd_provision *p, const char *name,

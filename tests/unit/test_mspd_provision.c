@@ -172,6 +172,24 @@ START_TEST(provision_tags_of_failure)
 }
 END_TEST
 
+/* It is looked at with cat(1), and what is in it may be the host's. */
+START_TEST(provision_tag_does_not_drive_a_terminal)
+{
+	char error[MSPD_PROVISION_ERROR];
+
+	make_ready(REDIRECT | LISTEN);
+	mspd_status_module(status, MSPD_MODULE_KEY_KEEPER, MSPD_STATE_STOPPED,
+			   "%s",
+			   "a\033[2J \177 \302\233 \342\200\250\t\303\274");
+	mspd_provision_run(provision, START + TIMEOUT);
+	check_tag("keyLatchStatus - a\\x1b[2J \\x7f \\u009b \\u2028\t\303\274"
+		  "\r\n");
+	/* as it is, for a document that escapes it */
+	mspd_provision_ask(provision, 1, error);
+	ck_assert_ptr_nonnull(strstr(error, "a\033[2J"));
+}
+END_TEST
+
 /* All that can be in it, escaped, fits. */
 START_TEST(provision_tags_have_room_for_the_worst)
 {
@@ -437,6 +455,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, provision_tells_the_modules_own_words);
 	tcase_add_test(tc, provision_tags_of_success);
 	tcase_add_test(tc, provision_tags_of_failure);
+	tcase_add_test(tc, provision_tag_does_not_drive_a_terminal);
 	tcase_add_test(tc, provision_tags_have_room_for_the_worst);
 	tcase_add_test(tc, provision_fails_once_when_its_time_has_passed);
 	tcase_add_test(tc, provision_fails_before_who_reset_it_gives_up);
