@@ -23,7 +23,7 @@ void msp_buffer_drop(struct msp_buffer *buffer)
 }
 
 /* Not realloc(): that leaves an unwiped copy behind. */
-int msp_buffer_grow(struct msp_buffer *buffer, size_t max)
+MSP_MEM_NO_TRACE int msp_buffer_grow(struct msp_buffer *buffer, size_t max)
 {
 	size_t cap = buffer->cap ? buffer->cap * 2 : FIRST_SIZE;
 	size_t len = buffer->len;

@@ -673,8 +673,10 @@ static int wait_for_more(struct msp_client *c, struct msp_time now,
 	return fail(c, timed_out(c, info));
 }
 
-int msp_client_read(struct msp_client *client, struct msp_time now, void *out,
-		    size_t size, size_t *got, struct msp_error_info *info)
+MSP_MEM_NO_TRACE int msp_client_read(struct msp_client *client,
+				     struct msp_time now, void *out,
+				     size_t size, size_t *got,
+				     struct msp_error_info *info)
 {
 	struct msp_client *c = client;
 	int rc;

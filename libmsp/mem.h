@@ -8,6 +8,20 @@
 
 #include <stddef.h>
 
+/*
+ * For a function that copies what must not stay. memcpy() leaves it in vector
+ * registers, and on arm64 each function with variable arguments, such as one
+ * that formats an error, stores those on its stack.
+ */
+#if defined(__has_attribute)
+#if __has_attribute(zero_call_used_regs)
+#define MSP_MEM_NO_TRACE __attribute__((zero_call_used_regs("all")))
+#endif
+#endif
+#ifndef MSP_MEM_NO_TRACE
+#define MSP_MEM_NO_TRACE
+#endif
+
 void *msp_mem_alloc(size_t size);
 void *msp_mem_zalloc(size_t size);
 /* NULL if count * size overflows */

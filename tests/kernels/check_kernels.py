@@ -88,7 +88,8 @@ def need_qemu(cache):
 
 def command_line(expect):
     """Lockdown comes from the command line; "expect" goes to PID 1."""
-    words = [f"console={MACHINE.console}", "panic=-1", "quiet", f"expect={expect}"]
+    words = [f"console={MACHINE.console}", "panic=-1", "quiet",
+             f"expect={expect}"]
     if expect == "lockdown":
         words.append("lockdown=confidentiality")
     return " ".join(words)
@@ -96,8 +97,9 @@ def command_line(expect):
 
 def boot(kernel, image, expect, log):
     """Everything the guest printed, and whether it ended by itself."""
-    command = [QEMU, "-accel", "tcg", *MACHINE.options, "-smp", "2", "-m", "768",
-               "-nodefaults", "-no-user-config", "-display", "none",
+    command = [QEMU, "-accel", "tcg", *MACHINE.options, "-smp", "2",
+               "-m", "768", "-nodefaults", "-no-user-config",
+               "-display", "none",
                "-serial", "stdio", "-no-reboot", "-kernel", kernel,
                "-initrd", image, "-append", command_line(expect)]
     with open(log, "wb") as out:

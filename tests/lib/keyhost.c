@@ -7,6 +7,7 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,10 +61,17 @@ void setup(void)
 	restart(true);
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind,
+		      struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
 void teardown(void)
 {
-	char command[128];
-
 	msp_latch_free(latch);
 	latch = NULL;
 	msp_channel_free(channel);
@@ -71,8 +79,7 @@ void teardown(void)
 	msp_keystore_free(store);
 	store = NULL;
 	fakehost_close(&host);
-	snprintf(command, sizeof(command), "rm -rf '%s'", base);
-	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 	ck_assert_int_eq(failalloc_live(), 0);
 }
 
