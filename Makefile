@@ -100,7 +100,9 @@ OURS	:= -std=c11 $(WARN) $(if $(WERROR)$(CI),-Werror) $(HARDEN) $(SANFLAGS) \
 	   -fPIC -fvisibility=hidden -MMD -MP
 CPPOURS	:= -D_GNU_SOURCE -Iinclude -I. -isystem $(O)
 LDOURS	:= -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS)
-DEP_LIB	= $$($(PKG_CONFIG) $1 libcrypto yajl libbpf)
+# A call of the library to itself is not somebody else's to answer.
+LDSHARED := -Wl,-Bsymbolic-functions
+DEP_LIB	= $$($(PKG_CONFIG) $1 libcrypto yajl libbpf zlib)
 DEP_MHD	= $$($(PKG_CONFIG) $1 libmicrohttpd)
 DEP_YAJL = $$($(PKG_CONFIG) $1 yajl)
 DEP_CHECK = $$($(PKG_CONFIG) $1 check)
@@ -121,7 +123,7 @@ MSPCTL	:= $(O)/mspd/ctl/mspctl
 HOST_SRC := $(wildcard examples/msp-host/*.c examples/msp-host/*/*.c)
 HOST_OBJ := $(HOST_SRC:%.c=$(O)/%.o)
 EXAMPLES := $(patsubst %.c,$(O)/%,$(wildcard examples/*.c))
-SKEL	:= $(O)/bpf/msp.skel.h
+SKEL	:= $(O)/bpf/msp.packed.h
 UNIT	:= $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 FUZZ	:= $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 TESTLIB	:= $(patsubst %.c,$(O)/%.o,$(wildcard tests/lib/*.c))
@@ -163,12 +165,23 @@ $(O)/%.bpf.o: %.bpf.c
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -g -O2 -target bpf -Wall -Wextra -Werror \
 		-Wno-unused-parameter -Ibpf -ffile-prefix-map=$(CURDIR)=. \
+		-gno-inline-line-tables \
 		-idirafter $(SYSROOT)/usr/include/$(MULTIARCH) -MMD -MP -MT $@ \
 		-MF $(@:.o=.d) -c $< -o $@.full
 	$(Q)$(BPFTOOL) gen object $@ $@.full # without DWARF, which is large
 $(O)/%.skel.h: $(O)/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $(*F)_bpf > $@
+# The skeleton without its object, and the object a quarter as large.
+$(O)/%.packed.h: $(O)/%.skel.h $(O)/%.bpf.o
+	$(call say,PACK,$@)
+	$(Q)sed 's/= (void \*)$(*F)_bpf__elf_bytes(&s->data_sz)/= NULL/' $< > $@
+	$(Q)printf '#define %s_object_size %d\nstatic const %s[] = {\n' \
+		$(*F) $$(wc -c < $(word 2,$^)) \
+		'unsigned char $(*F)_object' >> $@
+	$(Q)gzip -9 -n < $(word 2,$^) | od -A n -v -t x1 | \
+		sed 's/ \(..\)/0x\1,/g' >> $@
+	$(Q)echo '};' >> $@
 
 # ---- library --------------------------------------------------------------
 $(O)/%.o: %.c
@@ -182,7 +195,7 @@ $(O)/libmsp/redirect_load.o: $(SKEL)
 
 $(O)/$(SHLIB): $(LIB_OBJ) libmsp/libmsp.map
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined \
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined $(LDSHARED) \
 		-Wl,--version-script=libmsp/libmsp.map $(LDOURS) \
 		$(if $(SAN),,-Wl,-z,defs) $(LDFLAGS) -o $@ $(LIB_OBJ) \
 		$(call DEP_LIB,--libs)

@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <zlib.h>
 
-#include "bpf/msp.skel.h"
+#include "bpf/msp.packed.h"
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
 #include "libmsp/verifier.h"
@@ -93,6 +95,54 @@ static void choose_programs(struct msp_redirect *r, int which)
 	}
 }
 
+/* The object, NULL without memory. It lies packed in every program that has
+ * the library, of which few redirect. */
+static void *unpack(void)
+{
+	z_stream z = { .next_in = (z_const Bytef *)msp_object,
+		       .avail_in = sizeof(msp_object),
+		       .avail_out = msp_object_size };
+	void *object = msp_mem_alloc(msp_object_size);
+	int rc;
+
+	if (!object || inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) {
+		msp_mem_free(object);
+		return NULL;
+	}
+	z.next_out = object;
+	rc = inflate(&z, Z_FINISH);
+	inflateEnd(&z);
+	if (rc == Z_STREAM_END && !z.avail_out)
+		return object;
+	msp_mem_free(object);
+	return NULL;
+}
+
+/* As msp_bpf__open_opts(), which has no object. errno if it returns NULL. */
+static struct msp_bpf *open_skeleton(struct bpf_object_open_opts *opts)
+{
+	struct msp_bpf *skel = calloc(1, sizeof(*skel));
+	void *object = unpack();
+	int err = -ENOMEM;
+
+	if (skel && object)
+		err = msp_bpf__create_skeleton(skel);
+	if (err == 0) {
+		skel->skeleton->data = object;
+		skel->skeleton->data_sz = msp_object_size;
+		err = bpf_object__open_skeleton(skel->skeleton, opts);
+		/* nothing of it is looked at any more */
+		skel->skeleton->data = NULL;
+		skel->skeleton->data_sz = 0;
+	}
+	msp_mem_free(object);
+	if (err == 0)
+		return skel;
+	msp_bpf__destroy(skel);
+	errno = -err;
+	return NULL;
+}
+
 /* 0 or -errno; log says what the verifier did. */
 static int load_some(struct msp_redirect *r,
 		     const struct msp_bpf_config *config, int which, char *log)
@@ -103,7 +153,7 @@ static int load_some(struct msp_redirect *r,
 	opts.kernel_log_size = VERIFIER_LOG;
 	log[0] = '\0';
 	msp_bpf__destroy(r->skel);
-	r->skel = msp_bpf__open_opts(&opts);
+	r->skel = open_skeleton(&opts);
 	if (!r->skel)
 		return -errno;
 	set_constants(r, *config);

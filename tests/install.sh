@@ -223,6 +223,7 @@ try() {
 	claim "${name}_examples_need_libmsp_alone" examples_need_libmsp_alone
 	claim "${name}_examples_run" run_shared
 	try_static "$name"
+	claim "${name}_library_is_small" library_is_small
 	claim "${name}_versions_agree" versions_agree
 	claim "${name}_no_tools_are_there" no_tools_are_there
 	agent=$(installed)
