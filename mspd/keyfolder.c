@@ -191,8 +191,24 @@ static bool is_trusted(struct folder *f, const char *name, int fd)
 	return false;
 }
 
-static int save_text(struct folder *f, const char *name, const char *text,
-		     size_t len)
+/* Which are too many, and how old each is, a store tells by their times. */
+static void keep_time(struct folder *f, const struct msp_key *key, int from)
+{
+	char path[PATH_MAX + MSP_GUID_LEN + sizeof("/" ENDING)];
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	struct stat st;
+
+	if (fstat(from, &st) < 0)
+		return;
+	times[1] = st.st_mtim;
+	snprintf(path, sizeof(path), "%s/%s" ENDING, f->aside,
+		 msp_key_guid(key));
+	if (utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0)
+		mspd_log(MSPD_WARN, "cannot set the time of '%s'", path);
+}
+
+static int save_text(struct folder *f, const char *name, int fd,
+		     const char *text, size_t len)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct msp_key *key;
@@ -204,10 +220,13 @@ static int save_text(struct folder *f, const char *name, const char *text,
 		leave(f, name, "holds no key");
 		return 0;
 	}
-	if (strncasecmp(msp_key_guid(key), name, MSP_GUID_LEN) != 0)
+	if (strncasecmp(msp_key_guid(key), name, MSP_GUID_LEN) != 0) {
 		leave(f, name, "holds the key of another guid");
-	else
+	} else {
 		rc = msp_keystore_save(f->fresh, key, &info);
+		if (rc == 0)
+			keep_time(f, key, fd);
+	}
 	msp_key_free(key);
 	return rc < 0 ? refuse_info(f, rc, &info) : 0;
 }
@@ -226,7 +245,7 @@ static int take_file(struct folder *f, const char *name, int fd)
 	if (n < 0)
 		rc = refuse_errno(f, "read", name);
 	else
-		rc = save_text(f, name, text, (size_t)n);
+		rc = save_text(f, name, fd, text, (size_t)n);
 	if (n > 0)
 		explicit_bzero(text, (size_t)n);
 	free(text);

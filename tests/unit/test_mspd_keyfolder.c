@@ -20,6 +20,8 @@
 #define ASIDE	 "keys.of-65534"
 #define GUID	 "9cf81e97-0316-4ad3-94a7-8ccbdee8ccbf"
 #define OTHER	 "00000000-0316-4ad3-94a7-8ccbdee8ccbf"
+#define TAIL	 "-0316-4ad3-94a7-8ccbdee8ccbf"
+#define MANY	 60
 #define KEY_OF(guid)                                                           \
 	"{\"authorizationScheme\": \"Azure-HMAC-SHA256\", "                    \
 	"\"guid\": \"" guid "\", \"issued\": \"\", \"key\": "                  \
@@ -126,6 +128,32 @@ START_TEST(keyfolder_of_somebody_else_is_replaced_with_roots_keys_in_it)
 	ck_assert_uint_eq(before.st_ino, after.st_ino);
 	ck_assert_uint_eq(after.st_uid, NOBODY);
 	ck_assert_int_eq(scratch_count("keys"), 2);
+}
+END_TEST
+
+/* Azure's agent removes none; there are two orders, so that in no file system
+ * the latest happen to be read last. */
+START_TEST(keyfolder_of_many_keys_keeps_the_latest)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	char name[64], text[512];
+	int i;
+
+	make_foreign();
+	for (i = 0; i < MANY; i++) {
+		snprintf(text, sizeof(text), KEY_OF("%08x" TAIL), i);
+		snprintf(name, sizeof(name), "keys/%08x" TAIL ".key", i);
+		put_key(name, text, 0, 0600);
+		times[1].tv_sec = 1000 + (_i ? MANY - i : i);
+		ck_assert_int_eq(
+			utimensat(AT_FDCWD, scratch_path(name), times, 0), 0);
+	}
+	ck_assert_int_eq(open_keys(), 0);
+	for (i = 0; i < MANY / 2; i++) {
+		snprintf(name, sizeof(name), "%08x" TAIL,
+			 _i ? i : MANY - 1 - i);
+		ck_assert_msg(has_key(name), "%d", i);
+	}
 }
 END_TEST
 
@@ -261,6 +289,8 @@ int main(void)
 			tc,
 			keyfolder_takes_no_key_that_others_had_their_hands_on,
 			0, COUNT(planted));
+		tcase_add_loop_test(tc, keyfolder_of_many_keys_keeps_the_latest,
+				    0, 2);
 		tcase_add_test(
 			tc,
 			keyfolder_takes_nothing_through_a_link_and_waits_for_no_pipe);
