@@ -61,7 +61,35 @@ everything_is_there() {
 	for file in include/msp/*.h; do
 		cmp -s "$file" "$at/$file" || { echo "no $file"; missing=1; }
 	done
+	for file in "$dir"/src/man/*.3; do
+		file=${file##*/}
+		cmp -s "$dir/src/man/$file" "$at/share/man/man3/$file" ||
+			{ echo "no $file"; missing=1; }
+	done
 	return $missing
+}
+
+# Also one that shares its page with another: man follows what stands for it.
+man_finds_each_call() {
+	local at=$root$prefix/share/man names found
+	names=$(sed -n 's/^\t\(msp_[a-z0-9_]*\);$/\1/p' \
+		"$dir/src/libmsp/libmsp.map")
+	# shellcheck disable=SC2086
+	found=$(man -M "$at" -w $names) || return 1
+	[ "$(wc -l <<<"$found")" -ge 100 ] &&
+		[ "$(wc -l <<<"$found")" = "$(wc -l <<<"$names")" ] ||
+		{ echo "found: $found"; return 1; }
+	grep -q '^\.so ' "$at/man3/msp_key_free.3" &&
+		man -M "$at" msp_key_free </dev/null | grep '^ *msp_key_free('
+}
+
+try_man() {
+	if command -v man >/dev/null; then
+		claim "$1_man_finds_each_call" man_finds_each_call
+	else
+		skipped=$((skipped + 1))
+		echo "  SKIPPED $1_man_finds_each_call: there is no man"
+	fi
 }
 
 # What pkg-config says is all a stranger knows: neither our headers nor our
@@ -214,6 +242,7 @@ try() {
 	cp examples/*.c "$dir/source"
 	claim "${name}_install" run_make install
 	claim "${name}_everything_is_there" everything_is_there
+	try_man "$name"
 	claim "${name}_flags_of_shared_are_those_of_libmsp_alone" \
 		flags_of_shared_are_those_of_libmsp_alone
 	claim "${name}_flags_of_static_have_what_it_is_made_of" \

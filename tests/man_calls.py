@@ -170,6 +170,7 @@ def real_examples(text):
 
 def claims():
     calls = headers()
+    yield "each_call_has_a_page", each_call_has_a_page()
     yield "call_pages_have_calls", each_page_has_a_call()
     for page, text in pages():
         codes = set().union(*(errors_of(calls, name) for name in names(text)))
