@@ -20,6 +20,7 @@
 #include "libmsp/mem.h"
 #include "libmsp/opts.h"
 
+#define FLAGS	   ((uint32_t)(MSP_SESSION_UNSIGNED | MSP_SESSION_IN_MEMORY))
 #define TIMEOUT_MS 30000
 #define ADDED	   4 /* headers */
 #define SAID_SIZE  512
@@ -68,8 +69,8 @@ static int take_opts(struct msp_session *s, const struct msp_session_opts *opts)
 
 	if (opts) {
 		if (!msp_opts_ok(opts, opts->size, sizeof(*opts)) ||
-		    opts->flags & ~(uint32_t)MSP_SESSION_UNSIGNED ||
-		    opts->document_max >= SIZE_MAX)
+		    opts->flags & ~FLAGS || opts->document_max >= SIZE_MAX ||
+		    (opts->directory && opts->flags & MSP_SESSION_IN_MEMORY))
 			return MSP_ERR_INVAL;
 		s->opts = *opts;
 		s->opts.directory = NULL;
@@ -92,11 +93,16 @@ static int open_latch(struct msp_session *s,
 		.size = sizeof(channel),
 		.client = client_opts(s, MSP_ENDPOINT_WIRESERVER),
 	};
+	const char *directory = MSP_KEY_DIRECTORY;
+	size_t len = strlen(MSP_KEY_DIRECTORY);
 	int rc;
 
 	if (opts && opts->directory) {
-		rc = msp_keystore_open(&s->store, opts->directory,
-				       opts->directory_len, info);
+		directory = opts->directory;
+		len = opts->directory_len;
+	}
+	if (!(s->opts.flags & MSP_SESSION_IN_MEMORY)) {
+		rc = msp_keystore_open(&s->store, directory, len, info);
 		if (rc < 0)
 			return rc;
 	}

@@ -22,15 +22,16 @@
 enum msp_session_flag {
 	/* Never ask for a key, never sign: for a program beside an agent that
 	 * redirects its connections and signs for it. */
-	MSP_SESSION_UNSIGNED = 1
+	MSP_SESSION_UNSIGNED = 1,
+	/* Keep the key in memory only, for tests: once it is lost the host
+	 * hands out no other until the owner of the VM has reset it. */
+	MSP_SESSION_IN_MEMORY = 2
 };
 
 /**
  * struct msp_session_opts
  * @size:         sizeof(struct msp_session_opts)
- * @directory:    where keys are kept, e.g. MSP_KEY_DIRECTORY; NULL: in memory
- *                only, for tests: a host hands out no other key until the
- *                owner of the VM has reset the one that is lost
+ * @directory:    where keys are kept; NULL: MSP_KEY_DIRECTORY
  * @directory_len: its length
  * @endpoints:    addresses, indexed by enum msp_endpoint; ip and port 0: the
  *                one Azure gives it
@@ -67,7 +68,7 @@ MSP_BEGIN_DECLS
 /**
  * msp_session_new - a session that has not asked anything yet
  * @out:  new session, or NULL on error; free with msp_session_free()
- * @opts: copied; NULL: Azure's addresses, keys in memory only
+ * @opts: copied; NULL: Azure's addresses, and MSP_KEY_DIRECTORY
  * @info: optional: which directory, and why it cannot be used
  *
  * Does not block. Opens the directory, and makes it if it is missing.

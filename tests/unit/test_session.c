@@ -54,7 +54,7 @@ START_TEST(session_new_refuses_bad_options)
 	static const struct msp_address no_port = { .ip = 1 };
 	static const struct msp_address no_ip = { .port = 80 };
 	static const struct msp_address odd = { 1, 80, 1 };
-	struct longer bad[8];
+	struct longer bad[9];
 	int i;
 
 	for (i = 0; i < COUNT(bad); i++) {
@@ -64,12 +64,13 @@ START_TEST(session_new_refuses_bad_options)
 	bad[0].opts.size--;
 	bad[1].opts.size = sizeof(bad[1]);
 	bad[1].more[1] = 1;
-	bad[2].opts.flags = 2;
+	bad[2].opts.flags = 4;
 	bad[3].opts.endpoints[MSP_ENDPOINT_IMDS] = no_port;
 	bad[4].opts.endpoints[MSP_ENDPOINT_HOSTGA] = no_ip;
 	bad[5].opts.endpoints[MSP_ENDPOINT_WIRESERVER] = odd;
 	bad[6].opts.document_max = UINT64_MAX;
 	bad[7].opts.directory_len = 0;
+	bad[8].opts.flags = MSP_SESSION_IN_MEMORY;
 	for (i = 0; i < COUNT(bad); i++) {
 		struct msp_error_info info = no_info();
 
@@ -118,9 +119,13 @@ START_TEST(session_new_says_which_directory_it_cannot_have)
 }
 END_TEST
 
-START_TEST(session_new_needs_no_options)
+/* Without a flag it would be the directory of an agent of this machine. */
+START_TEST(session_new_needs_few_options)
 {
-	ck_assert_int_eq(msp_session_new(&session, NULL, NULL), 0);
+	struct msp_session_opts opts = { .size = sizeof(opts),
+					 .flags = MSP_SESSION_IN_MEMORY };
+
+	ck_assert_int_eq(msp_session_new(&session, &opts, NULL), 0);
 	check_key(NULL);
 }
 END_TEST
@@ -159,6 +164,7 @@ static void on_disk_another(void)
 static void in_memory(void)
 {
 	session_opts.directory = NULL;
+	session_opts.flags = MSP_SESSION_IN_MEMORY;
 	wireserver_gives_a();
 }
 
@@ -197,7 +203,7 @@ static const struct {
 	{ "a new one", wireserver_gives_a, GUID_A, 3, 0 },
 	{ "of the disk", on_disk_already, GUID_A, 1, 0 },
 	{ "the disk has another", on_disk_another, GUID_A, 3, 0 },
-	{ "no directory", in_memory, GUID_A, 3, 0 },
+	{ "in memory", in_memory, GUID_A, 3, 0 },
 	{ "no channel", no_channel, NULL, 1, 0 },
 	{ "503 first", after_a_503, GUID_A, 5, 2000 },
 	{ "refused first", after_a_refused_key, GUID_A, 5, 15000 },
@@ -656,7 +662,7 @@ static Suite *session_suite(void)
 	tcase_add_test(tc, session_new_takes_options_of_a_newer_caller);
 	tcase_add_test(tc, session_new_makes_the_directory_for_its_owner_only);
 	tcase_add_test(tc, session_new_says_which_directory_it_cannot_have);
-	tcase_add_test(tc, session_new_needs_no_options);
+	tcase_add_test(tc, session_new_needs_few_options);
 	tcase_add_test(tc, session_answers_null);
 	tcase_add_loop_test(tc, session_latch_comes_to_a_key, 0, COUNT(ways));
 	tcase_add_test(tc, session_latch_keeps_the_key_for_the_next_session);
