@@ -92,7 +92,7 @@ static bool unit_with_processes(struct part part)
 /* Slices are root's, and so is what stands directly in one. The first that is
  * no slice may have been handed to a user or a container, who name what is
  * below as they like: nothing there is looked at, whatever it is called. */
-static void find_unit(struct msp_caller_unit *out, const char *path, size_t len)
+static void find_unit(struct msp_unit *out, const char *path, size_t len)
 {
 	struct part part;
 
@@ -149,8 +149,7 @@ static const char *container_id(struct part part)
 	return id;
 }
 
-static void find_container(struct msp_caller_unit *out, const char *path,
-			   size_t len)
+static void find_container(struct msp_unit *out, const char *path, size_t len)
 {
 	struct part part;
 	const char *id;
@@ -164,7 +163,7 @@ static void find_container(struct msp_caller_unit *out, const char *path,
 	}
 }
 
-void msp_caller_unit(struct msp_caller_unit *out, const char *path, size_t len)
+void msp_caller_unit(struct msp_unit *out, const char *path, size_t len)
 {
 	if (!out)
 		return;

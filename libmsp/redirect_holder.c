@@ -19,7 +19,7 @@
 
 struct search {
 	struct msp_address address;
-	struct msp_redirect_holder *out;
+	struct msp_port_holder *out;
 	bool found;
 	bool listens; /* what was found does */
 };
@@ -133,7 +133,7 @@ static bool has_socket(int proc, const char *pid, const char *text)
 	return fd >= 0 && has_link(fd, text);
 }
 
-static void find_process(struct msp_redirect_holder *out)
+static void find_process(struct msp_port_holder *out)
 {
 	struct dirent *entry;
 	char text[48];
@@ -156,7 +156,7 @@ static void find_process(struct msp_redirect_holder *out)
 }
 
 int msp_redirect_holder(const struct msp_address *address,
-			struct msp_redirect_holder *out,
+			struct msp_port_holder *out,
 			struct msp_error_info *info)
 {
 	struct search s = { .out = out };

@@ -113,7 +113,7 @@ static int one_pass(struct sweep *s, struct msp_error_info *info)
 
 /* The kernel goes on where it was by counting, so what is taken out of its
  * table in the middle of a dump hides others: until nothing is found. */
-static int all_passes(struct sweep *s, struct msp_redirect_sweep *out,
+static int all_passes(struct sweep *s, struct msp_redirect_swept *out,
 		      struct msp_error_info *info)
 {
 	int i, rc;
@@ -139,7 +139,7 @@ static bool at_root(const struct msp_redirect *r)
 }
 
 static int sweep(const struct msp_redirect *r, enum msp_endpoint endpoint,
-		 unsigned int flags, struct msp_redirect_sweep *out,
+		 unsigned int flags, struct msp_redirect_swept *out,
 		 struct msp_error_info *info)
 {
 	struct sweep s = { .redirect = r,
@@ -164,7 +164,7 @@ static int sweep(const struct msp_redirect *r, enum msp_endpoint endpoint,
 
 int msp_redirect_sweep(const struct msp_redirect *redirect,
 		       enum msp_endpoint endpoint, unsigned int flags,
-		       struct msp_redirect_sweep *out,
+		       struct msp_redirect_swept *out,
 		       struct msp_error_info *info)
 {
 	int rc;

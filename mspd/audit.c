@@ -153,7 +153,7 @@ static void put_parents(struct mspd_text *line, const struct msp_caller *c)
 static void put_cgroup(struct mspd_text *line, const struct msp_caller *c)
 {
 	const char *path = c->cgroup_path;
-	struct msp_caller_unit u;
+	struct msp_unit u;
 
 	/* of the whole path, before it is cut */
 	msp_caller_unit(&u, path, path ? strlen(path) : 0);

@@ -73,7 +73,7 @@ static int learn_port(struct mspd_listener *l)
 static void name_holder(struct mspd_listener *l)
 {
 	char wanted[MSPD_LISTENER_TEXT];
-	const struct msp_redirect_holder *h = &l->holder;
+	const struct msp_port_holder *h = &l->holder;
 
 	l->taken = true;
 	mspd_listener_text(&l->address, wanted);

@@ -18,7 +18,7 @@ struct mspd_listener {
 	int fd;
 	struct msp_address address;
 	bool taken;
-	struct msp_redirect_holder holder;
+	struct msp_port_holder holder;
 };
 
 /**

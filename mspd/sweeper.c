@@ -15,7 +15,7 @@ static const uint64_t looks_ms[] = { 0, 1000, 5000 };
 #define LOOKS (sizeof(looks_ms) / sizeof(looks_ms[0]))
 
 static int sweep_redirect(void *arg, enum msp_endpoint endpoint,
-			  unsigned int flags, struct msp_redirect_sweep *out,
+			  unsigned int flags, struct msp_redirect_swept *out,
 			  struct msp_error_info *info)
 {
 	return msp_redirect_sweep(arg, endpoint, flags, out, info);
@@ -83,7 +83,7 @@ static void schedule(struct mspd_sweeper *s, size_t i, uint64_t now_ms)
 }
 
 static bool take_result(struct mspd_sweeper *s, size_t i,
-			const struct msp_redirect_sweep *result)
+			const struct msp_redirect_swept *result)
 {
 	bool news = result->destroyed || result->left > s->endpoint[i].left;
 
@@ -100,7 +100,7 @@ static bool take_result(struct mspd_sweeper *s, size_t i,
 
 static bool look(struct mspd_sweeper *s, size_t i)
 {
-	struct msp_redirect_sweep result = { .size = sizeof(result) };
+	struct msp_redirect_swept result = { .size = sizeof(result) };
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	unsigned int flags = 0;
 	bool failed;

@@ -14,7 +14,7 @@
 
 /* msp_redirect_sweep(), or what a test puts in its place. */
 typedef int mspd_sweep(void *arg, enum msp_endpoint endpoint,
-		       unsigned int flags, struct msp_redirect_sweep *out,
+		       unsigned int flags, struct msp_redirect_swept *out,
 		       struct msp_error_info *info);
 
 struct mspd_sweeper {

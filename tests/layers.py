@@ -283,6 +283,23 @@ def check_calls(suite):
                 NO_SYMBOL.search("static inline int msp_x(void)") else ["no"])
 
 
+def named_twice(header, calls):
+    """Structs whose tag is a call's name: C++ would hide the struct, and other
+    languages have one name space for both."""
+    tags = re.findall(r"\bstruct\s+(\w+)", header)
+    return sorted(set(tags) & set(calls))
+
+
+def check_tags(suite):
+    headers = "".join(without_comments(text_of(path))
+                      for path in files("include/msp", (".h",)))
+    suite.claim("no_struct_has_the_name_of_a_call",
+                named_twice(headers, declared()))
+    suite.claim("a_struct_with_the_name_of_a_call_is_found",
+                [] if named_twice("int msp_x(struct msp_x *out);", ["msp_x"])
+                else ["msp_x"])
+
+
 def check_contracts(suite):
     suite.claim("each_call_says_its_contract", contract.faults())
     bad = {"errors": ("/** msp_x - y\n * @a: z\n * Threads: any. */\n",
@@ -361,6 +378,7 @@ def main():
     check_text(suite)
     check_headers(suite)
     check_calls(suite)
+    check_tags(suite)
     check_contracts(suite)
     check_the_checks(suite)
     check_vectors(suite)

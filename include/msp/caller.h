@@ -159,7 +159,7 @@ struct msp_caller {
 };
 
 /**
- * struct msp_caller_unit - what a cgroup path tells; borrowed from the path
+ * struct msp_unit - what a cgroup path tells; borrowed from the path
  * @unit:          the systemd unit that stands first, slices aside, NULL:
  *                 none. Only root chooses it, while a user or a container
  *                 names what is below
@@ -168,7 +168,7 @@ struct msp_caller {
  *                 people: a user can make a path that looks like one
  * @container_len: its length
  */
-struct msp_caller_unit {
+struct msp_unit {
 	const char *unit;
 	size_t unit_len;
 	const char *container;
@@ -209,7 +209,7 @@ MSP_API const char *msp_caller_process_name(const struct msp_caller *caller);
  * but ID; not what watches over a container, libpod-conmon-ID.scope.
  * Threads: any.
  */
-MSP_API void msp_caller_unit(struct msp_caller_unit *out, const char *path,
+MSP_API void msp_caller_unit(struct msp_unit *out, const char *path,
 			     size_t len);
 
 MSP_END_DECLS

@@ -103,15 +103,15 @@ struct msp_redirect_opts {
 };
 
 /**
- * struct msp_redirect_sweep - connections that went to the host directly
- * @size:      in: sizeof(struct msp_redirect_sweep)
+ * struct msp_redirect_swept - connections that went to the host directly
+ * @size:      in: sizeof(struct msp_redirect_swept)
  * @found:     connections to the endpoint that nobody redirected; sockets
  *             declared our own are not among them
  * @destroyed: of those
  * @left:      found - destroyed: they stay as they are
  * @reserved:  0
  */
-struct msp_redirect_sweep {
+struct msp_redirect_swept {
 	size_t size;
 	uint32_t found;
 	uint32_t destroyed;
@@ -125,14 +125,14 @@ enum msp_redirect_sweep_flag {
 };
 
 /**
- * struct msp_redirect_holder - who has a TCP port
- * @size:  in: sizeof(struct msp_redirect_holder)
+ * struct msp_port_holder - who has a TCP port
+ * @size:  in: sizeof(struct msp_port_holder)
  * @inode: number of its socket as /proc/PID/fd shows it
  * @uid:   owner of the socket
  * @pid:   a process that has it open, 0 if none was found
  * @comm:  its name as the process chose it, "" if none was found
  */
-struct msp_redirect_holder {
+struct msp_port_holder {
 	size_t size;
 	uint64_t inode;
 	uint32_t uid;
@@ -270,7 +270,7 @@ MSP_API unsigned int msp_redirect_limits(const struct msp_redirect *redirect);
 MSP_API MSP_MUST_CHECK int
 msp_redirect_sweep(const struct msp_redirect *redirect,
 		   enum msp_endpoint endpoint, unsigned int flags,
-		   struct msp_redirect_sweep *out, struct msp_error_info *info);
+		   struct msp_redirect_swept *out, struct msp_error_info *info);
 
 /**
  * msp_redirect_holder - who keeps us from binding an address
@@ -286,8 +286,7 @@ msp_redirect_sweep(const struct msp_redirect *redirect,
  */
 MSP_API MSP_MUST_CHECK int
 msp_redirect_holder(const struct msp_address *address,
-		    struct msp_redirect_holder *out,
-		    struct msp_error_info *info);
+		    struct msp_port_holder *out, struct msp_error_info *info);
 
 /**
  * msp_redirect_count - value of one counter

@@ -220,7 +220,7 @@ START_TEST(caller_unit_follows_the_table)
 	const char *path = unit[_i].path;
 	size_t mapped, len = strlen(path);
 	char *text = guarded(path, len, &mapped);
-	struct msp_caller_unit u;
+	struct msp_unit u;
 
 	memset(&u, 0xff, sizeof(u));
 	msp_caller_unit(&u, text, len);
@@ -234,7 +234,7 @@ END_TEST
 
 START_TEST(caller_unit_of_no_path_is_none)
 {
-	struct msp_caller_unit u;
+	struct msp_unit u;
 
 	memset(&u, 0xff, sizeof(u));
 	msp_caller_unit(&u, NULL, 5);
@@ -249,8 +249,7 @@ START_TEST(caller_unit_of_no_path_is_none)
 END_TEST
 
 /* All that stands before it are slices, and it is a component as a whole. */
-static bool below_slices(const char *path, size_t len,
-			 const struct msp_caller_unit *u)
+static bool below_slices(const char *path, size_t len, const struct msp_unit *u)
 {
 	const char *end = u->unit + u->unit_len;
 	const char *p;
@@ -270,7 +269,7 @@ START_TEST(caller_unit_is_below_slices_whatever_the_bytes)
 		"/",  "/", "/",	      "/", ".slice", ".service", ".scope", "a",
 		"..", "@", "docker-", ID,  ":",	     "\\x2d",	 " ",	   "_"
 	};
-	struct msp_caller_unit u;
+	struct msp_unit u;
 	size_t len, mapped;
 	char path[2048], *text;
 	int i, k, found = 0;

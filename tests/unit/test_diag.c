@@ -70,7 +70,7 @@ static const struct {
 
 START_TEST(holder_is_the_process_in_the_way)
 {
-	struct msp_redirect_holder holder = { .size = sizeof(holder) };
+	struct msp_port_holder holder = { .size = sizeof(holder) };
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct msp_address address = { .ip = LOOPBACK };
 	int rc, fd;
@@ -101,7 +101,7 @@ END_TEST
 
 START_TEST(holder_that_listens_comes_first)
 {
-	struct msp_redirect_holder holder = { .size = sizeof(holder) };
+	struct msp_port_holder holder = { .size = sizeof(holder) };
 	struct msp_address address = { .ip = LOOPBACK };
 	struct sockaddr_in at = { .sin_family = AF_INET };
 	int listener, client, server;
@@ -133,9 +133,9 @@ START_TEST(bad_arguments_are_refused)
 {
 	struct msp_address address = { .ip = LOOPBACK, .port = 1 };
 	struct msp_address no_port = { .ip = LOOPBACK };
-	struct msp_redirect_holder holder = { .size = sizeof(holder) };
-	struct msp_redirect_holder wrong = { .size = 4, .pid = 7 };
-	struct msp_redirect_sweep sweep = { .size = sizeof(sweep), .found = 7 };
+	struct msp_port_holder holder = { .size = sizeof(holder) };
+	struct msp_port_holder wrong = { .size = 4, .pid = 7 };
+	struct msp_redirect_swept sweep = { .size = sizeof(sweep), .found = 7 };
 
 	ck_assert_int_eq(msp_redirect_holder(&address, NULL, NULL),
 			 MSP_ERR_INVAL);
@@ -158,7 +158,7 @@ END_TEST
 
 START_TEST(failed_allocation_is_reported)
 {
-	struct msp_redirect_holder holder = { .size = sizeof(holder) };
+	struct msp_port_holder holder = { .size = sizeof(holder) };
 	struct msp_address address = { .ip = LOOPBACK };
 	int fd = bound(AF_INET, "127.0.0.1", false, &address.port);
 

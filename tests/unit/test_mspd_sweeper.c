@@ -26,7 +26,7 @@ static struct kernel kernel;
 static struct mspd_sweeper sweeper;
 
 static int sweep(void *arg, enum msp_endpoint endpoint, unsigned int flags,
-		 struct msp_redirect_sweep *out, struct msp_error_info *info)
+		 struct msp_redirect_swept *out, struct msp_error_info *info)
 {
 	struct kernel *k = arg;
 
