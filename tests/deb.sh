@@ -74,6 +74,14 @@ azures_places_are_taken() {
 	END
 }
 
+# Who builds a program needs them all; an agent's machine needs none.
+pages_of_calls_are_in_the_development_package() {
+	diff <(cd man && ls -- *.3) <(for package in "${PACKAGES[@]}"; do
+		dpkg-deb -c "$(deb "$package")" |
+			sed -n "s|.*/man3/\(..*\)\.gz$|$package \1|p"
+	done | sort | sed 's/^libmsp-dev //')
+}
+
 nothing_is_writable_by_others_or_not_roots() {
 	local package bad
 	for package in "${PACKAGES[@]}"; do
@@ -375,7 +383,21 @@ azures_package_gives_way() {
 		grep -A1 'Package: azure-proxy-agent$' "$root/var/lib/dpkg/status" |
 		grep -q 'deinstall' || { cat "$root/var/lib/dpkg/status"; return 1; }
 	cmp "$root/usr/sbin/azure-proxy-agent" \
-		"$dir/$COMPAT/usr/sbin/azure-proxy-agent" && state_is_there
+		"$dir/$COMPAT/usr/sbin/azure-proxy-agent" && state_is_there &&
+		config_is_edited
+}
+
+# An installation that was given up between unpacking and configuring.
+configuration_is_back_when_the_package_goes_before_it_was_configured() {
+	new_root
+	mkdir -p "$root/etc/azure"
+	cp mspd/proxy-agent.json "$root/$CONFIG"
+	edit_config
+	put libmsp0 mspd || return 1
+	dpkg_in_root --force-depends --unpack "$(deb $COMPAT)" || return 1
+	dpkg_in_root --remove $COMPAT && config_is_edited || return 1
+	[ "$(ls "$root/etc/azure")" = proxy-agent.json ] ||
+		{ ls "$root/etc/azure"; return 1; }
 }
 
 azures_package_takes_over_again() {
@@ -396,6 +418,8 @@ else
 	skip lintian_finds_no_error "no lintian here"
 fi
 claim azures_places_are_taken azures_places_are_taken
+claim pages_of_calls_are_in_the_development_package \
+	pages_of_calls_are_in_the_development_package
 claim nothing_is_writable_by_others_or_not_roots \
 	nothing_is_writable_by_others_or_not_roots
 claim configurations_are_conffiles configurations_are_conffiles
