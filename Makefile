@@ -33,7 +33,7 @@
 #   make check-valgrind  unit tests under valgrind
 #   make check-kernels [KERNELS=trixie]  Debian's kernels in QEMU, from 6.1 on
 #   make check-arm64     all for arm64: unit tests and examples under QEMU, and
-#                        the agent on Debian's kernels (5 minutes; needs the
+#                        the agent on Debian's kernels (7 minutes; needs the
 #                        network; says what to install)
 #   make coverage        lines and branches of the core that unit tests and
 #                        corpora reach; fails below 95 % and 85 %
