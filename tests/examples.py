@@ -541,6 +541,24 @@ def each_example_has_a_usage():
         expect_in("usage: ", err)
 
 
+@case
+def readme_shows_what_get_metadata_has():
+    with open("README.md", encoding="utf-8") as file:
+        text = file.read().split("## Embed it\n", 1)[1]
+    shown = re.findall(r"^    .*\n(?:(?:    .*)?\n)*", text, re.M)[0].split()
+    with open("examples/get_metadata.c", encoding="utf-8") as file:
+        expect_in(" ".join(shown), " ".join(file.read().split()))
+
+
+@case
+def readme_names_each_example():
+    with open("README.md", encoding="utf-8") as file:
+        text = file.read().split("## Embed it\n", 1)[1].split("\n## ")[0]
+    expect(sorted(re.findall(r"^    (\w+\.\w+)  ", text, re.M)),
+           sorted(map(os.path.basename, glob.glob("examples/*.c") +
+                      glob.glob("examples/*.py"))))
+
+
 def selected():
     return [c for c in CASES if LIBRARY or not hasattr(c, "with_library")]
 
