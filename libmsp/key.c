@@ -17,6 +17,8 @@
 #include "libmsp/key_priv.h"
 #include "libmsp/mem.h"
 
+/* bytes, more than reading a key takes */
+#define STACK_USED	8192
 #define KEY_JSON_MAX	65536
 #define KEY_JSON_VALUES 1024
 #define KEY_SCHEME	"Azure-HMAC-SHA256"
@@ -208,8 +210,9 @@ static int from_fields(struct msp_key **out, const struct fields *f,
 	return 0;
 }
 
-int msp_key_parse(struct msp_key **out, const char *json, size_t len,
-		  struct msp_error_info *info)
+static __attribute__((noinline)) int parse(struct msp_key **out,
+					   const char *json, size_t len,
+					   struct msp_error_info *info)
 {
 	static const struct msp_json_limits limits = {
 		.bytes = KEY_JSON_MAX,
@@ -220,9 +223,6 @@ int msp_key_parse(struct msp_key **out, const char *json, size_t len,
 	struct msp_json *doc = NULL;
 	int rc;
 
-	if (!out)
-		return MSP_ERR_INVAL;
-	*out = NULL;
 	rc = msp_json_parse(&doc, json, len, &limits, info);
 	if (rc < 0)
 		return rc;
@@ -230,6 +230,28 @@ int msp_key_parse(struct msp_key **out, const char *json, size_t len,
 	if (rc == 0)
 		rc = from_fields(out, &fields, info);
 	msp_json_free(doc);
+	return rc;
+}
+
+/* A copy of digits goes through vector registers, and what is called while
+ * they are there may put them onto its stack: no compiler promises not to. */
+static __attribute__((noinline)) void wipe_stack_below(void)
+{
+	char below[STACK_USED];
+
+	msp_mem_wipe(below, sizeof(below));
+}
+
+int msp_key_parse(struct msp_key **out, const char *json, size_t len,
+		  struct msp_error_info *info)
+{
+	int rc;
+
+	if (!out)
+		return MSP_ERR_INVAL;
+	*out = NULL;
+	rc = parse(out, json, len, info);
+	wipe_stack_below();
 	return rc;
 }
 
