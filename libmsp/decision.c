@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "libmsp/canon.h"
+#include "libmsp/opts.h"
 #include "libmsp/request_priv.h"
 #include "libmsp/rules_priv.h"
 
@@ -588,7 +589,7 @@ static int check_arguments(enum msp_endpoint endpoint,
 {
 	if (!request || !caller || (unsigned int)endpoint >= MSP_ENDPOINTS)
 		return MSP_ERR_INVAL;
-	return caller->size < sizeof(*caller) ? MSP_ERR_INVAL : 0;
+	return msp_out_ok(caller->size, sizeof(*caller)) ? 0 : MSP_ERR_INVAL;
 }
 
 /* Every field but the size: nothing of an earlier decision stays. */
@@ -614,7 +615,7 @@ int msp_decision_make(struct msp_decision *out, const struct msp_rules *rules,
 {
 	int rc;
 
-	if (!out || out->size < sizeof(*out))
+	if (!out || !msp_out_ok(out->size, sizeof(*out)))
 		return MSP_ERR_INVAL;
 	begin(out, rules);
 	rc = check_arguments(endpoint, request, caller);

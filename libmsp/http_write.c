@@ -14,6 +14,7 @@
 #include "libmsp/http_parse.h"
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
+#include "libmsp/opts.h"
 
 /* Frame of one chunk of up to 16^8 bytes, and "0" CR LF CR LF. */
 #define CHUNK_FRAME (8 + 2 + 2)
@@ -131,8 +132,8 @@ static int check_message(const struct msp_message *m, uint64_t body_len,
 {
 	int rc;
 
-	if (!m || m->size != sizeof(*m) || !m->method || !m->target ||
-	    (m->n_headers && !m->headers))
+	if (!m || !msp_opts_ok(m, m->size, sizeof(*m)) || !m->method ||
+	    !m->target || (m->n_headers && !m->headers))
 		return inval(info, "an argument is missing");
 	if (!msp_ascii_token(m->method, m->method_len))
 		return inval(info, "its method is no token");
@@ -197,6 +198,7 @@ static int sign_lines(struct lines *l, const struct msp_message *m,
 	struct msp_message signed_message = *m;
 	int rc;
 
+	signed_message.size = sizeof(signed_message);
 	signed_message.headers = l->header;
 	signed_message.n_headers = l->n;
 	rc = msp_signer_sign(signer, l->authorization, sizeof(l->authorization),

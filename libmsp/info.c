@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libmsp/opts.h"
+
 static size_t utf8_boundary(const char *text, size_t len, size_t room)
 {
 	size_t n = len < room ? len : room;
@@ -53,10 +55,9 @@ void msp_info_copy(char *out, size_t size, const char *text, size_t len)
 	out[n] = '\0';
 }
 
-/* The struct only grows: what is past the caller's size does not exist. */
 static bool usable(const struct msp_error_info *info)
 {
-	return info && info->size >= sizeof(*info);
+	return info && msp_out_ok(info->size, sizeof(*info));
 }
 
 static void clear(struct msp_error_info *info)
@@ -155,6 +156,18 @@ void msp_info_place(struct msp_error_info *info, const char *input, size_t len,
 	info->offset = offset;
 	info->line = line;
 	info->column = (uint32_t)(offset - start + 1);
+}
+
+void msp_info_take(struct msp_error_info *info,
+		   const struct msp_error_info *from)
+{
+	size_t size;
+
+	if (!usable(info))
+		return;
+	size = info->size;
+	*info = *from;
+	info->size = size;
 }
 
 void msp_info_endpoint(struct msp_error_info *info, enum msp_endpoint endpoint)

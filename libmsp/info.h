@@ -28,6 +28,9 @@ int msp_fail_at(struct msp_error_info *info, int rc, const char *pointer,
 /* offset in an input -> offset, line and column of info */
 void msp_info_place(struct msp_error_info *info, const char *input, size_t len,
 		    size_t offset);
+/* all that another one says */
+void msp_info_take(struct msp_error_info *info,
+		   const struct msp_error_info *from);
 /* after any of these: which endpoint it was */
 void msp_info_endpoint(struct msp_error_info *info, enum msp_endpoint endpoint);
 /* copy, cut at a UTF-8 character boundary, replace each byte of a control

@@ -52,8 +52,7 @@ static void note(struct sweep *s, int rc, const struct msp_error_info *info)
 	if (rc == 0 || rc == MSP_ERR_NOENT || s->rc < 0)
 		return;
 	s->rc = rc;
-	if (s->info && s->info->size >= sizeof(*info))
-		*s->info = *info;
+	msp_info_take(s->info, info);
 }
 
 static void drop(struct sweep *s, const char *guid, const char *ending)

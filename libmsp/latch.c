@@ -580,12 +580,7 @@ int msp_latch_failure(const struct msp_latch *latch,
 {
 	if (!latch || !latch->failed)
 		return 0;
-	if (info && info->size >= sizeof(*info)) {
-		size_t size = info->size;
-
-		*info = latch->failure;
-		info->size = size;
-	}
+	msp_info_take(info, &latch->failure);
 	return latch->failed;
 }
 

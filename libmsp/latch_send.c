@@ -88,6 +88,7 @@ int msp_latch_send(const struct msp_latch *latch, struct msp_client *client,
 		return rc;
 
 	m = *message;
+	m.size = sizeof(m); /* a longer one ends where ours does */
 	if (m.n_headers)
 		memcpy(headers, m.headers, m.n_headers * sizeof(headers[0]));
 	msp_latch_date(latch, now, date);

@@ -21,6 +21,7 @@
 
 #include "libmsp/cgroup.h"
 #include "libmsp/info.h"
+#include "libmsp/opts.h"
 #include "libmsp/redirect_priv.h"
 
 _Static_assert((int)MSP_CALLER_DIRECT == MSP_BPF_F_DIRECT, "flags");
@@ -220,10 +221,11 @@ int msp_peer_identify(struct msp_redirect *redirect, int fd,
 	struct msp_bpf_facts facts;
 	int rc;
 
-	if (!redirect || !out || fd < 0)
+	if (!out || !msp_out_ok(out->size, sizeof(*out)))
 		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
-	memset(out, 0, sizeof(*out));
-	out->size = sizeof(*out);
+	msp_out_clear(out, sizeof(*out));
+	if (!redirect || fd < 0)
+		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
 	rc = ask_for(fd, &ask, info);
 	if (rc < 0) {
 		count_up(redirect, rc == MSP_ERR_UNKNOWN_PEER
@@ -245,7 +247,8 @@ int msp_peer_identify(struct msp_redirect *redirect, int fd,
 	return 0;
 }
 
-int msp_redirect_stat(struct msp_redirect *r, int fd, struct msp_file_id *out)
+static int stat_file(struct msp_redirect *r, int fd, struct msp_file_id *out,
+		     struct msp_error_info *info)
 {
 	struct bpf_test_run_opts run = { .sz = sizeof(run) };
 	uint64_t args[1] = { (uint64_t)fd };
@@ -258,8 +261,11 @@ int msp_redirect_stat(struct msp_redirect *r, int fd, struct msp_file_id *out)
 	if (rc == 0 && run.retval == 0)
 		msp_file_id_from_bpf(out, r->stat_result);
 	pthread_mutex_unlock(&r->stat_lock);
-	if (rc < 0 || run.retval != 0)
-		return MSP_ERR_SYS;
+	if (rc < 0)
+		return msp_fail_sys(info, -rc, "cannot run program 'stat'");
+	if (run.retval != 0) /* it looks the descriptor up */
+		return msp_fail_sys(info, EBADF,
+				    "program 'stat' has no answer");
 	return 0;
 }
 
@@ -348,15 +354,32 @@ static uint32_t compare_exe(const struct msp_redirect *r,
 	return 0;
 }
 
+/* -1: there is no such file, and what is not there did not run. */
+static int open_exe(int *out, int root_fd, const char *path, bool cached,
+		    struct msp_error_info *info)
+{
+	*out = open_below(root_fd, path, cached);
+	if (*out >= 0)
+		return 0;
+	if (cached) /* be it that it cannot be told cheaply */
+		return msp_fail(info, MSP_ERR_AGAIN,
+				"'%s' is not found without waiting", path);
+	if (errno != ENOENT && errno != ENOTDIR)
+		return msp_fail_sys(info, errno, "cannot look at '%s'", path);
+	return 0;
+}
+
 int msp_peer_verify_exe(struct msp_redirect *redirect, int root_fd,
-			struct msp_caller *caller, unsigned int how)
+			struct msp_caller *caller, unsigned int how,
+			struct msp_error_info *info)
 {
 	struct msp_file_id now = { 0 };
 	int fd, rc;
 
 	if (!redirect || !caller || root_fd < 0 ||
+	    !msp_out_ok(caller->size, sizeof(*caller)) ||
 	    how & ~(unsigned int)(MSP_PEER_EXE_CACHED | MSP_PEER_EXE_REPLACED))
-		return MSP_ERR_INVAL;
+		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
 	caller->flags &=
 		~(uint32_t)(MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED |
 			    MSP_CALLER_EXE_REPLACED);
@@ -364,14 +387,12 @@ int msp_peer_verify_exe(struct msp_redirect *redirect, int root_fd,
 		caller->flags |= MSP_CALLER_EXE_CHECKED;
 		return 0;
 	}
-	fd = open_below(root_fd, caller->exe_path, how & MSP_PEER_EXE_CACHED);
-	if (fd < 0 && how & MSP_PEER_EXE_CACHED)
-		return MSP_ERR_AGAIN; /* or it cannot be told cheaply */
-	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
-		return MSP_ERR_SYS;
-	rc = fd < 0 ? 0 : msp_redirect_stat(redirect, fd, &now);
-	if (fd >= 0)
+	rc = open_exe(&fd, root_fd, caller->exe_path, how & MSP_PEER_EXE_CACHED,
+		      info);
+	if (fd >= 0) {
+		rc = stat_file(redirect, fd, &now, info);
 		close(fd);
+	}
 	if (rc < 0)
 		return rc;
 	caller->flags |= MSP_CALLER_EXE_CHECKED |
@@ -396,9 +417,10 @@ int msp_peer_open_root(struct msp_redirect *redirect, const char *path,
 	char text[256];
 	int fd;
 
+	if (out)
+		*out = -1;
 	if (!redirect || !path || !out || len == 0 || len >= sizeof(text))
 		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
-	*out = -1;
 	memcpy(text, path, len);
 	text[len] = '\0';
 	fd = open(text, O_PATH | O_DIRECTORY | O_CLOEXEC);

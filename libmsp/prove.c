@@ -134,7 +134,7 @@ static int check_facts(const struct probe *p, int fd,
 {
 	const struct msp_address *to =
 		&p->redirect->endpoints[MSP_ENDPOINT_IMDS];
-	struct msp_caller who;
+	struct msp_caller who = { .size = sizeof(who) };
 	int rc;
 
 	rc = msp_peer_identify(p->redirect, fd, &who, info);

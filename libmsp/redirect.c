@@ -23,6 +23,7 @@
 #include "libmsp/cgroup.h"
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
+#include "libmsp/opts.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -176,7 +177,7 @@ static int attach(struct msp_redirect *r, const char *cgroup,
 				    cgroup);
 	before = msp_redirect_hush();
 	rc = attach_hooks(r, cgroup, info);
-	libbpf_set_print(before);
+	msp_redirect_unhush(before);
 	if (rc < 0)
 		return rc;
 	return msp_cgroup_place(r->cgroup_fd, &r->mount, &r->cgroup, info);
@@ -222,7 +223,7 @@ static bool opts_valid(const struct msp_redirect_opts *opts)
 {
 	if (!opts)
 		return true;
-	return opts->size == sizeof(*opts) &&
+	return msp_opts_ok(opts, opts->size, sizeof(*opts)) &&
 	       !(opts->flags & ~(uint32_t)MSP_REDIRECT_NO_PATH) &&
 	       opts->foreign <= MSP_FOREIGN_PASS &&
 	       (!opts->cgroup || opts->cgroup_len > 0) &&

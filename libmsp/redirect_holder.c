@@ -16,6 +16,7 @@
 
 #include "libmsp/diag.h"
 #include "libmsp/info.h"
+#include "libmsp/opts.h"
 
 struct search {
 	struct msp_address address;
@@ -162,10 +163,9 @@ int msp_redirect_holder(const struct msp_address *address,
 	struct search s = { .out = out };
 	int rc;
 
-	if (!out || out->size != sizeof(*out))
+	if (!out || !msp_out_ok(out->size, sizeof(*out)))
 		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
-	memset(out, 0, sizeof(*out));
-	out->size = sizeof(*out);
+	msp_out_clear(out, sizeof(*out));
 	if (!address || !address->port)
 		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
 	s.address = *address;
@@ -175,8 +175,7 @@ int msp_redirect_holder(const struct msp_address *address,
 			      "no socket has port %u at that address",
 			      address->port);
 	if (rc < 0) {
-		memset(out, 0, sizeof(*out));
-		out->size = sizeof(*out);
+		msp_out_clear(out, sizeof(*out));
 		return rc;
 	}
 	find_process(out);

@@ -72,6 +72,19 @@ libbpf_print_fn_t msp_redirect_hush(void)
 	return libbpf_set_print(silent);
 }
 
+/* Exactly one of those under way has the owner's hook: the one that did not
+ * find ours. The others leave it to that one. */
+void msp_redirect_unhush(libbpf_print_fn_t before)
+{
+	libbpf_print_fn_t found;
+
+	if (before == silent)
+		return;
+	found = libbpf_set_print(before);
+	if (found != silent) /* the owner's latest wish */
+		libbpf_set_print(found);
+}
+
 static void set_constants(struct msp_redirect *r, struct msp_bpf_config config)
 {
 	/* The skeleton maps the constants writable until load, though the
@@ -250,7 +263,7 @@ int msp_redirect_load(struct msp_redirect *r,
 		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
 	before = msp_redirect_hush();
 	rc = load_most(r, config, log, opts, info);
-	libbpf_set_print(before);
+	msp_redirect_unhush(before);
 	msp_mem_free(log);
 	if (rc < 0)
 		return rc;

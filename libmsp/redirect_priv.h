@@ -57,12 +57,11 @@ void msp_redirect_unload(struct msp_redirect *r);
 /* Program i of MSP_REDIRECT_HOOKS, and the name failure texts use. */
 const char *msp_redirect_hook(const struct msp_redirect *r, size_t i,
 			      struct bpf_program **program);
-/* Silence libbpf; for libbpf_set_print() afterwards. */
+/* Silence libbpf, until msp_redirect_unhush() is given what this returned. Two
+ * may be under way at a time, and end in any order. */
 libbpf_print_fn_t msp_redirect_hush(void);
+void msp_redirect_unhush(libbpf_print_fn_t before);
 
-/* Device, inode, ... of an open descriptor as the kernel itself sees them. */
-int msp_redirect_stat(struct msp_redirect *redirect, int fd,
-		      struct msp_file_id *out);
 struct msp_address msp_address_from_bpf(const struct msp_bpf_address *in);
 void msp_file_id_from_bpf(struct msp_file_id *out,
 			  const struct msp_bpf_file *in);

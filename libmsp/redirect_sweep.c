@@ -13,6 +13,7 @@
 #include "libmsp/cgroup.h"
 #include "libmsp/diag.h"
 #include "libmsp/info.h"
+#include "libmsp/opts.h"
 #include "libmsp/redirect_priv.h"
 
 #define ROOT_CGROUP 1 /* number of the root of the whole tree */
@@ -169,17 +170,14 @@ int msp_redirect_sweep(const struct msp_redirect *redirect,
 {
 	int rc;
 
-	if (!out || out->size != sizeof(*out))
+	if (!out || !msp_out_ok(out->size, sizeof(*out)))
 		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
-	memset(out, 0, sizeof(*out));
-	out->size = sizeof(*out);
+	msp_out_clear(out, sizeof(*out));
 	if (!redirect || (unsigned int)endpoint >= MSP_ENDPOINTS ||
 	    flags & ~(unsigned int)MSP_SWEEP_DESTROY)
 		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
 	rc = sweep(redirect, endpoint, flags, out, info);
-	if (rc < 0) {
-		memset(out, 0, sizeof(*out));
-		out->size = sizeof(*out);
-	}
+	if (rc < 0)
+		msp_out_clear(out, sizeof(*out));
 	return rc;
 }

@@ -352,6 +352,7 @@ static int start(struct msp_session *s, enum msp_endpoint endpoint,
 	headers[3] = header(MSP_HEADER_DATE, date);
 	for (i = 0; i < message->n_headers; i++)
 		headers[ADDED + i] = message->headers[i];
+	m.size = sizeof(m); /* a longer one ends where ours does */
 	m.headers = headers;
 	m.n_headers = message->n_headers + ADDED;
 	s->used[endpoint] = msp_client_reusable(s->clients[endpoint]);
@@ -523,7 +524,7 @@ int msp_session_request(struct msp_session *session, struct msp_document **out,
 		return MSP_ERR_INVAL;
 	*out = NULL;
 	if (!session || (unsigned int)endpoint >= MSP_ENDPOINTS || !message ||
-	    message->size != sizeof(*message))
+	    !msp_opts_ok(message, message->size, sizeof(*message)))
 		return msp_fail(info, MSP_ERR_INVAL,
 				"no session, no such endpoint or no request");
 	rc = check_message(message, info);

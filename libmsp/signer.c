@@ -16,6 +16,7 @@
 #include "libmsp/ascii.h"
 #include "libmsp/key_priv.h"
 #include "libmsp/mem.h"
+#include "libmsp/opts.h"
 
 #define MAC_BYTES 32
 /* Up to here insertion sort beats heap sort. */
@@ -215,8 +216,9 @@ static int check_message(const struct msp_message *m)
 {
 	size_t i;
 
-	if (!m || m->size != sizeof(*m) || !m->method || !m->target ||
-	    (m->n_headers && !m->headers) || (m->body_len && !m->body))
+	if (!m || !msp_opts_ok(m, m->size, sizeof(*m)) || !m->method ||
+	    !m->target || (m->n_headers && !m->headers) ||
+	    (m->body_len && !m->body))
 		return MSP_ERR_INVAL;
 	if (m->n_headers > MSP_MAX_HEADERS)
 		return MSP_ERR_LIMIT;

@@ -32,6 +32,7 @@ struct mspd_identity_job {
 	unsigned int how;
 	struct msp_caller caller;
 	bool checked;
+	struct msp_error_info info; /* why it was not */
 };
 
 /* The same, of a look at the arguments. */
@@ -283,8 +284,9 @@ static void check_exe(void *arg)
 {
 	struct mspd_identity_job *job = arg;
 
-	job->checked = msp_peer_verify_exe(job->redirect, job->root_fd,
-					   &job->caller, job->how) == 0;
+	job->checked =
+		msp_peer_verify_exe(job->redirect, job->root_fd, &job->caller,
+				    job->how, &job->info) == 0;
 }
 
 static void on_exe(void *arg)
@@ -298,6 +300,8 @@ static void on_exe(void *arg)
 		id->caller.flags &= ~EXE_FLAGS;
 		if (job->checked)
 			id->caller.flags |= job->caller.flags & EXE_FLAGS;
+		else
+			warn(id, job->info.text);
 	}
 	free(job);
 	if (id)
@@ -318,6 +322,7 @@ static void submit_exe(struct mspd_identity *id, unsigned int how)
 	job->redirect = id->shared->redirect;
 	job->root_fd = id->shared->root_fd;
 	job->how = how;
+	job->info = (struct msp_error_info)MSP_ERROR_INFO_INIT;
 	job->caller = id->caller;
 	work.arg = job;
 	work.tags[0] = TAG_DEVICE | id->caller.exe.device;
@@ -346,9 +351,10 @@ static void refresh_exe(struct mspd_identity *id, uint64_t epoch)
 	    id->shared->root_fd < 0)
 		return;
 	/* nearly always in memory, and then this takes some microseconds */
-	id->exe_checked = msp_peer_verify_exe(id->shared->redirect,
-					      id->shared->root_fd, &id->caller,
-					      how | MSP_PEER_EXE_CACHED) == 0;
+	id->exe_checked =
+		msp_peer_verify_exe(id->shared->redirect, id->shared->root_fd,
+				    &id->caller, how | MSP_PEER_EXE_CACHED,
+				    NULL) == 0;
 	if (!id->exe_checked)
 		submit_exe(id, how);
 }
@@ -437,6 +443,7 @@ void mspd_identity_open(struct mspd_identity *identity,
 	identity->user = (struct mspd_ask){ .done = on_user, .arg = identity };
 	if (!shared->redirect)
 		return; /* not yet: then only the agent itself can be asked */
+	identity->caller.size = sizeof(identity->caller);
 	if (msp_peer_identify(shared->redirect, fd, &identity->caller, &info) <
 	    0) {
 		warn_unknown(shared, info.text);

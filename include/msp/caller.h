@@ -82,7 +82,8 @@ struct msp_caller_parent {
 
 /**
  * struct msp_caller - who connected
- * @size:        sizeof(struct msp_caller)
+ * @size:        sizeof(struct msp_caller), set by the caller of any call that
+ *               gets one; a longer one is fine (see defs.h)
  * @flags:       enum msp_caller_flag
  * @uid:         real uid, in the initial user namespace
  * @gid:         real gid

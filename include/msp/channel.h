@@ -15,7 +15,8 @@ struct msp_channel;
  * struct msp_channel_opts
  * @size:    sizeof(struct msp_channel_opts)
  * @client:  how to reach WireServer; its size 0 means all defaults, and an
- *           address of all zeros that of WireServer in Azure
+ *           address of all zeros that of WireServer in Azure. Being inside of
+ *           this one it cannot be longer
  * @call_ms: limit for one whole call, connecting included, 0: 10,000
  * @reserved: 0
  */

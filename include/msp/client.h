@@ -25,7 +25,8 @@
 struct msp_client;
 
 /**
- * struct msp_client_opts - how to reach an endpoint
+ * struct msp_client_opts - how to reach an endpoint; also inside of struct
+ * msp_channel_opts, so that what is added goes into a struct of its own
  * @size:           sizeof(struct msp_client_opts)
  * @address:        where to connect; neither its address nor port may be 0
  * @connect_ms:     limit for the TCP connection, 0: 5,000

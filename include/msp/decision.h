@@ -33,7 +33,7 @@ enum msp_reason {
 
 /**
  * struct msp_decision - the answer, and what led to it
- * @size:      in: sizeof(struct msp_decision)
+ * @size:      in: sizeof(struct msp_decision); a longer one is fine
  * @verdict:   MSP_DENY unless everything speaks for another
  * @reason:    why
  * @canon:     rejection code if @reason is MSP_REASON_CANON

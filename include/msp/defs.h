@@ -39,6 +39,24 @@ struct msp_time {
 	int64_t wall_s;
 };
 
+/*
+ * Structs that begin with a size may get more fields in a later version, at
+ * their end. The caller sets the size to sizeof, and the rule is the same
+ * everywhere:
+ *
+ * - One that is shorter than in the first version that has the struct is
+ *   MSP_ERR_INVAL, and left alone. Of a struct msp_error_info it is no error.
+ * - Options and messages may be longer than the library knows, as long as all
+ *   beyond that is zero; else MSP_ERR_INVAL: it would not be done.
+ * - What a call fills in may be longer as well: the fields that the library
+ *   knows are set, and what follows is left as it was, so begin with zeroes.
+ *   The same goes for facts, struct msp_caller: unknown ones are not looked at.
+ * - Where the library makes the struct, as struct msp_response, it sets the
+ *   size: a field beyond that is not there.
+ *
+ * A struct without a size does not change.
+ */
+
 /** No deadline: the value returned by msp_*_deadline() when nothing is due. */
 #define MSP_NEVER UINT64_MAX
 

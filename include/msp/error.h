@@ -48,8 +48,9 @@ enum msp_error {
  *               contains a key, a signature or a body
  *
  * Every call that takes one accepts NULL. On success it is left alone, and so
- * is always one whose size is smaller than ours. A call that refuses its
- * arguments may leave it alone as well: set it to MSP_ERROR_INFO_INIT before.
+ * is always one whose size is smaller than ours; of a longer one what we know
+ * is set (see defs.h). A call that refuses its arguments may leave it alone as
+ * well: set it to MSP_ERROR_INFO_INIT before.
  */
 struct msp_error_info {
 	size_t size;

@@ -31,14 +31,16 @@ MSP_BEGIN_DECLS
  * @redirect: attached
  * @fd:       accepted TCP socket; call this at once after accept(), for a
  *            client that is gone is unknown
- * @out:      written as a whole, its size included; zeroed on error but for
- *            that, unless the arguments were refused
+ * @out:      its size has to be set, see defs.h. Filled in; on any error
+ *            zeroed but for its size, so that nobody is known, or left alone if
+ *            that is too small
  * @info:     optional: which check failed
  *
  * Never blocks; about 3 microseconds. Do it once per connection and keep the
  * answer with it. Names are not filled in: see user_name.
  * Threads: one at a time per redirector.
- * Errors: MSP_ERR_INVAL (also: not IPv4), MSP_ERR_SYS, MSP_ERR_UNKNOWN_PEER.
+ * Errors: MSP_ERR_INVAL (also: not IPv4, a size that is too small),
+ * MSP_ERR_SYS, MSP_ERR_UNKNOWN_PEER.
  */
 MSP_API MSP_MUST_CHECK int msp_peer_identify(struct msp_redirect *redirect,
 					     int fd, struct msp_caller *out,
@@ -52,6 +54,7 @@ MSP_API MSP_MUST_CHECK int msp_peer_identify(struct msp_redirect *redirect,
  * @caller:   facts of msp_peer_identify(); MSP_CALLER_EXE_CHECKED, _VERIFIED
  *            and _REPLACED are set or cleared
  * @how:      or of enum msp_peer_exe
+ * @info:     optional: what could not be opened or asked, with errno
  *
  * Compares device, inode, generation, change time, owner and mode in the
  * kernel's terms. A deleted program (exe.nlink 0) is never the one at its
@@ -60,15 +63,22 @@ MSP_API MSP_MUST_CHECK int msp_peer_identify(struct msp_redirect *redirect,
  * Opens a file, so it may block: not for an event loop, unless
  * MSP_PEER_EXE_CACHED is given, which ends in MSP_ERR_AGAIN instead; try that
  * first, for the path of a running program is nearly always in memory.
+ *
+ * MSP_ERR_AGAIN means that the path could not be followed with what the kernel
+ * has in memory, and no more: the file may be there, be gone, or be closed to
+ * us, or there is no openat2(2) to ask so. Nothing is under way, so there is
+ * nothing to poll for: call once more without MSP_PEER_EXE_CACHED where it may
+ * block, which never ends in MSP_ERR_AGAIN.
+ *
  * Threads: any.
  * Errors: MSP_ERR_INVAL, which leaves the flags alone; MSP_ERR_SYS,
- * MSP_ERR_AGAIN (do not poll: call again where it may block); then it is
- * neither checked nor verified.
+ * MSP_ERR_AGAIN; then it is neither checked nor verified.
  */
 MSP_API MSP_MUST_CHECK int msp_peer_verify_exe(struct msp_redirect *redirect,
 					       int root_fd,
 					       struct msp_caller *caller,
-					       unsigned int how);
+					       unsigned int how,
+					       struct msp_error_info *info);
 
 /**
  * msp_peer_cgroup_path - where in the cgroup tree a caller is
@@ -94,8 +104,7 @@ msp_peer_cgroup_path(const struct msp_redirect *redirect, uint64_t cgroup_id,
  * @path:     e.g. "/proc/1/root", which shows what a sandboxed agent's own
  *            mount tree may hide
  * @len:      its length, below 256
- * @out:      set to an O_PATH descriptor the caller closes; -1 on error,
- *            unless the arguments were refused
+ * @out:      set to an O_PATH descriptor the caller closes; -1 on any error
  * @info:     optional detail
  *
  * Where opening it is refused even to root, our own "/" serves if the kernel

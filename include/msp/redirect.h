@@ -72,7 +72,7 @@ enum msp_redirect_limit {
 
 /**
  * struct msp_redirect_opts
- * @size:        sizeof(struct msp_redirect_opts), and no other
+ * @size:        sizeof(struct msp_redirect_opts)
  * @cgroup:      path of a cgroup v2 directory: its processes and those of
  *               its descendants are redirected. NULL: the first mount point
  *               of a whole hierarchy, as our cgroup namespace has it,
@@ -156,9 +156,11 @@ MSP_BEGIN_DECLS
  * msp_redirect_mark(). Where the kernel refuses to show paths they are loaded
  * without that part, see msp_redirect_limits().
  *
- * Threads: one at a time in the whole process: libbpf's message hook, of which
- * there is one, is silenced during the call. Each other call says which threads
- * may use the redirector.
+ * Threads: any. Each other call says which threads may use the redirector.
+ * libbpf's message hook, of which there is one in a process, is silenced during
+ * the call and then put back; of several such calls at a time the one that
+ * began first puts it back. libbpf before 1.2 does not change it atomically:
+ * there, one at a time in the whole process.
  * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS, MSP_ERR_UNSUPPORTED,
  * MSP_ERR_NOENT (no cgroup given, and no cgroup v2 file system is mounted).
  */
@@ -250,7 +252,8 @@ MSP_API unsigned int msp_redirect_limits(const struct msp_redirect *redirect);
  * @redirect: attached
  * @endpoint: which
  * @flags:    or of enum msp_redirect_sweep_flag
- * @out:      filled in; zeroed on error but for its size
+ * @out:      filled in; zeroed on error but for its size, which is the
+ *            caller's to set
  * @info:     optional detail
  *
  * Connections opened before the programs were attached, or while the endpoint
@@ -275,7 +278,8 @@ msp_redirect_sweep(const struct msp_redirect *redirect,
 /**
  * msp_redirect_holder - who keeps us from binding an address
  * @address: as it was to be bound; a socket bound to all addresses counts
- * @out:     filled in; zeroed on error but for its size
+ * @out:     filled in; zeroed on error but for its size, which is the
+ *           caller's to set
  * @info:    optional detail
  *
  * Needs no redirector. Prefers a socket that listens; from Linux 6.8 on one

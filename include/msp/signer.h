@@ -36,7 +36,8 @@ struct msp_header {
 
 /**
  * struct msp_message - a request as it will be sent; everything borrowed
- * @size:      sizeof(struct msp_message), and no other
+ * @size:      sizeof(struct msp_message); a longer one is fine while all that
+ *             is added to it is zero
  * @method:    e.g. "GET", a token
  * @target:    origin form "/path?query", absolute form, or "*"
  * @headers:   in the order they are sent

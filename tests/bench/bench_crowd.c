@@ -112,6 +112,7 @@ static void take_connection(struct msp_redirect *redirect, int queue, int fd,
 	if (fd >= FDS_MAX)
 		measure_die("descriptor %d is out of range", fd);
 	t->accepted++;
+	callers[fd].size = sizeof(callers[fd]);
 	if (msp_peer_identify(redirect, fd, &callers[fd], &info) < 0) {
 		if (!t->misses++)
 			memcpy(t->text, info.text, sizeof(t->text));

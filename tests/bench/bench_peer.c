@@ -90,7 +90,8 @@ static double verify(struct msp_caller *caller, unsigned int how)
 	uint64_t start = measure_now();
 
 	for (i = 0; i < n; i++)
-		if (msp_peer_verify_exe(redirect, root_fd, caller, how) < 0 ||
+		if (msp_peer_verify_exe(redirect, root_fd, caller, how, NULL) <
+			    0 ||
 		    !(caller->flags & MSP_CALLER_EXE_VERIFIED))
 			measure_die("%s: not verified", caller->exe_path);
 	return (double)(measure_now() - start) / n;
@@ -138,7 +139,7 @@ static void measure(int listener, size_t rounds)
 	double whole[ROUNDS_MAX], ask[ROUNDS_MAX], who[ROUNDS_MAX];
 	double cached[ROUNDS_MAX], fresh[ROUNDS_MAX], cgroup[ROUNDS_MAX];
 	struct pair pairs[CONNECTIONS];
-	struct msp_caller caller;
+	struct msp_caller caller = { .size = sizeof(caller) };
 	double rest;
 	size_t i;
 

@@ -102,7 +102,7 @@ static void play(struct world *w, const struct trick *trick)
 	      "%s is%s verified", trick->name,
 	      trick->verified && w->paths ? "" : " not");
 	rc = msp_peer_verify_exe(w->redirect, w->root, &peer.caller,
-				 MSP_PEER_EXE_REPLACED);
+				 MSP_PEER_EXE_REPLACED, NULL);
 	check(rc == 0 &&
 		      verified(&peer.caller) == (trick->replaced && w->paths),
 	      "%s is%s verified where replaced ones are", trick->name,

@@ -126,6 +126,7 @@ bool peer_take(struct world *w, struct peer *peer)
 	peer->fd = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (peer->fd < 0)
 		return false;
+	peer->caller.size = sizeof(peer->caller);
 	peer->rc =
 		msp_peer_identify(w->redirect, peer->fd, &peer->caller, &info);
 	if (peer->rc < 0)
@@ -137,13 +138,15 @@ bool peer_take(struct world *w, struct peer *peer)
 /* As the agent does it: only what is in memory first. */
 static void verify(struct world *w, struct msp_caller *caller)
 {
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	int rc = msp_peer_verify_exe(w->redirect, w->root, caller,
-				     MSP_PEER_EXE_CACHED);
+				     MSP_PEER_EXE_CACHED, &info);
 
 	if (rc == MSP_ERR_AGAIN)
-		rc = msp_peer_verify_exe(w->redirect, w->root, caller, 0);
+		rc = msp_peer_verify_exe(w->redirect, w->root, caller, 0,
+					 &info);
 	if (rc < 0 || !(caller->flags & MSP_CALLER_EXE_CHECKED))
-		check(false, "cannot compare a program: %d", rc);
+		check(false, "cannot compare a program: %d, %s", rc, info.text);
 }
 
 bool peer_hear(struct world *w, struct peer *peer, struct claim *claim,

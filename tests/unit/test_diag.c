@@ -156,6 +156,38 @@ START_TEST(bad_arguments_are_refused)
 }
 END_TEST
 
+/* A program of a later version has more fields: they stay as they were. */
+START_TEST(longer_structs_are_filled_in_as_far_as_they_are_known)
+{
+	struct {
+		struct msp_port_holder now;
+		uint64_t more;
+	} holder = { .now = { .size = sizeof(holder) }, .more = 7 };
+	struct {
+		struct msp_redirect_swept now;
+		uint64_t more;
+	} swept = { .now = { .size = sizeof(swept), .left = 7 }, .more = 7 };
+	struct msp_address address = { .ip = LOOPBACK };
+	int fd = bound(AF_INET, "127.0.0.1", false, &address.port);
+
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(msp_redirect_holder(&address, &holder.now, NULL), 0);
+	ck_assert_uint_eq(holder.now.pid, (uint32_t)getpid());
+	close(fd);
+	ck_assert_int_eq(msp_redirect_holder(&address, &holder.now, NULL),
+			 MSP_ERR_NOENT);
+	ck_assert_uint_eq(holder.now.pid, 0);
+	ck_assert_uint_eq(holder.now.size, sizeof(holder));
+	ck_assert_uint_eq(holder.more, 7);
+	ck_assert_int_eq(msp_redirect_sweep(NULL, MSP_ENDPOINT_IMDS, 0,
+					    &swept.now, NULL),
+			 MSP_ERR_INVAL);
+	ck_assert_uint_eq(swept.now.left, 0);
+	ck_assert_uint_eq(swept.now.size, sizeof(swept));
+	ck_assert_uint_eq(swept.more, 7);
+}
+END_TEST
+
 START_TEST(failed_allocation_is_reported)
 {
 	struct msp_port_holder holder = { .size = sizeof(holder) };
@@ -330,6 +362,8 @@ int main(void)
 			    COUNT(listeners));
 	tcase_add_test(tc, holder_that_listens_comes_first);
 	tcase_add_test(tc, bad_arguments_are_refused);
+	tcase_add_test(tc,
+		       longer_structs_are_filled_in_as_far_as_they_are_known);
 	tcase_add_test(tc, failed_allocation_is_reported);
 	tcase_add_loop_test(tc, dump_finds_a_connection_by_its_destination, 0,
 			    COUNT(families));

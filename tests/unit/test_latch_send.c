@@ -123,6 +123,25 @@ START_TEST(latch_send_takes_a_body)
 }
 END_TEST
 
+START_TEST(latch_send_takes_a_request_of_a_later_version)
+{
+	struct {
+		struct msp_message now;
+		uint64_t more;
+	} later = { .now = request(), .more = 1 };
+
+	latch_a();
+	later.now.size = sizeof(later);
+	ck_assert_int_eq(msp_latch_send(latch, client, at(0), &later.now, NULL),
+			 MSP_ERR_INVAL);
+	later.more = 0;
+	ck_assert_int_eq(msp_latch_send(latch, client, at(0), &later.now, NULL),
+			 0);
+	ck_assert_ptr_nonnull(
+		strstr(heard(), "\r\n" MSP_HEADER_AUTHORIZATION ": "));
+}
+END_TEST
+
 START_TEST(latch_send_is_unsigned_when_the_host_wants_no_channel)
 {
 	struct msp_message m = request();
@@ -289,6 +308,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup_imds, teardown_imds);
 	tcase_add_test(tc, latch_send_signs_with_the_key_in_use);
 	tcase_add_test(tc, latch_send_takes_a_body);
+	tcase_add_test(tc, latch_send_takes_a_request_of_a_later_version);
 	tcase_add_test(tc,
 		       latch_send_is_unsigned_when_the_host_wants_no_channel);
 	tcase_add_loop_test(tc, latch_send_waits_for_a_key, 0, COUNT(keyless));

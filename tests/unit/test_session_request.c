@@ -129,6 +129,24 @@ START_TEST(session_request_sends_headers_and_body_as_given)
 }
 END_TEST
 
+START_TEST(session_request_takes_one_of_a_later_version)
+{
+	struct {
+		struct msp_message now;
+		uint64_t more;
+	} later = { .now = message("GET", NULL) };
+	struct msp_document *d;
+
+	later.now.size = sizeof(later);
+	session_with_a();
+	on(IMDS, "GET /x", OK("{}", 2), THEN_KEEP, 0);
+	ck_assert_int_eq(
+		msp_session_request(session, &d, IMDS, &later.now, NULL), 0);
+	check_body(d, "{}");
+	ck_assert(session_signed(IMDS, GUID_A));
+}
+END_TEST
+
 START_TEST(session_get_is_for_2xx_only)
 {
 	struct msp_error_info info = no_info();
@@ -580,7 +598,11 @@ END_TEST
 
 START_TEST(session_refuses_requests_that_are_none)
 {
-	struct msp_message bad[9];
+	struct {
+		struct msp_message now;
+		uint64_t more;
+	} later;
+	struct msp_message bad[8];
 	struct msp_document *d;
 	int i;
 
@@ -588,14 +610,13 @@ START_TEST(session_refuses_requests_that_are_none)
 	for (i = 0; i < COUNT(bad); i++)
 		bad[i] = message("GET", NULL);
 	bad[0].size--;
-	bad[1].size++;
-	bad[2].method = NULL;
-	bad[3].target = NULL;
-	bad[4].n_headers = 1;
-	bad[5].body_len = 1;
-	bad[6].method_len = 0;
-	bad[7].target = "x?a=b ";
-	bad[8].method = "G T";
+	bad[1].method = NULL;
+	bad[2].target = NULL;
+	bad[3].n_headers = 1;
+	bad[4].body_len = 1;
+	bad[5].method_len = 0;
+	bad[6].target = "x?a=b ";
+	bad[7].method = "G T";
 	for (i = 0; i < COUNT(bad); i++) {
 		d = (struct msp_document *)&bad;
 		ck_assert_msg(msp_session_request(session, &d, IMDS, &bad[i],
@@ -603,6 +624,12 @@ START_TEST(session_refuses_requests_that_are_none)
 			      "%d", i);
 		ck_assert_ptr_null(d);
 	}
+	later.now = message("GET", NULL);
+	later.now.size = sizeof(later);
+	later.more = 1; /* asks for what this version cannot do */
+	ck_assert_int_eq(
+		msp_session_request(session, &d, IMDS, &later.now, NULL),
+		MSP_ERR_INVAL);
 	bad[0] = message("GET", NULL);
 	ck_assert_int_eq(
 		msp_session_request(session, NULL, IMDS, &bad[0], NULL),
@@ -711,6 +738,7 @@ static Suite *session_suite(void)
 	tcase_add_checked_fixture(tc, session_setup, session_teardown);
 	tcase_add_test(tc, session_get_signs_what_the_host_can_verify);
 	tcase_add_test(tc, session_request_sends_headers_and_body_as_given);
+	tcase_add_test(tc, session_request_takes_one_of_a_later_version);
 	tcase_add_test(tc, session_get_is_for_2xx_only);
 	tcase_add_test(tc, session_request_gives_the_head_of_a_head);
 	tcase_add_test(tc,
