@@ -387,19 +387,6 @@ azures_package_gives_way() {
 		config_is_edited
 }
 
-# An installation that was given up between unpacking and configuring.
-configuration_is_back_when_the_package_goes_before_it_was_configured() {
-	new_root
-	mkdir -p "$root/etc/azure"
-	cp mspd/proxy-agent.json "$root/$CONFIG"
-	edit_config
-	put libmsp0 mspd || return 1
-	dpkg_in_root --force-depends --unpack "$(deb $COMPAT)" || return 1
-	dpkg_in_root --remove $COMPAT && config_is_edited || return 1
-	[ "$(ls "$root/etc/azure")" = proxy-agent.json ] ||
-		{ ls "$root/etc/azure"; return 1; }
-}
-
 azures_package_takes_over_again() {
 	new_root
 	put libmsp0 mspd $COMPAT && write_state || return 1

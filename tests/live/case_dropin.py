@@ -253,6 +253,9 @@ class DropIn(unittest.TestCase):
                        redirectRetryIntervalInSeconds=3600,
                        cgroupPath="/nonexistent")
         w.start_agent()
+        # it listens by then, or the first to ask has one line more
+        world.wait_until(lambda: "Failed to start redirector" in
+                         w.tail("mspd.out"), why="the agent has tried")
         said = w.cloud_init()
         self.assertEqual(said[0], 2)
         # the time is over, and nothing is known of who asks
