@@ -90,15 +90,15 @@ def write(name, content):
     return path(name)
 
 
-def run(name, *args, data=b"", library=None, **more):
+def run(name, *args, data=b"", library=None, patience=60, **more):
     """Exit status, standard output, standard error."""
     env = {"PATH": os.environ["PATH"]}
     if LIBRARY:
         env["LD_LIBRARY_PATH"] = ":".join(filter(None, (library, LIBRARY)))
     done = subprocess.run([os.path.join(PROGRAMS, name), *args], input=data,
                           env=env, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=60, check=False,
-                          **more)
+                          stderr=subprocess.PIPE, timeout=patience,
+                          check=False, **more)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -374,7 +374,9 @@ def acquire_key_leaves_an_agents_directory_alone():
             stderr=subprocess.DEVNULL)
         try:
             wait_until_locked(keys)
-            status, out, err = run("acquire_key", keys, "127.0.0.1:9")
+            # at once: a session tries anything else for 30 seconds
+            status, out, err = run("acquire_key", keys, "127.0.0.1:9",
+                                   patience=20)
             expect((status, out), (3, ""), err)
             expect_in(f"'{keys}' is in use by another agent, process "
                       f"{agent.pid}\n", err)

@@ -25,7 +25,8 @@ class Program:
     def result(self):
         """Exit status, standard output, standard error."""
         try:
-            out, err = self.process.communicate(timeout=30)
+            # a session that fails at anything but at once takes 30
+            out, err = self.process.communicate(timeout=20)
         finally:
             self.process.kill()
             self.process.wait()
