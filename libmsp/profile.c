@@ -21,15 +21,10 @@ struct msp_profile *msp_profile_ref(const struct msp_profile *profile)
 	return shared;
 }
 
-/* As deep as the caller has merged what was merged.
- * NOLINTNEXTLINE(misc-no-recursion) */
-void msp_profile_free(struct msp_profile *profile)
+static void free_whole(struct msp_profile *profile)
 {
 	size_t i;
 
-	if (!profile || atomic_fetch_sub_explicit(&profile->owners, 1,
-						  memory_order_acq_rel) != 1)
-		return;
 	for (i = 0; i < profile->n_privileges; i++)
 		msp_mem_free(profile->privileges[i].params);
 	for (i = 0; i < profile->n_roles; i++)
@@ -43,9 +38,31 @@ void msp_profile_free(struct msp_profile *profile)
 	msp_mem_free(profile->pointer);
 	msp_findings_free(profile->findings);
 	msp_mem_free(profile->texts);
-	msp_profile_free(profile->sources[0]);
-	msp_profile_free(profile->sources[1]);
 	msp_mem_free(profile);
+}
+
+/* true if that was the last owner */
+static bool give_up(struct msp_profile *profile)
+{
+	return profile && atomic_fetch_sub_explicit(&profile->owners, 1,
+						    memory_order_acq_rel) == 1;
+}
+
+/* What is merged can be merged again, as often as a caller likes: no recursion
+ * may be that deep. Only the host's side can be merged: a local file was
+ * read. */
+void msp_profile_free(struct msp_profile *profile)
+{
+	struct msp_profile *host, *local;
+
+	while (give_up(profile)) {
+		host = profile->sources[0];
+		local = profile->sources[1];
+		if (give_up(local))
+			free_whole(local);
+		free_whole(profile);
+		profile = host;
+	}
 }
 
 bool msp_mode_parse(enum msp_mode *out, const char *text, size_t len)

@@ -97,7 +97,8 @@ struct msp_profile {
 	struct msp_findings *findings; /* warnings; NULL: none */
 	char *texts;	   /* every struct msp_text above points in here */
 	size_t texts_used; /* bytes */
-	/* merged: what it was made of holds the rest of its texts */
+	/* merged: what it was made of holds the rest of its texts: the host's
+	 * item, which may be merged itself, and the local file, which is not */
 	struct msp_profile *sources[2]; /* owned, NULL: none */
 };
 

@@ -4,6 +4,7 @@
  * number of entries for the entries: each is looked at.
  */
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -385,6 +386,41 @@ START_TEST(arguments_are_checked)
 }
 END_TEST
 
+/* ---- merged, and merged again ------------------------------------------- */
+
+#define DEEP 20000
+/* enough for what is called here, not for a frame each */
+#define SMALL_STACK ((size_t)256 * 1024)
+
+static void *give_up(void *profile)
+{
+	msp_profile_free(profile);
+	return NULL;
+}
+
+START_TEST(what_is_merged_is_merged_again_as_often_as_one_likes)
+{
+	struct msp_profile *local = parsed("{}", MSP_PROFILE_LOCAL);
+	struct msp_profile *item = host_item(USE_NO_ID, NULL), *out;
+	pthread_attr_t small;
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < DEEP; i++) {
+		ck_assert_int_eq(msp_profile_merge(&out, item, local, NULL), 0);
+		msp_profile_free(item); /* out has it, and nobody else */
+		item = out;
+	}
+	msp_profile_free(local);
+	ck_assert_int_eq(pthread_attr_init(&small), 0);
+	ck_assert_int_eq(pthread_attr_setstacksize(&small, SMALL_STACK), 0);
+	ck_assert_int_eq(pthread_create(&thread, &small, give_up, item), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	pthread_attr_destroy(&small);
+	ck_assert_int_eq(failalloc_live(), 0);
+}
+END_TEST
+
 START_TEST(no_memory_is_said_and_leaves_nothing)
 {
 	struct msp_profile *host = host_item(USE_IT, RULES("host"));
@@ -434,6 +470,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, names_of_both_must_not_meet, 0, COUNT(meetings));
 	tcase_add_test(t, both_together_are_not_more_than_a_profile_may_have);
 	tcase_add_test(t, arguments_are_checked);
+	tcase_add_test(t, what_is_merged_is_merged_again_as_often_as_one_likes);
 	tcase_add_loop_test(t, no_memory_is_said_and_leaves_nothing, 0, 3);
 	suite_add_tcase(s, t);
 	return s;
