@@ -37,8 +37,9 @@
 #                        network; says what to install)
 #   make coverage        lines and branches of the core that unit tests and
 #                        corpora reach; fails below 95 % and 85 %
-#   make bench [QUICK=1] [AGENTS=1000]  root: what it costs, as a table and
-#                        bench.json
+#   make bench [QUICK=1] [ONLY='WORD...'] [AGENTS=1000]  root: what it costs,
+#                        beside nginx, haproxy and a bare relay, as tables and
+#                        bench.json (15 minutes; QUICK: 2; says what to install)
 #   make soak [MINUTES=20 AGENTS=300 SEED=1]  root: at real speed, the long
 #                        scenarios, and a fleet among resets and faults
 #   make check-mutants [MUTANTS='WORD...']  root: behaviours taken out, one at
@@ -131,8 +132,9 @@ DECIDE	:= $(O)/tests/rules/decide
 REDACT	:= $(O)/tests/redact/filter
 BENCH	:= $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 SOAK	:= $(O)/tests/bench/soak_fleet
+RELAY	:= $(O)/tests/bench/relay
 BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_% \
-	   tests/bench/soak_%,$(wildcard tests/bench/*.c)))
+	   tests/bench/soak_% tests/bench/relay.c,$(wildcard tests/bench/*.c)))
 TOOLS_MAN := $(wildcard man/msp-host*.[1-9])
 MAN	:= $(filter-out $(TOOLS_MAN),$(wildcard man/*.[1-9]))
 LIVEBIN	:= $(patsubst %.c,$(O)/%,$(filter-out tests/live/nss_% \
@@ -285,6 +287,11 @@ $(BENCH) $(SOAK): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(BENCHLIB) -L$(O) -lmsp \
 		$(call DEP_LIB,--libs)
 
+# Alone, so that its memory is that of a relay and no more.
+$(RELAY): $(RELAY).o $(O)/tests/bench/measure.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^
+
 # The attacks know nothing of the library; the agent built to lose to them has
 # eBPF programs of its own.
 $(ATTACKS): $(O)/%: $(O)/%.o $(patsubst %.c,$(O)/%.o,$(ATTACK_LIB))
@@ -432,8 +439,9 @@ COVERING := $(filter-out %/test_mspd%,$(UNIT)) $(FUZZ)
 coverage-run: $(COVERING)
 	$(Q)python3 tests/coverage.py $(O) $(COVERING)
 
-bench: all $(BENCH)
-	$(Q)QUICK=$(QUICK) AGENTS=$(AGENTS) python3 tests/bench/run.py $(O)
+bench: all $(BENCH) $(RELAY)
+	$(Q)QUICK=$(QUICK) AGENTS=$(AGENTS) python3 tests/bench/run.py $(O) \
+		$(ONLY)
 
 soak: all $(SOAK)
 	$(Q)SOAK=1 SCALE=1 V=1 python3 tests/live/scenarios.py $(O)

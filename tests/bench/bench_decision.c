@@ -12,6 +12,7 @@
 #include <msp/msp.h>
 
 #include "libmsp/profile_priv.h"
+#include "tests/bench/allocs.h"
 #include "tests/bench/measure.h"
 
 #define ROUNDS	 31
@@ -271,6 +272,23 @@ static double time_of(struct bench *b,
 	return measure_median(took, rounds);
 }
 
+/* For one decision, of a request that is put in place of another. */
+static double allocations(struct bench *b)
+{
+	static const char target[] =
+		"/metadata/instance?api-version=2018-02-01";
+	uint64_t start = allocs_count();
+	size_t i;
+
+	for (i = 0; i < REQUESTS; i++) {
+		need_ok(msp_request_set(b->requests[i], "GET", 3, target,
+					strlen(target)),
+			"request");
+		decide(b, i);
+	}
+	return (double)(allocs_count() - start) / REQUESTS;
+}
+
 static void report_decision(size_t n, double goal)
 {
 	unsigned int reasons[16] = { 0 }, rounds = measure_count(ROUNDS, 3);
@@ -295,6 +313,7 @@ static void report_decision(size_t n, double goal)
 		       REQUESTS, reasons[MSP_REASON_GRANTED],
 		       reasons[MSP_REASON_NO_IDENTITY],
 		       reasons[MSP_REASON_DEFAULT_DENY]);
+	measure_result("- allocations", allocations(&b), "1/call", 0, "%s", "");
 	snprintf(name, sizeof(name), "linear scan, %zu privileges", n);
 	measure_result(name, linear, "ns", NO_GOAL, "%.1f times as much",
 		       linear / engine);

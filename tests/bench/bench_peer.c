@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/bench/allocs.h"
 #include "tests/bench/kit.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/programs.h"
@@ -134,6 +135,20 @@ static void check_facts(const struct msp_caller *c)
 			    c->n_gids, c->exe_path);
 }
 
+/* For one identification. */
+static double allocations(int listener, struct msp_caller *caller)
+{
+	struct pair pairs[CONNECTIONS];
+	uint64_t start;
+
+	connect_all(pairs, listener);
+	start = allocs_count();
+	identify(pairs, caller);
+	start = allocs_count() - start;
+	close_all(pairs);
+	return (double)start / CONNECTIONS;
+}
+
 static void measure(int listener, size_t rounds)
 {
 	double whole[ROUNDS_MAX], ask[ROUNDS_MAX], who[ROUNDS_MAX];
@@ -157,6 +172,8 @@ static void measure(int listener, size_t rounds)
 	rest = measure_excess(ask, whole, rounds, NULL);
 	measure_result("msp_peer_identify()", measure_median(whole, rounds),
 		       "ns", 4000, "64 groups, 4 parents, %s", caller.exe_path);
+	measure_result("- its allocations", allocations(listener, &caller),
+		       "1/call", 0, "%s", "");
 	measure_result("- its addresses and cookie",
 		       measure_median(ask, rounds), "ns", NO_GOAL,
 		       "three system calls");

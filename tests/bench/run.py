@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-In: a build directory with bench programs, root. Out: one Markdown table, and
-the same as JSON beside them. Must never run on the machine's own network,
+In: a build directory with bench programs, root. Out: Markdown tables, and the
+same as bench.json beside them. Must never run on the machine's own network,
 nor judge a time: what fails a run is a wrong answer.
 
-    run.py BUILD [NAME...]   only benches whose name contains one of the words
+    run.py BUILD [WORD...]   only benches whose name contains one of the words:
+                             proxies, or that of a program
     QUICK=1                  a short run, to see that they work
     AGENTS=1000              how many bench_fleet has
 
@@ -13,11 +14,9 @@ Each bench is a program bench_<noun> that is given a cgroup of its own, which
 it is in, and prints lines of five fields, TAB between them: name, value,
 unit, goal or "-", remark.
 """
-import datetime
 import glob
 import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -26,30 +25,13 @@ import tempfile
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "live"))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "live")]
 
-import world  # noqa: E402 - it is found through the line above
+import proxybench  # noqa: E402 - found through the lines above
+import table  # noqa: E402
+import world  # noqa: E402
 
 FIELDS = ("name", "value", "unit", "goal", "note")
-QUIET_LOAD = 1.0
-
-
-def cpu_model():
-    with open("/proc/cpuinfo", encoding="utf-8") as f:
-        for line in f:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def machine():
-    """What the figures depend on."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return {"date": now.strftime("%Y-%m-%d %H:%M UTC"),
-            "kernel": f"{platform.release()} {platform.machine()}",
-            "cpu": f"{os.cpu_count()} x {cpu_model()}",
-            "load": round(os.getloadavg()[0], 2),
-            "quick": bool(os.environ.get("QUICK"))}
 
 
 def figure(bench, line):
@@ -111,33 +93,36 @@ def run(program, build):
             done.returncode)
 
 
-def text(number, unit):
-    return f"{number:.3f}" if unit == "ratio" else f"{number:,.0f}"
+def run_programs(build, words):
+    """Figures, and what went wrong."""
+    figures, failed = [], []
+    found = sorted(p for p in glob.glob(
+        os.path.join(build, "tests/bench/bench_*")) if os.access(p, os.X_OK))
+    for program in found:
+        name = os.path.basename(program)
+        if not any(w in name for w in words):
+            continue
+        print(f"  BENCH   {name}", flush=True)
+        more, status = run(program, build)
+        figures += more
+        if status:
+            failed.append(f"{name}: exit status {status}")
+    return figures, failed
 
 
-def verdict(f):
-    if f["goal"] is None:
-        return ""
-    return "met" if f["value"] <= f["goal"] else "missed"
-
-
-def print_table(about, figures):
-    print("\n%(date)s, Linux %(kernel)s, %(cpu)s, load %(load)s" % about)
-    if about["quick"]:
-        print("A short run: the figures mean little.")
-    elif about["load"] > QUIET_LOAD:
-        print("The machine was busy: the figures are too high.")
-    rows = [("what", "value", "unit", "goal", "", "remark")]
-    for f in figures:
-        goal = "" if f["goal"] is None else text(f["goal"], f["unit"])
-        rows.append((f["name"], text(f["value"], f["unit"]), f["unit"], goal,
-                     verdict(f), f["note"]))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    rows.insert(1, tuple("-" * w for w in widths))
-    print()
-    for row in rows:
-        print("| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) +
-              " |")
+def run_proxies(build, words):
+    """The same, and the rows of loads."""
+    if not any(w in "proxies" for w in words):
+        return [], [], []
+    absent = proxybench.missing()
+    if absent:
+        print(absent, flush=True)
+        return [], [], [absent]
+    try:
+        rows, figures = proxybench.run(build)
+    except (world.Failed, OSError, subprocess.SubprocessError) as e:
+        return [], [], [f"proxies: {e}"]
+    return rows, figures, []
 
 
 def main():
@@ -152,27 +137,24 @@ def main():
     # so that what is open is closed
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     world.enter_namespace()
-    about, figures, failed = machine(), [], []
-    found = sorted(p for p in glob.glob(
-        os.path.join(build, "tests/bench/bench_*")) if os.access(p, os.X_OK))
-    for program in found:
-        name = os.path.basename(program)
-        if not any(w in name for w in words):
-            continue
-        print(f"  BENCH   {name}", flush=True)
-        more, status = run(program, build)
-        figures += more
-        if status:
-            failed.append(f"{name}: exit status {status}")
-    print_table(about, figures)
+    about = table.machine()
+    rows, figures, failed = run_proxies(build, words)
+    more, wrong = run_programs(build, words)
+    failed += wrong
+    table.heading(about)
+    if rows:
+        table.loads(rows)
+    if figures + more:
+        table.figures(figures + more)
     with open(os.path.join(build, "bench.json"), "w",
               encoding="utf-8") as f:
-        json.dump({**about, "figures": figures}, f, indent=1)
+        json.dump({**about, "traffic": rows, "figures": figures + more}, f,
+                  indent=1)
     for line in failed:
         print(f"FAILED: {line}")
-    if not figures:
+    if not figures + more and not failed:
         print("FAILED: there was nothing to run")
-    return 1 if failed or not figures else 0
+    return 1 if failed or not figures + more else 0
 
 
 if __name__ == "__main__":
