@@ -60,6 +60,13 @@ void msp_latch_set_key(struct msp_latch *l, struct msp_key *key);
 /* Unless it was said before, at an earlier poll. */
 void msp_latch_warn(struct msp_latch *l, const char *text);
 
+/* ---- latch_send.c ------------------------------------------------------ */
+
+/* msp_latch_send() of checked arguments; latch NULL: unsigned. */
+int msp_latch_put(const struct msp_latch *latch, struct msp_client *client,
+		  struct msp_time now, const struct msp_message *message,
+		  struct msp_error_info *info);
+
 /* ---- latch_files.c: what is on disk ------------------------------------ */
 
 /* Save the pending key, before it is attested. */

@@ -10,6 +10,7 @@
 
 #include "libmsp/ascii.h"
 #include "libmsp/info.h"
+#include "libmsp/latch_priv.h"
 #include "libmsp/opts.h"
 
 #define ADDED 3 /* headers */
@@ -57,6 +58,8 @@ static int make_signer(struct msp_signer **out, const struct msp_latch *latch,
 	int rc;
 
 	*out = NULL;
+	if (!latch)
+		return 0;
 	if (key) {
 		rc = msp_signer_new(out, key);
 		return rc < 0 ? msp_fail(info, rc, "%s", msp_error_text(rc))
@@ -68,26 +71,22 @@ static int make_signer(struct msp_signer **out, const struct msp_latch *latch,
 	return 0;
 }
 
-int msp_latch_send(const struct msp_latch *latch, struct msp_client *client,
-		   struct msp_time now, const struct msp_message *message,
-		   struct msp_error_info *info)
+int msp_latch_put(const struct msp_latch *latch, struct msp_client *client,
+		  struct msp_time now, const struct msp_message *message,
+		  struct msp_error_info *info)
 {
 	struct msp_header headers[MSP_MAX_HEADERS];
 	struct msp_signer *signer;
 	char date[MSP_DATE_SIZE];
-	struct msp_message m;
+	struct msp_message m = *message;
 	int rc;
 
-	if (!latch || !client || !message ||
-	    !msp_opts_ok(message, message->size, sizeof(*message)))
-		return MSP_ERR_INVAL;
 	rc = check(message, info);
 	if (rc == 0)
 		rc = make_signer(&signer, latch, info);
 	if (rc < 0)
 		return rc;
 
-	m = *message;
 	m.size = sizeof(m); /* a longer one ends where ours does */
 	if (m.n_headers)
 		memcpy(headers, m.headers, m.n_headers * sizeof(headers[0]));
@@ -99,4 +98,14 @@ int msp_latch_send(const struct msp_latch *latch, struct msp_client *client,
 	rc = msp_client_send(client, now, &m, m.body_len, signer, info);
 	msp_signer_free(signer);
 	return rc;
+}
+
+int msp_latch_send(const struct msp_latch *latch, struct msp_client *client,
+		   struct msp_time now, const struct msp_message *message,
+		   struct msp_error_info *info)
+{
+	if (!latch || !client || !message ||
+	    !msp_opts_ok(message, message->size, sizeof(*message)))
+		return MSP_ERR_INVAL;
+	return msp_latch_put(latch, client, now, message, info);
 }

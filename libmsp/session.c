@@ -17,13 +17,14 @@
 
 #include "libmsp/ascii.h"
 #include "libmsp/info.h"
+#include "libmsp/latch_priv.h"
 #include "libmsp/mem.h"
 #include "libmsp/opts.h"
 
 #define FLAGS	   ((uint32_t)(MSP_SESSION_UNSIGNED | MSP_SESSION_IN_MEMORY))
 #define TIMEOUT_MS 30000
-#define ADDED	   4 /* headers */
 #define SAID_SIZE  512
+#define HOST	   "host"
 /* "255.255.255.255:65535" */
 #define HOST_SIZE 22
 
@@ -31,8 +32,7 @@ struct msp_session {
 	struct msp_session_opts opts; /* its directory is not kept */
 	struct msp_keystore *store;
 	struct msp_channel *channel;
-	struct msp_latch *latch; /* NULL: unsigned */
-	struct msp_signer *signer;
+	struct msp_latch *latch;		   /* NULL: unsigned */
 	struct msp_client *clients[MSP_ENDPOINTS]; /* NULL until one is used */
 	bool used[MSP_ENDPOINTS]; /* the client's connection, before */
 	char said[SAID_SIZE];	  /* the last message that was told */
@@ -148,7 +148,6 @@ void msp_session_free(struct msp_session *session)
 		return;
 	for (i = 0; i < MSP_ENDPOINTS; i++)
 		msp_client_free(session->clients[i]);
-	msp_signer_free(session->signer);
 	msp_latch_free(session->latch);
 	msp_channel_free(session->channel);
 	msp_keystore_free(session->store);
@@ -285,44 +284,6 @@ struct msp_key *msp_session_key(const struct msp_session *session)
 
 /* ---- a request --------------------------------------------------------- */
 
-/* The signer of the key in use, NULL if nothing is to be signed. */
-static int take_signer(struct msp_session *s, struct msp_error_info *info)
-{
-	struct msp_key *key = msp_session_key(s);
-	int rc;
-
-	if (s->signer && msp_signer_key(s->signer) == key)
-		return 0;
-	msp_signer_free(s->signer);
-	s->signer = NULL;
-	if (!key)
-		return 0;
-	rc = msp_signer_new(&s->signer, key);
-	return rc < 0 ? msp_fail(info, rc, "%s", msp_error_text(rc)) : 0;
-}
-
-static bool is_ours(const struct msp_header *h)
-{
-	static const char *const names[ADDED] = { "host", "metadata",
-						  MSP_HEADER_CLAIMS,
-						  MSP_HEADER_DATE };
-	size_t i;
-
-	for (i = 0; i < ADDED; i++) {
-		if (msp_ascii_equal(h->name, h->name_len, names[i],
-				    strlen(names[i])))
-			return true;
-	}
-	return false;
-}
-
-static struct msp_header header(const char *name, const char *value)
-{
-	struct msp_header h = { name, strlen(name), value, strlen(value) };
-
-	return h;
-}
-
 /* Port 80 goes without saying (RFC 9110 7.2). */
 static void put_host(char out[HOST_SIZE], struct msp_address address)
 {
@@ -339,25 +300,22 @@ static void put_host(char out[HOST_SIZE], struct msp_address address)
 static int start(struct msp_session *s, enum msp_endpoint endpoint,
 		 const struct msp_message *message, struct msp_error_info *info)
 {
-	struct msp_header headers[MSP_SESSION_HEADERS + ADDED];
-	char date[MSP_DATE_SIZE], host[HOST_SIZE];
+	struct msp_header headers[MSP_SESSION_HEADERS + 1];
 	struct msp_message m = *message;
-	size_t i;
+	char host[HOST_SIZE];
 
-	msp_latch_date(s->latch, s->now, date);
 	put_host(host, s->opts.endpoints[endpoint]);
-	headers[0] = header("host", host);
-	headers[1] = header("metadata", "True");
-	headers[2] = header(MSP_HEADER_CLAIMS, MSP_CLAIMS_ROOT);
-	headers[3] = header(MSP_HEADER_DATE, date);
-	for (i = 0; i < message->n_headers; i++)
-		headers[ADDED + i] = message->headers[i];
-	m.size = sizeof(m); /* a longer one ends where ours does */
+	headers[0].name = HOST;
+	headers[0].name_len = strlen(HOST);
+	headers[0].value = host;
+	headers[0].value_len = strlen(host);
+	if (m.n_headers)
+		memcpy(headers + 1, m.headers,
+		       m.n_headers * sizeof(headers[0]));
 	m.headers = headers;
-	m.n_headers = message->n_headers + ADDED;
+	m.n_headers++;
 	s->used[endpoint] = msp_client_reusable(s->clients[endpoint]);
-	return msp_client_send(s->clients[endpoint], s->now, &m, m.body_len,
-			       s->signer, info);
+	return msp_latch_put(s->latch, s->clients[endpoint], s->now, &m, info);
 }
 
 static int finish(struct msp_session *s, struct msp_document *document,
@@ -409,9 +367,7 @@ static int ask(struct msp_session *s, struct msp_document **out,
 		rc = msp_document_new(&document, s->opts.document_max);
 	if (rc < 0)
 		return msp_fail(info, rc, "%s", msp_error_text(rc));
-	rc = take_signer(s, info);
-	if (rc == 0)
-		rc = start(s, endpoint, message, info);
+	rc = start(s, endpoint, message, info);
 	if (rc == 0)
 		rc = finish(s, document, s->clients[endpoint], info);
 	if (rc < 0)
@@ -484,7 +440,8 @@ static int check_message(const struct msp_message *m,
 		    (m->headers[i].value_len && !m->headers[i].value))
 			return msp_fail(info, MSP_ERR_INVAL,
 					"a header is not complete");
-		if (is_ours(&m->headers[i]))
+		if (msp_ascii_equal(m->headers[i].name, m->headers[i].name_len,
+				    HOST, strlen(HOST)))
 			return msp_fail(info, MSP_ERR_INVAL,
 					"a header is given that is added");
 	}
