@@ -99,6 +99,23 @@ static bool copy_canonical(struct msp_explanation *e,
 	return e->path && copy_asked(e, r);
 }
 
+/* as received, so without the '/' that is added for a path */
+static bool copy_target(struct msp_explanation *e, const struct msp_request *r)
+{
+	size_t end = r->rooted ? r->path : r->target_len;
+	char *copy = msp_arena_get(&e->arena, r->target_len + 1, 1);
+
+	if (!copy)
+		return false;
+	if (end)
+		memcpy(copy, r->target, end);
+	if (r->rooted)
+		memcpy(copy + end, r->target + end + 1,
+		       r->target_len - end - 1);
+	e->target = copy;
+	return true;
+}
+
 static bool copy_request(struct msp_explanation *e, const struct msp_request *r)
 {
 	e->canonical = "";
@@ -106,8 +123,7 @@ static bool copy_request(struct msp_explanation *e, const struct msp_request *r)
 	e->place = msp_request_place(r);
 	e->method = msp_arena_text(&e->arena, r->method ? r->method : "",
 				   r->method ? strlen(r->method) : 0);
-	e->target = msp_arena_text(&e->arena, r->target, r->target_len);
-	return e->method && e->target && copy_canonical(e, r);
+	return e->method && copy_target(e, r) && copy_canonical(e, r);
 }
 
 /* ---- the two ways ------------------------------------------------------ */
@@ -176,62 +192,65 @@ void msp_explanation_free(struct msp_explanation *explanation)
 const struct msp_decision *
 msp_explanation_decision(const struct msp_explanation *explanation)
 {
-	return &explanation->decision;
+	return explanation ? &explanation->decision : NULL;
 }
 
 const char *msp_explanation_canonical(const struct msp_explanation *explanation)
 {
-	return explanation->canonical;
+	return explanation ? explanation->canonical : "";
 }
 
 bool msp_explanation_place(const struct msp_explanation *explanation,
 			   size_t *offset)
 {
-	if (explanation->place == SIZE_MAX)
+	if (!explanation || explanation->place == SIZE_MAX)
 		return false;
-	*offset = explanation->place;
+	if (offset)
+		*offset = explanation->place;
 	return true;
 }
 
 enum msp_access
 msp_explanation_access(const struct msp_explanation *explanation)
 {
-	return explanation->rules ? explanation->rules->access
-				  : MSP_ACCESS_DENY;
+	return explanation && explanation->rules ? explanation->rules->access
+						 : MSP_ACCESS_DENY;
 }
 
 size_t msp_explanation_privileges(const struct msp_explanation *explanation)
 {
-	return explanation->n_privileges;
+	return explanation ? explanation->n_privileges : 0;
 }
 
 const struct msp_tried_privilege *
 msp_explanation_privilege(const struct msp_explanation *explanation, size_t i)
 {
-	return i < explanation->n_privileges ? &explanation->privileges[i]
-					     : NULL;
+	return explanation && i < explanation->n_privileges
+		       ? &explanation->privileges[i]
+		       : NULL;
 }
 
 size_t msp_explanation_others(const struct msp_explanation *explanation)
 {
-	return explanation->n_others;
+	return explanation ? explanation->n_others : 0;
 }
 
 size_t msp_explanation_identities(const struct msp_explanation *explanation)
 {
-	return explanation->n_identities;
+	return explanation ? explanation->n_identities : 0;
 }
 
 const struct msp_tried_identity *
 msp_explanation_identity(const struct msp_explanation *explanation, size_t i)
 {
-	return i < explanation->n_identities ? &explanation->identities[i]
-					     : NULL;
+	return explanation && i < explanation->n_identities
+		       ? &explanation->identities[i]
+		       : NULL;
 }
 
 bool msp_explanation_cut(const struct msp_explanation *explanation)
 {
-	return explanation->cut;
+	return explanation && explanation->cut;
 }
 
 const char *msp_try_name(enum msp_try result)

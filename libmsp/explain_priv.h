@@ -24,7 +24,7 @@ struct msp_explanation {
 	enum msp_endpoint endpoint;
 	struct msp_caller caller; /* its texts are copies */
 	const char *method;
-	const char *target;
+	const char *target; /* as received */
 	const char *canonical;
 	const char *path; /* canonical, without query, "" is the root */
 	struct msp_asked *asked;

@@ -128,6 +128,7 @@ static void add_root(struct msp_request *r, size_t at)
 	memmove(r->target + at + 1, r->target + at, r->target_len - at + 1);
 	r->target[at] = '/';
 	r->target_len++;
+	r->rooted = true;
 }
 
 static void split_path(struct msp_request *r, size_t from)

@@ -71,10 +71,9 @@ static size_t find_authority(const struct msp_request *r)
 	return end ? (size_t)(end - r->target) + 3 : NOWHERE;
 }
 
-size_t msp_request_place(const struct msp_request *request)
+/* in the target with its '/' */
+static size_t find_fault(const struct msp_request *r)
 {
-	const struct msp_request *r = request;
-
 	if (!r->target)
 		return NOWHERE;
 	switch (r->canon) {
@@ -103,4 +102,12 @@ size_t msp_request_place(const struct msp_request *request)
 		return find_decoded(r);
 	}
 	return NOWHERE;
+}
+
+size_t msp_request_place(const struct msp_request *request)
+{
+	size_t at = find_fault(request);
+
+	return request->rooted && at != NOWHERE && at > request->path ? at - 1
+								      : at;
 }

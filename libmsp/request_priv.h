@@ -26,6 +26,7 @@ struct msp_request {
 	char *target; /* NUL-terminated; '/' added where a path is missing */
 	size_t path;  /* offset in target; the authority ends here or before */
 	size_t path_len; /* 0: there is no path */
+	bool rooted;	 /* the '/' at path was not received */
 	size_t query;	 /* offset after the '?' */
 	size_t query_len;
 	size_t target_len;
@@ -53,7 +54,8 @@ const struct msp_pair *msp_request_find(const struct msp_request *request,
  * slash are set if true is returned, and are as they were if not. */
 bool msp_request_plain(struct msp_request *r);
 
-/* Offset in the target of what has no canonical form; SIZE_MAX: nowhere. */
+/* Offset, in the target as received, of what has no canonical form; SIZE_MAX:
+ * nowhere. */
 size_t msp_request_place(const struct msp_request *request);
 
 #endif

@@ -95,16 +95,16 @@ MSP_API void msp_explanation_free(struct msp_explanation *explanation);
 
 /**
  * msp_explanation_decision - what msp_decision_make() says
- * @explanation: not NULL
+ * @explanation: NULL: NULL
  *
- * Borrowed from @explanation; never NULL. Threads: any.
+ * Borrowed from @explanation. Threads: any.
  */
 MSP_API const struct msp_decision *
 msp_explanation_decision(const struct msp_explanation *explanation);
 
 /**
  * msp_explanation_canonical - what msp_request_render() says
- * @explanation: not NULL
+ * @explanation: NULL: ""
  *
  * Borrowed from @explanation; "" if there is no canonical form. Threads: any.
  */
@@ -113,10 +113,9 @@ msp_explanation_canonical(const struct msp_explanation *explanation);
 
 /**
  * msp_explanation_place - where the target is at fault
- * @explanation: not NULL
- * @offset:      set if true is returned: byte of the target, from 0, as
- *               msp_explanation_json() shows it: a URL without a path has
- *               got a "/"
+ * @explanation: NULL: false
+ * @offset:      set if true is returned: byte of the target as received, from
+ *               0; may be NULL
  *
  * Of an authority it is where that begins. Returns false if the target is not
  * at fault, or in no particular place. Threads: any.
@@ -126,7 +125,7 @@ MSP_API bool msp_explanation_place(const struct msp_explanation *explanation,
 
 /**
  * msp_explanation_access - the rules' default, used or not (see the reason)
- * @explanation: not NULL
+ * @explanation: NULL: MSP_ACCESS_DENY
  *
  * Returns MSP_ACCESS_DENY without rules. Threads: any.
  */
@@ -135,7 +134,7 @@ msp_explanation_access(const struct msp_explanation *explanation);
 
 /**
  * msp_explanation_privileges - how many privileges cover the path
- * @explanation: not NULL
+ * @explanation: NULL: 0
  *
  * At most MSP_EXPLAIN_MAX, in the order of the profile; 0 if the rules were
  * not asked, see the reason. The one the decision names is among them, unless
@@ -147,7 +146,7 @@ msp_explanation_privileges(const struct msp_explanation *explanation);
 
 /**
  * msp_explanation_privilege - one privilege that covers the path
- * @explanation: not NULL
+ * @explanation: NULL: NULL
  * @i:           from 0
  *
  * Borrowed from @explanation; NULL past the end. Threads: any.
@@ -157,7 +156,7 @@ msp_explanation_privilege(const struct msp_explanation *explanation, size_t i);
 
 /**
  * msp_explanation_others - how many privileges are about other paths
- * @explanation: not NULL
+ * @explanation: NULL: 0
  *
  * Threads: any.
  */
@@ -166,7 +165,7 @@ msp_explanation_others(const struct msp_explanation *explanation);
 
 /**
  * msp_explanation_identities - how many identities of privileges that matched
- * @explanation: not NULL
+ * @explanation: NULL: 0
  *
  * By privilege, role, identity; at most MSP_EXPLAIN_MAX. None if the query is
  * refused.
@@ -177,7 +176,7 @@ msp_explanation_identities(const struct msp_explanation *explanation);
 
 /**
  * msp_explanation_identity - one identity of a privilege that matched
- * @explanation: not NULL
+ * @explanation: NULL: NULL
  * @i:           from 0
  *
  * Borrowed from @explanation; NULL past the end. Threads: any.
@@ -187,7 +186,7 @@ msp_explanation_identity(const struct msp_explanation *explanation, size_t i);
 
 /**
  * msp_explanation_cut - were there more than MSP_EXPLAIN_MAX of either?
- * @explanation: not NULL
+ * @explanation: NULL: false
  *
  * Threads: any.
  */
@@ -222,7 +221,7 @@ msp_explanation_text(const struct msp_explanation *explanation, char **out,
  *	endpoint               "wireserver", "imds" or "hostga"
  *	ruleId, epoch          of the rules; "" and 0 without
  *	privilege, identity    names that led to the verdict, or null
- *	method, target         as received; "/" added to a URL without a path
+ *	method, target         as received
  *	canonical              "" if there is none
  *	caller                 uid, euid, gid, pid, userName (or null), groups,
  *	                       processGroups, exePath, and of flags those that

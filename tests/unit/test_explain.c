@@ -513,6 +513,16 @@ static const struct {
 	{ "/a%3f", MSP_CANON_EMBQ, 2 },
 	{ "/%41%5c", MSP_CANON_AMBIGUOUS, 4 },
 	{ "/%25%41%2541", MSP_CANON_AMBIGUOUS, 7 },
+	/* a URL without a path: the "/" that is added was not received */
+	{ "http://h?x=%zz", MSP_CANON_PCT, 11 },
+	{ "http://h?x= ", MSP_CANON_CTRL, 11 },
+	{ "http://h?\"", MSP_CANON_FORM, 9 },
+	{ "http://h#f", MSP_CANON_FORM, 8 },
+	{ "http://h#", MSP_CANON_FORM, 8 },
+	{ "http://h \x80", MSP_CANON_CTRL, 8 },
+	{ "http://u@h?x=%", MSP_CANON_USERINFO, 7 },
+	{ "x://?%", MSP_CANON_SCHEME, 0 },
+	{ "http://h?x", MSP_CANON_OK, -1 },
 };
 
 START_TEST(explain_finds_the_place_of_the_fault)
@@ -524,6 +534,7 @@ START_TEST(explain_finds_the_place_of_the_fault)
 	ck_assert_int_eq(msp_explanation_place(e, &at), place[_i].place >= 0);
 	if (place[_i].place >= 0)
 		ck_assert_uint_eq(at, (size_t)place[_i].place);
+	ck_assert_int_eq(msp_explanation_place(e, NULL), place[_i].place >= 0);
 }
 END_TEST
 

@@ -66,6 +66,51 @@ static void expect_in_text(const char *want)
 	msp_text_free(said);
 }
 
+START_TEST(explain_of_none_says_nothing)
+{
+	size_t at = 99;
+
+	ck_assert_ptr_null(msp_explanation_decision(NULL));
+	ck_assert_str_eq(msp_explanation_canonical(NULL), "");
+	ck_assert(!msp_explanation_place(NULL, &at));
+	ck_assert_uint_eq(at, 99);
+	ck_assert_int_eq(msp_explanation_access(NULL), MSP_ACCESS_DENY);
+	ck_assert_uint_eq(msp_explanation_privileges(NULL), 0);
+	ck_assert_ptr_null(msp_explanation_privilege(NULL, 0));
+	ck_assert_uint_eq(msp_explanation_others(NULL), 0);
+	ck_assert_uint_eq(msp_explanation_identities(NULL), 0);
+	ck_assert_ptr_null(msp_explanation_identity(NULL, 0));
+	ck_assert(!msp_explanation_cut(NULL));
+	msp_explanation_free(NULL);
+}
+END_TEST
+
+static void expect_in_json(const char *want)
+{
+	char *said;
+
+	ck_assert_int_eq(msp_explanation_json(e, &said, NULL), 0);
+	ck_assert_msg(strstr(said, want) != NULL, "%s", said);
+	msp_text_free(said);
+}
+
+/* A URL without a path: the "/" that is forwarded was not received. */
+START_TEST(explain_shows_the_target_as_it_was_received)
+{
+	use("{\"id\":\"\",\"mode\":\"enforce\","
+	    "\"defaultAccess\":\"deny\"}");
+	explain("GET", "http://h");
+	expect_in_text("GET http://h\n");
+	expect_in_json("\"target\":\"http://h\"");
+	expect_in_json("\"place\":null");
+	explain("GET", "http://h?x=%zz");
+	expect_in_text("GET http://h?x=%zz\n");
+	expect_in_text("at byte 11: \"%zz\"");
+	expect_in_json("\"target\":\"http://h?x=%zz\"");
+	expect_in_json("\"place\":11");
+}
+END_TEST
+
 START_TEST(explain_text_says_what_goes_before_rules)
 {
 	explain("GET", "/idle");
@@ -232,6 +277,8 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, explain_of_none_says_nothing);
+	tcase_add_test(t, explain_shows_the_target_as_it_was_received);
 	tcase_add_test(t, explain_text_says_what_goes_before_rules);
 	tcase_add_test(t,
 		       explain_text_shows_fifty_identities_and_counts_the_rest);
