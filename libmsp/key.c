@@ -183,6 +183,10 @@ static int read_fields(struct fields *f, const struct msp_json_value *root,
 	rc = msp_json_need(&f->issued, root, "issued", MSP_JSON_STRING, info);
 	if (rc < 0)
 		return rc;
+	msp_json_text(f->issued, &len);
+	if (len > MSP_KEY_ISSUED_MAX)
+		return msp_json_fail(f->issued, info, MSP_ERR_LIMIT,
+				     "is longer than 8192 bytes");
 	rc = read_incarnation(f, root, info);
 	if (rc < 0)
 		return rc;

@@ -24,8 +24,12 @@
 #define FILE_MAX_BYTES 65536
 #define NAME_SIZE      MSP_KEYSTORE_NAME_SIZE
 #define ENDING	       ".key"
-/* One byte of a JSON text takes six at most: \u001f. */
+/* All of a key's file but when it was issued, of which one byte takes six at
+ * most: \u001f. */
+#define TEXT_MAX    512
 #define ESCAPED_MAX 6
+_Static_assert(TEXT_MAX + MSP_KEY_ISSUED_MAX * ESCAPED_MAX <= FILE_MAX_BYTES,
+	       "what is written can be read");
 
 /* ---- directory --------------------------------------------------------- */
 
@@ -46,6 +50,13 @@ static int make_parents(char *path, struct msp_error_info *info)
 	return 0;
 }
 
+static int foreign(const char *name, const struct stat *st,
+		   struct msp_error_info *info)
+{
+	return msp_fail_sys(info, EPERM, "'%s' belongs to user %lu", name,
+			    (unsigned long)st->st_uid);
+}
+
 /* Whoever owns the directory can put any key there. */
 static int claim_directory(int dir, const char *path,
 			   struct msp_error_info *info)
@@ -55,9 +66,7 @@ static int claim_directory(int dir, const char *path,
 	if (fstat(dir, &st) < 0)
 		return msp_fail_sys(info, errno, "cannot look at '%s'", path);
 	if (st.st_uid != geteuid())
-		return msp_fail(info, MSP_ERR_SYS,
-				"key directory '%s' belongs to user %lu", path,
-				(unsigned long)st.st_uid);
+		return foreign(path, &st, info);
 	if ((st.st_mode & 07777) != 0700 && fchmod(dir, 0700) < 0)
 		return msp_fail_sys(info, errno, "cannot set the mode of '%s'",
 				    path);
@@ -172,9 +181,7 @@ static int check_file(int fd, const char *name, struct msp_error_info *info)
 	if (!S_ISREG(st.st_mode))
 		return msp_fail(info, MSP_ERR_SCHEMA, "'%s' is no file", name);
 	if (st.st_uid != geteuid())
-		return msp_fail(info, MSP_ERR_SCHEMA,
-				"'%s' belongs to user %lu", name,
-				(unsigned long)st.st_uid);
+		return foreign(name, &st, info);
 	if (st.st_mode & 077)
 		return msp_fail(info, MSP_ERR_SCHEMA,
 				"'%s' is open to others, mode %04o", name,
@@ -280,7 +287,6 @@ void msp_keystore_use(struct msp_keystore *store, const struct msp_key *key)
 struct text {
 	char *at; /* owned; holds the key's digits */
 	size_t len;
-	size_t cap;
 };
 
 static void put(struct text *t, const char *s)
@@ -331,11 +337,7 @@ static int write_text(struct text *t, const struct msp_key *key,
 	uint32_t incarnation;
 	char line[64];
 
-	if (len > FILE_MAX_BYTES / ESCAPED_MAX)
-		return msp_fail(info, MSP_ERR_INVAL,
-				"the text of when it was issued is too long");
-	t->cap = 512 + len * ESCAPED_MAX;
-	t->at = msp_mem_alloc(t->cap);
+	t->at = msp_mem_alloc(TEXT_MAX + len * ESCAPED_MAX);
 	if (!t->at)
 		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
 	put(t, "{\n  \"authorizationScheme\": \"" MSP_SCHEME "\",\n");
@@ -439,33 +441,65 @@ static int store_text(const struct msp_keystore *store, const char *guid,
 	return 0;
 }
 
+static int check_failed(int rc, const struct msp_error_info *cause,
+			struct msp_error_info *info)
+{
+	return msp_fail(info, MSP_ERR_CRYPTO,
+			"Key error: Failed to check local key with error: %s",
+			rc < 0 ? cause->text
+			       : "Local key guid or key value is not matched.");
+}
+
 /* A key that cannot be read back must not be attested: the host would latch
- * one that is lost at the next start. */
-static int check_stored(struct msp_keystore *store, const struct msp_key *key,
-			const char *ending, struct msp_error_info *info)
+ * one that is lost at the next start. Both halves of that are here: what is
+ * about to be written is this key, and what is there then is what was written.
+ * Only the first one needs memory, so that a lack of it changes nothing. */
+static int check_text(const struct text *t, const struct msp_key *key,
+		      struct msp_error_info *info)
 {
 	struct msp_error_info cause = MSP_ERROR_INFO_INIT;
 	struct msp_key *again = NULL;
 	bool same;
 	int rc;
 
-	rc = msp_keystore_read(store, &again, msp_key_guid(key), ending,
-			       &cause);
+	rc = msp_key_parse(&again, t->at, t->len, &cause);
 	if (rc == MSP_ERR_NOMEM)
 		return msp_fail(info, rc, "out of memory");
-	if (rc < 0)
-		return msp_fail(info, MSP_ERR_CRYPTO,
-				"Key error: Failed to check local key with "
-				"error: %s",
-				cause.text);
-	same = msp_key_equal(key, again);
+	same = rc == 0 && msp_key_equal(key, again);
 	msp_key_free(again);
-	if (!same)
-		return msp_fail(info, MSP_ERR_CRYPTO,
-				"Key error: Failed to check local key with "
-				"error: Local key guid or key value is not "
-				"matched.");
-	return 0;
+	return same ? 0 : check_failed(rc, &cause, info);
+}
+
+static int read_again(struct msp_keystore *store, const char *name,
+		      struct text *again, size_t room,
+		      struct msp_error_info *info)
+{
+	int fd, rc;
+
+	rc = open_key(store, name, &fd, info);
+	if (rc < 0)
+		return rc;
+	rc = check_file(fd, name, info);
+	if (rc == 0)
+		rc = read_file(fd, name, again->at, room, &again->len, info);
+	close(fd);
+	return rc;
+}
+
+static int check_stored(struct msp_keystore *store, const char *guid,
+			const char *ending, const struct text *t,
+			struct text *again, struct msp_error_info *info)
+{
+	struct msp_error_info cause = MSP_ERROR_INFO_INIT;
+	char name[NAME_SIZE];
+	int rc;
+
+	snprintf(name, sizeof(name), "%s%s", guid, ending);
+	rc = read_again(store, name, again, t->len + 1, &cause);
+	if (rc == 0 && again->len == t->len &&
+	    memcmp(again->at, t->at, t->len) == 0)
+		return 0;
+	return check_failed(rc, &cause, info);
 }
 
 /* Whoever removes the directory while we run gets a new one, rather than a
@@ -480,24 +514,40 @@ static int renew_directory(struct msp_keystore *store,
 	return msp_keystore_reopen(store, info);
 }
 
+static void wipe_text(struct text *t)
+{
+	msp_mem_wipe(t->at, t->len);
+	msp_mem_free(t->at);
+}
+
 static int save(struct msp_keystore *store, const struct msp_key *key,
 		const char *ending, struct msp_error_info *info)
 {
-	struct text t = { NULL, 0, 0 };
+	const char *guid = msp_key_guid(key);
+	struct text t = { NULL, 0 }, again = { NULL, 0 };
 	int rc;
 
+	rc = write_text(&t, key, info);
+	if (rc == 0)
+		rc = check_text(&t, key, info);
+	if (rc < 0)
+		goto out;
+	again.at = msp_mem_alloc(t.len + 1);
+	if (!again.at) {
+		rc = msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+		goto out;
+	}
 	/* here, and not before: it may be the host's key that is the oldest,
 	 * and which one that is was said before another was asked for. What is
 	 * left over takes up room, and does no other harm */
-	rc = msp_keystore_sweep(store, MSP_KEYSTORE_OLDEST, key, NULL);
-	if (rc == MSP_ERR_NOMEM)
-		return msp_fail(info, rc, "out of memory");
-	rc = write_text(&t, key, info);
+	(void)msp_keystore_sweep(store, MSP_KEYSTORE_OLDEST, key, NULL);
+	rc = store_text(store, guid, ending, &t, info);
 	if (rc == 0)
-		rc = store_text(store, msp_key_guid(key), ending, &t, info);
-	msp_mem_wipe(t.at, t.len);
-	msp_mem_free(t.at);
-	return rc < 0 ? rc : check_stored(store, key, ending, info);
+		rc = check_stored(store, guid, ending, &t, &again, info);
+out:
+	wipe_text(&again);
+	wipe_text(&t);
+	return rc;
 }
 
 int msp_keystore_save(struct msp_keystore *store, const struct msp_key *key,

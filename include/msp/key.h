@@ -12,6 +12,8 @@
 
 #define MSP_KEY_BYTES 32
 #define MSP_GUID_LEN 36 /* 8-4-4-4-12 hex digits with dashes */
+/** Longest text of when a key was issued, in bytes; any fits into a file. */
+#define MSP_KEY_ISSUED_MAX 8192
 
 struct msp_key;
 
@@ -41,9 +43,11 @@ msp_key_new(struct msp_key **out, const char *guid, size_t guid_len,
  * @info: optional detail; never holds key material
  *
  * authorizationScheme must be "Azure-HMAC-SHA256"; guid, key and issued must
- * be strings; incarnationId may be absent or null.
+ * be strings, issued of at most MSP_KEY_ISSUED_MAX bytes in UTF-8;
+ * incarnationId may be absent or null.
  * Threads: any.
- * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_SYNTAX, MSP_ERR_SCHEMA,
+ * Errors: MSP_ERR_INVAL, MSP_ERR_LIMIT (the document, its depth or number of
+ * values, or issued), MSP_ERR_SYNTAX, MSP_ERR_SCHEMA,
  * MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int
@@ -79,7 +83,8 @@ MSP_API const char *msp_key_guid(const struct msp_key *key);
  * msp_key_issued - the host's text of when it was issued
  * @key: not NULL
  *
- * "" if unknown; in no particular form. Borrowed from @key. Threads: any.
+ * "" if unknown; in no particular form, at most MSP_KEY_ISSUED_MAX bytes.
+ * Borrowed from @key. Threads: any.
  */
 MSP_API const char *msp_key_issued(const struct msp_key *key);
 

@@ -31,7 +31,8 @@ MSP_BEGIN_DECLS
  * The directory is set to mode 0700; one that another user owns, or a
  * symbolic link, is refused.
  * Threads: used by one thread at a time.
- * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS (EPERM: it belongs to
+ * another user, or we may not set its mode).
  */
 MSP_API MSP_MUST_CHECK int msp_keystore_open(struct msp_keystore **out,
 					     const char *path, size_t len,
@@ -63,8 +64,7 @@ MSP_API void msp_keystore_free(struct msp_keystore *store);
  * With the lock come the duties of who writes: temporary files that a crash
  * left are removed.
  * Threads: one at a time for each store.
- * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY (another store has it), MSP_ERR_SYS,
- * MSP_ERR_NOMEM.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY (another store has it), MSP_ERR_SYS.
  */
 MSP_API MSP_MUST_CHECK int msp_keystore_lock(struct msp_keystore *store,
 					     struct msp_error_info *info);
@@ -80,8 +80,9 @@ MSP_API MSP_MUST_CHECK int msp_keystore_lock(struct msp_keystore *store,
  * A file that is no regular file, not ours, open to others, too large, or
  * whose own guid differs is refused.
  * Threads: one at a time for each store.
- * Errors: MSP_ERR_INVAL, MSP_ERR_NOENT, MSP_ERR_SYS, MSP_ERR_SYNTAX,
- * MSP_ERR_SCHEMA, MSP_ERR_LIMIT, MSP_ERR_NOMEM.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_NOENT, MSP_ERR_SYS (EPERM: the file belongs
+ * to another user), MSP_ERR_SYNTAX, MSP_ERR_SCHEMA, MSP_ERR_LIMIT,
+ * MSP_ERR_NOMEM.
  */
 MSP_API MSP_MUST_CHECK int msp_keystore_load(struct msp_keystore *store,
 					     struct msp_key **out,
@@ -98,8 +99,12 @@ MSP_API MSP_MUST_CHECK int msp_keystore_load(struct msp_keystore *store,
  * temporary file that a crashed predecessor left is replaced. A directory
  * that was removed meanwhile is made, and locked, again. The oldest keys over
  * MSP_KEYSTORE_MAX are removed; the one that was loaded, or pruned for, last is
- * in use and stays. An error may also come after the file has been replaced:
- * then it is there as a whole, and was not compared.
+ * in use and stays.
+ *
+ * MSP_ERR_SYS when the directory cannot be synced, and MSP_ERR_CRYPTO, may come
+ * after the file has been replaced: then it is there as a whole, but not surely
+ * after a crash, or is not what it should be. After any other error the old one
+ * is there as it was.
  * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_SYS, MSP_ERR_NOMEM,
  * MSP_ERR_CRYPTO (what was read back is not what was written).
@@ -114,8 +119,7 @@ MSP_API MSP_MUST_CHECK int msp_keystore_save(struct msp_keystore *store,
  * @guid:  MSP_GUID_LEN characters and NUL, in the case it was saved with
  * @info:  optional detail
  * Threads: one at a time for each store.
- * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_NOENT, MSP_ERR_SYS,
- * MSP_ERR_NOMEM.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_NOENT, MSP_ERR_SYS.
  */
 MSP_API MSP_MUST_CHECK int msp_keystore_remove(struct msp_keystore *store,
 					       const char *guid,
@@ -130,7 +134,9 @@ MSP_API MSP_MUST_CHECK int msp_keystore_remove(struct msp_keystore *store,
  * Superseded is a key of a lower incarnation, or if either has none, any
  * other. One of the same or a higher incarnation belongs to another machine
  * that the disk was in, and stays; so does what is not a key that
- * msp_keystore_load() would take. Beyond MSP_KEYSTORE_MAX the oldest goes.
+ * msp_keystore_load() would take. Beyond MSP_KEYSTORE_MAX the oldest goes. It
+ * goes on after a failure, and returns the first: others are gone then, also
+ * after MSP_ERR_NOMEM, which one key that could not be looked at ends in.
  * Threads: one at a time for each store.
  * Errors: MSP_ERR_INVAL, MSP_ERR_BUSY, MSP_ERR_SYS, MSP_ERR_NOMEM.
  */

@@ -254,6 +254,29 @@ START_TEST(parse_refuses_more_than_64_kib)
 }
 END_TEST
 
+START_TEST(parse_refuses_a_long_text_of_when_it_was_issued)
+{
+	char json[sizeof(DOC(S, G, I, K, "")) + MSP_KEY_ISSUED_MAX + 1];
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	char issued[MSP_KEY_ISSUED_MAX + 2];
+	struct msp_key *key;
+
+	memset(issued, 'x', sizeof(issued));
+	issued[MSP_KEY_ISSUED_MAX] = '\0';
+	snprintf(json, sizeof(json), DOC(S, G, "\"%s\"", K, ""), issued);
+	ck_assert_int_eq(msp_key_parse(&key, json, strlen(json), &info), 0);
+	ck_assert_str_eq(msp_key_issued(key), issued);
+	msp_key_free(key);
+	issued[MSP_KEY_ISSUED_MAX] = 'x';
+	issued[MSP_KEY_ISSUED_MAX + 1] = '\0';
+	snprintf(json, sizeof(json), DOC(S, G, "\"%s\"", K, ""), issued);
+	ck_assert_int_eq(msp_key_parse(&key, json, strlen(json), &info),
+			 MSP_ERR_LIMIT);
+	ck_assert_ptr_null(key);
+	ck_assert_str_eq(info.pointer, "/issued");
+}
+END_TEST
+
 START_TEST(last_owner_frees)
 {
 	struct msp_key *key;
@@ -424,6 +447,7 @@ static Suite *suite(void)
 			    0, COUNT(docs));
 	tcase_add_test(t, parse_keeps_what_the_host_said);
 	tcase_add_test(t, parse_refuses_more_than_64_kib);
+	tcase_add_test(t, parse_refuses_a_long_text_of_when_it_was_issued);
 	tcase_add_test(t, last_owner_frees);
 	tcase_add_test(t, bytes_are_locked_and_left_out_of_dumps);
 	tcase_add_test(t, parse_leaves_no_digits_on_the_heap);
