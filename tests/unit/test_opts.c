@@ -18,15 +18,16 @@
 
 static const struct msp_header host_line[] = { LINE("host", "h") };
 
-/* What a later version may have added. */
+/* What a later version may have added: enough that a copy of what is known
+ * today, with that size, has something else behind it. */
 struct later_message {
 	struct msp_message now;
-	uint64_t more;
+	unsigned char more[1024];
 };
 
-static struct later_message later_get(uint64_t more)
+static struct later_message later_get(unsigned char more)
 {
-	struct later_message m = { .now = get("/a"), .more = more };
+	struct later_message m = { .now = get("/a"), .more = { more } };
 
 	m.now.size = sizeof(m);
 	m.now.headers = host_line;

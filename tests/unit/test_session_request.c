@@ -133,7 +133,7 @@ START_TEST(session_request_takes_one_of_a_later_version)
 {
 	struct {
 		struct msp_message now;
-		uint64_t more;
+		unsigned char more[1024]; /* other things are behind a copy */
 	} later = { .now = message("GET", NULL) };
 	struct msp_document *d;
 
