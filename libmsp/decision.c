@@ -528,37 +528,6 @@ static void decide_by_rules(struct msp_decision *out,
 	}
 }
 
-/* Codes that no mode softens: spec 6.3 step 2, and what is no request that
- * could be forwarded to this endpoint (design D3, D5). */
-static bool refused_always(const struct msp_request *request)
-{
-	if (request->form == MSP_FORM_OTHER)
-		return true;
-	switch (request->canon) {
-	case MSP_CANON_SLASHES:
-	case MSP_CANON_TRAVERSAL:
-	case MSP_CANON_FORM:
-	case MSP_CANON_METHOD:
-	case MSP_CANON_SCHEME:
-	case MSP_CANON_USERINFO:
-	case MSP_CANON_HOST:
-	case MSP_CANON_PORT:
-		return true;
-	case MSP_CANON_OK:
-	case MSP_CANON_PCT:
-	case MSP_CANON_OVERLONG:
-	case MSP_CANON_UTF8:
-	case MSP_CANON_NON_ASCII:
-	case MSP_CANON_CTRL:
-	case MSP_CANON_UNDERFLOW:
-	case MSP_CANON_EMBQ:
-	case MSP_CANON_AMBIGUOUS:
-	case MSP_CANON_DUPLICATE_PARAM:
-		return false;
-	}
-	return true;
-}
-
 /* What holds whatever the rules say; true if that settled it. */
 static bool decide_before_rules(struct msp_decision *out,
 				enum msp_endpoint endpoint,
@@ -572,7 +541,7 @@ static bool decide_before_rules(struct msp_decision *out,
 		settle(out, MSP_DENY, MSP_REASON_UNKNOWN_CALLER);
 	else if (caller->flags & MSP_CALLER_DIRECT)
 		settle(out, MSP_DENY, MSP_REASON_DIRECT);
-	else if (refused_always(request))
+	else if (msp_request_refused(request))
 		deny_canon(out, request->canon);
 	else if (elevated && msp_request_exempt(request))
 		settle(out, MSP_ALLOW, MSP_REASON_EXEMPT);

@@ -2,7 +2,7 @@
 /*
  * In: rules, a request and a caller, as texts. Out: the decision again, found
  * by going through all privileges in the profile's order, and each step of it.
- * Must never use what decision.c uses: the two check each other.
+ * Must never use what decision.c matches with: the two check each other.
  */
 #include "libmsp/explain_priv.h"
 
@@ -429,22 +429,6 @@ static int walk_rules(struct msp_explanation *e, struct msp_decision *out)
 	return rc;
 }
 
-/* No mode lets these pass (design D3, D5). */
-static bool never_forwarded(const struct msp_request *request)
-{
-	static const enum msp_canon codes[] = {
-		MSP_CANON_SLASHES, MSP_CANON_TRAVERSAL, MSP_CANON_FORM,
-		MSP_CANON_METHOD,  MSP_CANON_SCHEME,	MSP_CANON_USERINFO,
-		MSP_CANON_HOST,	   MSP_CANON_PORT
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		if (request->canon == codes[i])
-			return true;
-	return request->form == MSP_FORM_OTHER;
-}
-
 /* true if the rules do not matter */
 static bool judge_before_rules(const struct msp_explanation *e,
 			       struct msp_decision *out,
@@ -459,7 +443,7 @@ static bool judge_before_rules(const struct msp_explanation *e,
 		say(out, MSP_DENY, MSP_REASON_UNKNOWN_CALLER);
 	} else if (c->flags & MSP_CALLER_DIRECT) {
 		say(out, MSP_DENY, MSP_REASON_DIRECT);
-	} else if (never_forwarded(request)) {
+	} else if (msp_request_refused(request)) {
 		say(out, MSP_DENY, MSP_REASON_CANON);
 		out->canon = request->canon;
 	} else if (root && msp_request_exempt(request)) {

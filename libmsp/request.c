@@ -508,6 +508,37 @@ bool msp_request_exempt(const struct msp_request *request)
 	return false;
 }
 
+/* Codes that no mode softens: spec 6.3 step 2, and what is no request that
+ * could be forwarded to this endpoint (design D3, D5). */
+bool msp_request_refused(const struct msp_request *request)
+{
+	if (!request || request->form == MSP_FORM_OTHER)
+		return true;
+	switch (request->canon) {
+	case MSP_CANON_SLASHES:
+	case MSP_CANON_TRAVERSAL:
+	case MSP_CANON_FORM:
+	case MSP_CANON_METHOD:
+	case MSP_CANON_SCHEME:
+	case MSP_CANON_USERINFO:
+	case MSP_CANON_HOST:
+	case MSP_CANON_PORT:
+		return true;
+	case MSP_CANON_OK:
+	case MSP_CANON_PCT:
+	case MSP_CANON_OVERLONG:
+	case MSP_CANON_UTF8:
+	case MSP_CANON_NON_ASCII:
+	case MSP_CANON_CTRL:
+	case MSP_CANON_UNDERFLOW:
+	case MSP_CANON_EMBQ:
+	case MSP_CANON_AMBIGUOUS:
+	case MSP_CANON_DUPLICATE_PARAM:
+		return false;
+	}
+	return true;
+}
+
 /* ---- for logs ---------------------------------------------------------- */
 
 struct sink {

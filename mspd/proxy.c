@@ -35,35 +35,22 @@ static uint64_t body_limit(const struct mspd_call *call)
 	return call->exempt ? MSPD_EXEMPT_BODY_MAX : MSPD_SIGNED_BODY_MAX;
 }
 
-/* Faults of the target that no mode forgives (design D3): 0 or a status. */
+/* Faults of the target that no mode forgives (design D3): 0 or a status. Those
+ * of the path and of the method have been answered. */
 static unsigned int check_target(const struct mspd_call *call)
 {
 	const struct msp_address *to = &call->identity.caller.destination;
 	struct msp_authority named;
 
-	switch (msp_request_form(call->request)) {
-	case MSP_FORM_ORIGIN:
-	case MSP_FORM_ASTERISK:
-		break;
-	case MSP_FORM_OTHER:
+	if (msp_request_refused(call->request))
 		return 400;
-	case MSP_FORM_ABSOLUTE:
-		if (!msp_request_authority(call->request, &named))
-			return 400;
-		if (named.address.ip != to->ip ||
-		    named.address.port != to->port)
-			return 421;
-	}
-	switch (msp_request_canon(call->request)) {
-	case MSP_CANON_FORM:
-	case MSP_CANON_SCHEME:
-	case MSP_CANON_USERINFO:
-	case MSP_CANON_HOST:
-	case MSP_CANON_PORT:
-		return 400;
-	default:
+	if (msp_request_form(call->request) != MSP_FORM_ABSOLUTE)
 		return 0;
-	}
+	if (!msp_request_authority(call->request, &named))
+		return 400;
+	if (named.address.ip != to->ip || named.address.port != to->port)
+		return 421;
+	return 0;
 }
 
 static bool traversal(const struct mspd_call *call)

@@ -70,7 +70,7 @@ MSP_BEGIN_DECLS
  * are denied, and so is what is no request that could be forwarded: a method
  * that is not allowed, a target of MSP_FORM_OTHER or code MSP_CANON_FORM, an
  * absolute form whose scheme or authority is not understood (it might name
- * another endpoint); an exempt request of an elevated caller is allowed;
+ * another endpoint), all of which is msp_request_refused(); an exempt request of an elevated caller is allowed;
  * WireServer and HostGAPlugin refuse a caller that is not elevated - all of
  * these in every mode. Then rules: none, or mode disabled, allows; a canonical
  * code denies, and so does a query that could be read in two ways where a

@@ -177,6 +177,17 @@ MSP_API const char *msp_request_method(const struct msp_request *request);
 MSP_API bool msp_request_exempt(const struct msp_request *request);
 
 /**
+ * msp_request_refused - is it refused in every mode, with rules or without?
+ * @request: NULL or empty: true
+ *
+ * What could not be forwarded, or not to this endpoint: MSP_FORM_OTHER, and of
+ * msp_request_canon() MSP_CANON_SLASHES, TRAVERSAL, FORM, METHOD, SCHEME,
+ * USERINFO, HOST and PORT. The other codes are left to the rules.
+ * Threads: any, between two calls of msp_request_set().
+ */
+MSP_API bool msp_request_refused(const struct msp_request *request);
+
+/**
  * msp_request_path_text - path with query names but without query values
  * @request: filled
  * @out:     gets printable ASCII, NUL-terminated, cut to fit; other bytes,

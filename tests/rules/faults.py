@@ -79,6 +79,7 @@ REQUEST = (
     ("return cmp < 0 || (!cmp && a->name < b->name);", "return cmp < 0;"),
     ("if (code || !name_len)", "if (code)"),
     ("if (!strcmp(request->method, exempt[i].method) &&", "if ("),
+    ("if (!request || request->form == MSP_FORM_OTHER)", "if (!request)"),
 )
 PLAIN = (
     ("O, 0, O, O,  0, B, Q, 0,  0, 0, 0, Q,  0, 0, M, M,",
@@ -146,7 +147,6 @@ DECISION = (
      "deny_canon(out, !w.ambiguous ? MSP_CANON_DUPLICATE_PARAM"),
     ("} else if (w.matched) {",
      "} else if (w.matched && rules->access == MSP_ACCESS_DENY) {"),
-    ("if (request->form == MSP_FORM_OTHER)", "if (0)"),
     ("else if (elevated && msp_request_exempt(request))",
      "else if (msp_request_exempt(request))"),
     ("else if (!elevated && endpoint != MSP_ENDPOINT_IMDS)",

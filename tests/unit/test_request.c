@@ -191,6 +191,14 @@ static const struct code code[] = {
 	{ "GET", "/a?&&=&?=?", MSP_CANON_OK, ORIGIN },
 };
 
+/* What no mode lets pass; so is whatever is OTHER. */
+static const bool refused[MSP_CANON_FORM + 1] = {
+	[MSP_CANON_SLASHES] = true,  [MSP_CANON_TRAVERSAL] = true,
+	[MSP_CANON_SCHEME] = true,   [MSP_CANON_METHOD] = true,
+	[MSP_CANON_USERINFO] = true, [MSP_CANON_PORT] = true,
+	[MSP_CANON_HOST] = true,     [MSP_CANON_FORM] = true,
+};
+
 START_TEST(request_code_is_the_first_failing_step)
 {
 	const struct code *c = &code[_i];
@@ -206,6 +214,8 @@ START_TEST(request_code_is_the_first_failing_step)
 	ck_assert_msg(msp_request_form(request) == c->form, "%s: form %d",
 		      c->target, (int)msp_request_form(request));
 	ck_assert_str_eq(msp_request_method(request), c->method);
+	ck_assert_int_eq(msp_request_refused(request),
+			 c->form == OTHER || refused[c->canon]);
 }
 END_TEST
 
@@ -631,6 +641,7 @@ START_TEST(request_refuses_bad_arguments)
 	ck_assert_str_eq(msp_request_method(request), "");
 	ck_assert_ptr_null(msp_request_origin(request, &len));
 	ck_assert(!msp_request_exempt(request));
+	ck_assert(msp_request_refused(request) && msp_request_refused(NULL));
 	ck_assert_int_eq(msp_request_set(request, "GET", 3, "", 0),
 			 MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_request_set(request, NULL, 3, "/", 1),
