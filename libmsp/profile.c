@@ -17,7 +17,9 @@ struct msp_profile *msp_profile_ref(const struct msp_profile *profile)
 {
 	struct msp_profile *shared = (struct msp_profile *)(uintptr_t)profile;
 
-	atomic_fetch_add_explicit(&shared->owners, 1, memory_order_relaxed);
+	if (shared)
+		atomic_fetch_add_explicit(&shared->owners, 1,
+					  memory_order_relaxed);
 	return shared;
 }
 
@@ -113,56 +115,42 @@ void msp_profile_pointer(const struct msp_profile *profile, char *out,
 
 const char *msp_profile_id(const struct msp_profile *profile)
 {
-	return profile->id.text ? profile->id.text : "";
+	return profile && profile->id.text ? profile->id.text : "";
 }
 
 enum msp_profile_form msp_profile_form(const struct msp_profile *profile)
 {
-	return profile->form;
+	return profile ? profile->form : MSP_PROFILE_ANY;
 }
 
 enum msp_mode msp_profile_mode(const struct msp_profile *profile)
 {
-	return profile->mode;
+	return profile ? profile->mode : MSP_MODE_ENFORCE;
 }
 
 enum msp_access msp_profile_access(const struct msp_profile *profile)
 {
-	return profile->access;
+	return profile ? profile->access : MSP_ACCESS_DENY;
 }
 
 bool msp_profile_has_access(const struct msp_profile *profile)
 {
-	return profile->has_access;
+	return profile && profile->has_access;
 }
 
 bool msp_profile_endpoint(const struct msp_profile *profile,
 			  enum msp_endpoint *out)
 {
-	if (profile->has_endpoint)
-		*out = profile->endpoint;
-	return profile->has_endpoint;
+	if (!profile || !profile->has_endpoint)
+		return false;
+	*out = profile->endpoint;
+	return true;
 }
 
-size_t msp_profile_findings(const struct msp_profile *profile)
+const struct msp_findings *
+msp_profile_findings(const struct msp_profile *profile)
 {
-	return msp_findings_count(profile->findings);
-}
-
-const struct msp_finding *msp_profile_finding(const struct msp_profile *profile,
-					      size_t i)
-{
-	static const struct msp_finding more = {
-		.severity = MSP_SEVERITY_WARNING,
-		.pointer = "",
-		.text = "more remarks are left out",
-		.code = MSP_FINDING_LIMIT,
-	};
-
-	/* who shows one after the other shows that they are not all */
-	if (i == MSP_FINDINGS_MAX - 1 && msp_findings_cut(profile->findings))
-		return &more;
-	return msp_findings_get(profile->findings, i);
+	return profile ? profile->findings : NULL;
 }
 
 static bool same_text(const struct msp_text *a, const struct msp_text *b)

@@ -33,13 +33,17 @@ static void replace(struct mspd_ruleset *set, size_t i, struct msp_rules *rules,
 static void log_findings(enum msp_endpoint endpoint,
 			 const struct msp_profile *profile)
 {
+	const struct msp_findings *list = msp_profile_findings(profile);
 	const struct msp_finding *finding;
 	size_t i;
 
-	for (i = 0; (finding = msp_profile_finding(profile, i)); i++)
+	for (i = 0; (finding = msp_findings_get(list, i)); i++)
 		mspd_log(MSPD_WARN, "%s rules: %s: %s",
 			 msp_endpoint_name(endpoint), finding->pointer,
 			 finding->text);
+	if (msp_findings_cut(list))
+		mspd_log(MSPD_WARN, "%s rules: more remarks are left out",
+			 msp_endpoint_name(endpoint));
 }
 
 static void note_fault(struct mspd_ruleset *set, enum msp_endpoint endpoint,

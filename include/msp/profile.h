@@ -117,7 +117,7 @@ MSP_API MSP_MUST_CHECK int msp_profile_parse(struct msp_profile **out,
 
 /**
  * msp_profile_ref - one more owner of the same profile
- * @profile: not NULL; also one that is borrowed from a key status
+ * @profile: NULL: NULL; also one that is borrowed from a key status
  *
  * Returns @profile; each owner calls msp_profile_free() once. Threads: any.
  */
@@ -133,7 +133,7 @@ MSP_API void msp_profile_free(struct msp_profile *profile);
 
 /**
  * msp_profile_id - id as received
- * @profile: not NULL
+ * @profile: NULL: ""
  *
  * "" if it has none. Borrowed from @profile. Threads: any.
  */
@@ -141,16 +141,16 @@ MSP_API const char *msp_profile_id(const struct msp_profile *profile);
 
 /**
  * msp_profile_form - how it was written
- * @profile: not NULL
+ * @profile: NULL: MSP_PROFILE_ANY
  *
- * Never MSP_PROFILE_ANY. Threads: any.
+ * Of a profile never MSP_PROFILE_ANY. Threads: any.
  */
 MSP_API enum msp_profile_form
 msp_profile_form(const struct msp_profile *profile);
 
 /**
  * msp_profile_mode - mode of the item
- * @profile: not NULL
+ * @profile: NULL: MSP_MODE_ENFORCE
  *
  * MSP_MODE_ENFORCE for a local file, which has none. Threads: any.
  */
@@ -158,7 +158,7 @@ MSP_API enum msp_mode msp_profile_mode(const struct msp_profile *profile);
 
 /**
  * msp_profile_access - what applies where no privilege matches
- * @profile: not NULL
+ * @profile: NULL: MSP_ACCESS_DENY
  *
  * Threads: any.
  */
@@ -166,7 +166,7 @@ MSP_API enum msp_access msp_profile_access(const struct msp_profile *profile);
 
 /**
  * msp_profile_has_access - does it say what applies where nothing matches?
- * @profile: not NULL
+ * @profile: NULL: false
  *
  * False only for a local file without defaultAccess: the host's applies. What
  * msp_profile_access() returns then is MSP_ACCESS_DENY.
@@ -176,7 +176,7 @@ MSP_API bool msp_profile_has_access(const struct msp_profile *profile);
 
 /**
  * msp_profile_endpoint - endpoint it is made for, if the document says so
- * @profile: not NULL
+ * @profile: NULL: false
  * @out:     set if true is returned
  *
  * Only a template with the profile resource of the version does.
@@ -314,24 +314,17 @@ MSP_API MSP_MUST_CHECK int msp_profile_closed(struct msp_profile **out,
 					      const struct msp_profile *host);
 
 /**
- * msp_profile_findings - number of warnings
- * @profile: not NULL
+ * msp_profile_findings - the warnings it was read with
+ * @profile: NULL: NULL
  *
- * At most MSP_FINDINGS_MAX. Threads: any.
- */
-MSP_API size_t msp_profile_findings(const struct msp_profile *profile);
-
-/**
- * msp_profile_finding - one warning, in the order of their places
- * @profile: not NULL
- * @i:       from 0
- *
- * Borrowed from @profile; NULL past the end. Of very many the last says that
- * there are more.
+ * A list for msp_findings_get() and the other calls of finding.h, but not for
+ * msp_findings_free(): it is borrowed from @profile. NULL, which is an empty
+ * list, of a profile that was not read: of msp_profile_merge() and
+ * msp_profile_closed().
  * Threads: any.
  */
-MSP_API const struct msp_finding *
-msp_profile_finding(const struct msp_profile *profile, size_t i);
+MSP_API const struct msp_findings *
+msp_profile_findings(const struct msp_profile *profile);
 
 MSP_END_DECLS
 

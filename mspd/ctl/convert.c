@@ -40,11 +40,12 @@ struct convert {
 /* What was not understood is not written. */
 static void tell_warnings(const struct msp_profile *profile, const char *path)
 {
+	const struct msp_findings *list = msp_profile_findings(profile);
 	const struct msp_finding *f;
 	struct ctl_text line = { 0 };
 	size_t i;
 
-	for (i = 0; (f = msp_profile_finding(profile, i)); i++) {
+	for (i = 0; (f = msp_findings_get(list, i)); i++) {
 		if (f->code != MSP_FINDING_UNKNOWN_FIELD &&
 		    f->code != MSP_FINDING_DANGLING &&
 		    f->code != MSP_FINDING_REPEATED)
@@ -53,6 +54,9 @@ static void tell_warnings(const struct msp_profile *profile, const char *path)
 		ctl_put_finding(&line, ctl_file_name(path), f);
 		ctl_note("not written: %s", line.at);
 	}
+	if (msp_findings_cut(list))
+		ctl_note("%s: perhaps more is not written",
+			 ctl_file_name(path));
 	ctl_text_free(&line);
 }
 

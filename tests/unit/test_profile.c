@@ -199,8 +199,8 @@ START_TEST(parse_reads_every_field)
 	ck_assert_str_eq(msp_profile_id(p), "x");
 	ck_assert_int_eq(msp_profile_mode(p), MSP_MODE_ENFORCE);
 	ck_assert_int_eq(msp_profile_access(p), MSP_ACCESS_ALLOW);
-	ck_assert_uint_eq(msp_profile_findings(p), 0);
-	ck_assert_ptr_null(msp_profile_finding(p, 0));
+	ck_assert_uint_eq(msp_findings_count(msp_profile_findings(p)), 0);
+	ck_assert_ptr_null(msp_findings_get(msp_profile_findings(p), 0));
 
 	ck_assert_uint_eq(p->n_privileges, 1);
 	ck_assert_str_eq(p->privileges[0].name.text, "p");
@@ -271,7 +271,7 @@ START_TEST(absent_null_and_empty_arrays_are_the_same)
 	ck_assert_uint_eq(p->n_privileges + p->n_roles + p->n_identities +
 				  p->n_assignments,
 			  0);
-	ck_assert_uint_eq(msp_profile_findings(p), 0);
+	ck_assert_uint_eq(msp_findings_count(msp_profile_findings(p)), 0);
 	ck_assert(msp_profile_equal(p, plain));
 	msp_profile_free(p);
 	msp_profile_free(plain);
@@ -286,9 +286,9 @@ START_TEST(privileges_stay_when_another_array_is_missing)
 
 	ck_assert_uint_eq(p->n_privileges, 1);
 	ck_assert_uint_eq(p->privileges[0].path.len, 0);
-	ck_assert_str_eq(msp_profile_finding(p, 0)->pointer,
+	ck_assert_str_eq(msp_findings_get(msp_profile_findings(p), 0)->pointer,
 			 "/rules/privileges/0");
-	ck_assert_str_eq(msp_profile_finding(p, 0)->text,
+	ck_assert_str_eq(msp_findings_get(msp_profile_findings(p), 0)->text,
 			 "is in no role: denied to everyone");
 	msp_profile_free(p);
 }
@@ -313,7 +313,7 @@ START_TEST(dangling_references_are_left_out)
 	ck_assert_uint_eq(p->assignments[0].role, 1);
 	ck_assert_uint_eq(p->assignments[0].n_identities, 0);
 	/* x, B; role x; y; role s and identity i unused, s empty */
-	ck_assert_uint_eq(msp_profile_findings(p), 7);
+	ck_assert_uint_eq(msp_findings_count(msp_profile_findings(p)), 7);
 	msp_profile_free(p);
 }
 END_TEST
@@ -388,10 +388,11 @@ START_TEST(tens_of_thousands_of_names_are_read_fast)
 	struct msp_profile *p = parsed(json);
 
 	ck_assert_uint_eq(p->n_privileges, 30000);
-	ck_assert_uint_eq(msp_profile_findings(p), 256);
-	ck_assert_str_eq(msp_profile_finding(p, 255)->text,
-			 "more remarks are left out");
-	ck_assert_ptr_null(msp_profile_finding(p, 256));
+	ck_assert_uint_eq(msp_findings_count(msp_profile_findings(p)), 256);
+	ck_assert_ptr_null(msp_findings_get(msp_profile_findings(p), 256));
+	ck_assert_int_eq(msp_findings_get(msp_profile_findings(p), 255)->code,
+			 MSP_FINDING_UNUSED_PRIVILEGE);
+	ck_assert(msp_findings_cut(msp_profile_findings(p)));
 	msp_profile_free(p);
 	free(json);
 	ck_assert_int_eq(failalloc_live(), 0);
@@ -473,6 +474,22 @@ START_TEST(errors_say_where)
 }
 END_TEST
 
+START_TEST(none_says_what_grants_nothing)
+{
+	enum msp_endpoint endpoint = MSP_ENDPOINT_HOSTGA;
+
+	ck_assert_ptr_null(msp_profile_ref(NULL));
+	ck_assert_str_eq(msp_profile_id(NULL), "");
+	ck_assert_int_eq(msp_profile_form(NULL), MSP_PROFILE_ANY);
+	ck_assert_int_eq(msp_profile_mode(NULL), MSP_MODE_ENFORCE);
+	ck_assert_int_eq(msp_profile_access(NULL), MSP_ACCESS_DENY);
+	ck_assert(!msp_profile_has_access(NULL));
+	ck_assert(!msp_profile_endpoint(NULL, &endpoint));
+	ck_assert_int_eq(endpoint, MSP_ENDPOINT_HOSTGA);
+	ck_assert_ptr_null(msp_profile_findings(NULL));
+}
+END_TEST
+
 static const char *const alloc_docs[] = {
 	full,
 	RULES("\"privileges\":[{\"name\":\"p\",\"path\":\"/\","
@@ -531,6 +548,7 @@ static Suite *suite(void)
 	tcase_add_test(t, more_entries_than_allowed_are_refused);
 	tcase_add_test(t, more_than_a_megabyte_is_refused);
 	tcase_add_test(t, errors_say_where);
+	tcase_add_test(t, none_says_what_grants_nothing);
 	tcase_add_loop_test(t, parse_survives_every_failed_allocation, 0,
 			    COUNT(alloc_docs));
 	suite_add_tcase(s, t);

@@ -351,8 +351,9 @@ START_TEST(reading_says_all_there_is_to_say)
 	for (i = 0; i < msp_findings_count(list); i++)
 		ck_assert_uint_ge(msp_findings_get(list, i)->column, 1);
 	if (profile)
-		ck_assert_uint_eq(msp_profile_findings(profile),
-				  msp_findings_count(list));
+		ck_assert_uint_eq(
+			msp_findings_count(msp_profile_findings(profile)),
+			msp_findings_count(list));
 	msp_profile_free(profile);
 	msp_findings_free(list);
 	free(json);
@@ -487,10 +488,12 @@ START_TEST(items_of_the_key_status_have_the_same_findings)
 			 0);
 	imds = msp_keystatus_profile(status, MSP_ENDPOINT_IMDS);
 	wireserver = msp_keystatus_profile(status, MSP_ENDPOINT_WIRESERVER);
-	ck_assert_uint_eq(msp_profile_findings(wireserver), 0);
-	ck_assert_uint_eq(msp_profile_findings(imds), 1);
-	ck_assert_str_eq(msp_profile_finding(imds, 0)->pointer,
-			 "/authorizationRules/imds/rules/X");
+	ck_assert_uint_eq(msp_findings_count(msp_profile_findings(wireserver)),
+			  0);
+	ck_assert_uint_eq(msp_findings_count(msp_profile_findings(imds)), 1);
+	ck_assert_str_eq(
+		msp_findings_get(msp_profile_findings(imds), 0)->pointer,
+		"/authorizationRules/imds/rules/X");
 	ck_assert_int_eq(msp_profile_form(imds), MSP_PROFILE_WIRE);
 	msp_keystatus_free(status);
 	free(json);

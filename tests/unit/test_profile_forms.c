@@ -211,7 +211,8 @@ START_TEST(the_same_profile_is_equal_in_all_forms)
 			0);
 		ck_assert(msp_profile_equal(p[0], p[i]));
 		ck_assert(msp_profile_has_access(p[i]));
-		ck_assert_uint_eq(msp_profile_findings(p[i]), 0);
+		ck_assert_uint_eq(
+			msp_findings_count(msp_profile_findings(p[i])), 0);
 	}
 	for (i = 0; i < 4; i++)
 		msp_profile_free(p[i]);
