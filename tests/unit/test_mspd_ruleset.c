@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "mspd/log.h"
 #include "mspd/ruleset.h"
 #include "tests/lib/scratch.h"
 
@@ -23,7 +24,7 @@ static bool update_channel(const char *enabled, const char *imds,
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct msp_keystatus *status = NULL;
-	char json[2048];
+	char json[8192];
 	bool changed;
 	int rc;
 
@@ -217,6 +218,39 @@ START_TEST(local_file_counts_while_the_hosts_item_is_bad)
 }
 END_TEST
 
+static size_t times(const char *log, const char *words)
+{
+	size_t n = 0;
+
+	while ((log = strstr(log, words))) {
+		log++;
+		n++;
+	}
+	return n;
+}
+
+START_TEST(all_remarks_are_logged_and_that_there_are_more)
+{
+	char item[6144], *log;
+	size_t n, i;
+
+	n = (size_t)snprintf(item, sizeof(item), "{");
+	for (i = 0; i < MSP_FINDINGS_MAX + (size_t)_i; i++)
+		n += (size_t)snprintf(item + n, sizeof(item) - n, "\"x%zu\":1,",
+				      i);
+	snprintf(item + n, sizeof(item) - n, "%s", &GOOD("enforce", "a")[1]);
+	ck_assert_int_eq(
+		mspd_log_open(scratch_path("."), MSPD_WARN, MSPD_ERROR), 0);
+	update(item, GOOD("audit", "b"));
+	mspd_log_close();
+	log = scratch_read("ProxyAgent.log", NULL);
+	ck_assert_uint_eq(times(log, "IMDS rules: /"), MSP_FINDINGS_MAX);
+	ck_assert_uint_eq(times(log, "IMDS rules: more remarks are left out"),
+			  _i);
+	free(log);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("mspd_ruleset");
@@ -236,6 +270,8 @@ int main(void)
 	tcase_add_test(tc, local_file_governs_wireserver_and_hostga);
 	tcase_add_test(tc, bad_local_file_closes_and_says_so);
 	tcase_add_test(tc, local_file_counts_while_the_hosts_item_is_bad);
+	tcase_add_loop_test(tc, all_remarks_are_logged_and_that_there_are_more,
+			    0, 2);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
