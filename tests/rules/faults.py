@@ -41,8 +41,7 @@ CANON = (
     ("if (text[i] == '%' && len - i > 2 && hex_byte(text[i + 1]) &&",
      "if (text[i] == '%' && len - i > 3 && hex_byte(text[i + 1]) &&"),
     ("if (c == '\\\\')", "if (0)"),
-    ("if (hex_byte(next_byte(&ahead)) && hex_byte(next_byte(&ahead)))",
-     "if (0)"),
+    ("if (hex_byte(c) && hex_byte(next_byte(&ahead)))", "if (0)"),
     ("if (path[i - 1] == '/' && path[i] == '/')", "if (0)"),
     ("if (c == '.' && before == '.')",
      "if (c == '.' && before == '.' && r.text[r.at - 1] == '.')"),
@@ -120,7 +119,7 @@ RULES = (
     ("r->mode = profile->mode;", "r->mode = MSP_MODE_ENFORCE;"),
 )
 DECISION = (
-    ("if (a_len != b_len || memcmp(a_part, b_part, a_len))",
+    ("if (a_len != b_len || memcmp(a_part, b_part, a_len) != 0)",
      "if (a_len != b_len)"),
     ("if (*len != 1 || **part != '.')", "if (true)"),
     ("!(c->flags & MSP_CALLER_GROUPS_CUT);", "true;"),
