@@ -404,9 +404,10 @@ int msp_peer_cgroup_path(const struct msp_redirect *redirect,
 			 uint64_t cgroup_id, char *out, size_t size,
 			 struct msp_error_info *info)
 {
+	if (out && size)
+		out[0] = '\0';
 	if (!redirect || !out || !size)
 		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
-	out[0] = '\0';
 	return msp_cgroup_path(redirect->cgroup_fd, redirect->mount, cgroup_id,
 			       out, size, info);
 }

@@ -70,6 +70,7 @@ END_TEST
 START_TEST(calls_without_a_redirector_are_refused)
 {
 	struct msp_caller caller = { .size = sizeof(caller) };
+	char path[8] = "before";
 	int fd = 7;
 
 	ck_assert_int_eq(
@@ -89,6 +90,11 @@ START_TEST(calls_without_a_redirector_are_refused)
 	ck_assert_int_eq(fd, -1);
 	ck_assert_int_eq(msp_peer_open_root(NULL, "/", 1, NULL, NULL),
 			 MSP_ERR_INVAL);
+	ck_assert_int_eq(
+		msp_peer_cgroup_path(NULL, 1, path, sizeof(path), NULL),
+		MSP_ERR_INVAL);
+	ck_assert_str_eq(path, "");
+	ck_assert_uint_eq(msp_redirect_limits(NULL), 0);
 	ck_assert_uint_eq(msp_redirect_count(NULL, MSP_COUNT_FOUND), 0);
 	msp_redirect_free(NULL);
 }
@@ -146,6 +152,36 @@ START_TEST(caller_that_is_too_small_is_left_alone)
 	ck_assert_int_eq(msp_peer_verify_exe(&unloaded, 0, &after, 0, NULL),
 			 MSP_ERR_INVAL);
 	ck_assert_mem_eq(&after, &before, sizeof(after));
+}
+END_TEST
+
+START_TEST(cgroup_path_is_empty_after_an_error)
+{
+	char path[8] = "before", mount[] = "/";
+	struct msp_redirect nowhere = { .cgroup_fd = -1, .mount = mount };
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+
+	ck_assert_int_eq(
+		msp_peer_cgroup_path(&nowhere, 1, path, sizeof(path), &info),
+		MSP_ERR_SYS);
+	ck_assert_int_eq(info.sys_errno, EBADF);
+	ck_assert_str_eq(path, "");
+	ck_assert_int_eq(msp_peer_cgroup_path(&nowhere, 1, path, 0, NULL),
+			 MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_peer_cgroup_path(&nowhere, 1, NULL, 8, NULL),
+			 MSP_ERR_INVAL);
+}
+END_TEST
+
+START_TEST(limits_are_those_found_when_it_was_opened)
+{
+	const struct msp_redirect locked = {
+		.limits = MSP_REDIRECT_LIMIT_NO_PATH
+	};
+
+	ck_assert_uint_eq(msp_redirect_limits(&unloaded), 0);
+	ck_assert_uint_eq(msp_redirect_limits(&locked),
+			  MSP_REDIRECT_LIMIT_NO_PATH);
 }
 END_TEST
 
@@ -263,6 +299,8 @@ int main(void)
 	tcase_add_test(tc, calls_without_a_redirector_are_refused);
 	tcase_add_test(tc, caller_who_is_not_identified_is_nobody);
 	tcase_add_test(tc, caller_that_is_too_small_is_left_alone);
+	tcase_add_test(tc, cgroup_path_is_empty_after_an_error);
+	tcase_add_test(tc, limits_are_those_found_when_it_was_opened);
 	tcase_add_test(tc, verify_exe_says_what_it_could_not_look_at);
 	tcase_add_loop_test(tc, messages_of_libbpf_go_to_their_owner_again, 0,
 			    sizeof(turns) / sizeof(turns[0]));
