@@ -102,6 +102,17 @@ def lint(path):
         yield f"mandoc: exit status {done.returncode}"
 
 
+def quotes_in_quotes(path):
+    """A macro of a quoted list quotes on, and its marks end up nested."""
+    done = subprocess.run(["mandoc", "-T", "utf8", path], check=True,
+                          encoding="utf-8", stdout=subprocess.PIPE)
+    # bold and underlined are overstruck
+    shown = re.sub(".\b", "", done.stdout)
+    return [f"a quote within a quote: {line.strip()}"
+            for line in shown.splitlines()
+            if re.search("\u2018[^\u2019]*\u2018", line)]
+
+
 def is_another_name(path):
     return re.search(r"^\.so ", read(path), re.M)
 
@@ -435,7 +446,8 @@ def main(build):
             suite.claim(f"{name}_stands_for_a_page_that_names_it",
                         stands_for(path))
             continue
-        suite.claim(f"{name}_is_well_formed", lint(path))
+        suite.claim(f"{name}_is_well_formed",
+                    [*lint(path), *quotes_in_quotes(path)])
         suite.claim(f"{name}_refers_to_pages_that_exist", references(path))
         suite.claim(f"{name}_has_examples_as_they_are", copies(path))
     suite.claim("mspd_options", options(build, "mspd", 4))
