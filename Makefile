@@ -2,7 +2,8 @@
 #
 # libmsp, mspd and msp-host. One file, no recursion into folders, no configure.
 #
-#   make [V=1] [O=build] [CC=] [SAN=1]   build everything
+#   make [V=1] [O=build] [CC=] [SAN=1] [WERROR=1]  build everything
+#   make lib             the library alone
 #   make demo                            the main job, on the built-in host
 #   make check           what is in SUITES; last line "N passed, M failed, K skipped"
 #   make check-unit      unprivileged and offline, under a minute
@@ -47,6 +48,7 @@
 #   make fuzz SECONDS=60 [FUZZ_ONLY='key json']  libFuzzer on each of
 #                        tests/fuzz/fuzz_*.c, with the words of its *.dict
 #   make install DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= SBINDIR= BINDIR= MANDIR=
+#   make uninstall, uninstall-tools  take it away again, by the same variables
 #   make install-tools   msp-host, for those who try and test agents
 #   make install-service mspd's unit, and a configuration if there is none
 #   make install-compat  the agent under the names of Azure's
@@ -94,10 +96,11 @@ WARN	:= -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	   -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \
 	   -Wformat=2 -Wundef
 HARDEN	:= -fstack-protector-strong -fno-strict-aliasing \
-	   $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+	   $(if $(SAN)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),, \
+	   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=address -fsanitize=undefined \
 	   -fno-sanitize-recover=all -fno-omit-frame-pointer)
-OURS	:= -std=c11 $(WARN) $(if $(WERROR)$(CI),-Werror) $(HARDEN) $(SANFLAGS) \
+OURS	:= -std=c11 $(WARN) $(if $(WERROR),-Werror) $(HARDEN) $(SANFLAGS) \
 	   -fPIC -fvisibility=hidden -MMD -MP
 CPPOURS	:= -D_GNU_SOURCE -Iinclude -I. -isystem $(O)
 LDOURS	:= -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS)
