@@ -33,21 +33,20 @@ _Static_assert(TEXT_MAX + MSP_KEY_ISSUED_MAX * ESCAPED_MAX <= FILE_MAX_BYTES,
 
 /* ---- directory --------------------------------------------------------- */
 
+/* The path is whole again on return: a store tries once more with it. */
 static int make_parents(char *path, struct msp_error_info *info)
 {
 	char *slash = path;
+	int rc = 0;
 
-	while ((slash = strchr(slash + 1, '/')) != NULL) {
+	while (rc == 0 && (slash = strchr(slash + 1, '/')) != NULL) {
 		*slash = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST) {
-			int err = errno;
-
-			return msp_fail_sys(info, err, "cannot make '%s'",
-					    path);
-		}
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			rc = msp_fail_sys(info, errno, "cannot make '%s'",
+					  path);
 		*slash = '/';
 	}
-	return 0;
+	return rc;
 }
 
 static int foreign(const char *name, const struct stat *st,

@@ -305,6 +305,37 @@ START_TEST(keystore_makes_a_directory_that_was_removed)
 }
 END_TEST
 
+/* What could not be made was one of its parents, which is no place for keys. */
+START_TEST(keystore_makes_no_other_directory_the_next_time)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct msp_key *key = parse_key(texts[0]);
+	char top[64], parent[72], path[80];
+	struct msp_keystore *s;
+	int fd;
+
+	snprintf(top, sizeof(top), "%s/top", base);
+	snprintf(parent, sizeof(parent), "%s/parent", top);
+	snprintf(path, sizeof(path), "%s/keys", parent);
+	ck_assert_int_eq(msp_keystore_open(&s, path, strlen(path), NULL), 0);
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(rmdir(parent), 0);
+	ck_assert_int_eq(rmdir(top), 0);
+	fd = open(top, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	ck_assert_int_eq(msp_keystore_save(s, key, &info), MSP_ERR_SYS);
+	ck_assert_int_eq(info.sys_errno, ENOTDIR);
+	ck_assert_ptr_nonnull(strstr(info.text, "/top/parent'"));
+	ck_assert_int_eq(unlink(top), 0);
+
+	ck_assert_int_eq(msp_keystore_save(s, key, NULL), 0);
+	ck_assert_uint_eq(mode_of(path), 0700);
+	msp_keystore_free(s);
+	msp_key_free(key);
+}
+END_TEST
+
 START_TEST(keystore_cleans_up_when_rename_fails)
 {
 	struct msp_key *key = parse_key(texts[0]);
@@ -776,6 +807,7 @@ int main(void)
 	tcase_add_loop_test(tc, keystore_replaces_what_a_crash_left, 0, 2);
 	tcase_add_test(tc, keystore_keeps_old_file_when_it_cannot_save);
 	tcase_add_test(tc, keystore_makes_a_directory_that_was_removed);
+	tcase_add_test(tc, keystore_makes_no_other_directory_the_next_time);
 	tcase_add_test(tc, keystore_cleans_up_when_rename_fails);
 	tcase_add_loop_test(tc, keystore_refuses_bad_guid, 0, COUNT(bad_guids));
 	tcase_add_loop_test(tc, keystore_takes_only_good_file, 0, COUNT(files));
