@@ -404,24 +404,32 @@ static int ask_on_any(struct msp_session *s, struct msp_document **out,
 	return rc;
 }
 
+/* Another guid, or other bytes under the same one. */
+static bool is_another(const struct msp_key *key, const struct msp_key *before)
+{
+	return key && !(before && msp_key_equal(key, before));
+}
+
 /* The host may have another key by now: is there reason to ask once more?
  * What is not made twice leaves the question to the next call. */
 static bool has_new_key(struct msp_session *s,
 			const struct msp_document *document, bool idempotent)
 {
 	unsigned int status = msp_document_status(document);
-	struct msp_key *key = msp_session_key(s);
-	char guid[MSP_GUID_LEN + 1] = "";
+	struct msp_key *before;
+	bool another;
 
 	if (!s->latch || (status != 401 && status != 403))
 		return false;
-	if (key)
-		memcpy(guid, msp_key_guid(key), sizeof(guid));
 	msp_latch_poll_now(s->latch);
-	if (!idempotent || latch(s, NULL) < 0)
+	if (!idempotent)
 		return false;
-	key = msp_session_key(s);
-	return key && strcmp(msp_key_guid(key), guid) != 0;
+	before = msp_session_key(s);
+	if (before)
+		msp_key_ref(before);
+	another = latch(s, NULL) == 0 && is_another(msp_session_key(s), before);
+	msp_key_free(before);
+	return another;
 }
 
 static int check_message(const struct msp_message *m,

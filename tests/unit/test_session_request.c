@@ -458,6 +458,30 @@ START_TEST(session_asks_once_more_with_a_new_key)
 }
 END_TEST
 
+#define REISSUED                                                               \
+	HEAD "{\"authorizationScheme\": \"Azure-HMAC-SHA256\", \"guid\": "     \
+	     "\"" GUID_A                                                       \
+	     "\", \"issued\": \"2022-05-05T 12:00:00Z\", \"key\": "            \
+	     "\"00000000000000000000000000000000"                              \
+	     "11111111111111111111111111111111\"}"
+
+START_TEST(session_asks_once_more_with_another_key_of_the_same_guid)
+{
+	struct msp_document *d;
+
+	session_with_a();
+	wireserver(ASK_STATUS, ENABLED_NO_KEY, 1);
+	wireserver(ASK_KEY, REISSUED, 1);
+	wireserver(ASK_ATTEST, HEAD, 1);
+	on(IMDS, "GET ", UNAUTHORIZED, THEN_KEEP, 1);
+	on(IMDS, "GET ", OK("ok", 2), THEN_KEEP, 0);
+	ck_assert_int_eq(asks("GET", NULL, &d, NULL), 0);
+	check_body(d, "ok");
+	ck_assert(!session_signed(IMDS, GUID_A)); /* with the first one */
+	ck_assert_uint_eq(hosts.requests[IMDS], 2);
+}
+END_TEST
+
 START_TEST(session_looks_for_another_key_after_a_refused_post)
 {
 	struct msp_document *d;
@@ -755,6 +779,8 @@ static Suite *session_suite(void)
 	tcase_add_test(tc, session_says_that_a_socket_was_refused);
 	tcase_add_loop_test(tc, session_asks_once_more_with_a_new_key, 0,
 			    COUNT(refusals));
+	tcase_add_test(
+		tc, session_asks_once_more_with_another_key_of_the_same_guid);
 	tcase_add_test(tc, session_looks_for_another_key_after_a_refused_post);
 	tcase_add_test(tc, session_says_why_asking_once_more_failed);
 	tcase_add_loop_test(tc, session_keeps_the_limit_of_a_document, 0,
