@@ -88,16 +88,24 @@ void msp_http_begin(struct msp_http *http, bool to_head)
 	http->to_head = to_head;
 }
 
-void msp_http_free(struct msp_http *http)
+/* All of it: a head that came before may have been longer. */
+static void drop_head(struct msp_http *http)
 {
-	msp_mem_wipe(http->head, http->head_len);
+	msp_mem_wipe(http->head, http->head_cap);
 	msp_mem_free(http->head);
 	http->head = NULL;
 	http->head_cap = 0;
+}
+
+void msp_http_free(struct msp_http *http)
+{
+	drop_head(http);
 	next_head(http);
 }
 
-static int grow_head(struct msp_http *http, struct msp_error_info *info)
+/* Not realloc(): that leaves an unwiped copy behind. */
+MSP_MEM_NO_TRACE static int grow_head(struct msp_http *http,
+				      struct msp_error_info *info)
 {
 	size_t cap = http->head_cap ? http->head_cap * 2 : HEAD_FIRST_SIZE;
 	char *head;
@@ -109,9 +117,12 @@ static int grow_head(struct msp_http *http, struct msp_error_info *info)
 				MSP_CLIENT_HEAD_MAX);
 	if (cap > MSP_CLIENT_HEAD_MAX)
 		cap = MSP_CLIENT_HEAD_MAX;
-	head = msp_mem_realloc(http->head, cap);
+	head = msp_mem_alloc(cap);
 	if (!head)
 		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	if (http->head_len)
+		memcpy(head, http->head, http->head_len);
+	drop_head(http);
 	http->head = head;
 	http->head_cap = cap;
 	return 0;

@@ -319,6 +319,8 @@ size_t msp_http_out_room(struct msp_http_out *out, bool chunked)
 
 	if (out->start && out->cap - out->end < out->cap / 2) {
 		memmove(out->data, out->data + out->start, n);
+		/* only up to its end is it wiped when it is freed */
+		msp_mem_wipe(out->data + n, out->start);
 		out->start = 0;
 		out->end = n;
 	}

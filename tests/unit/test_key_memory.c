@@ -6,6 +6,7 @@
  */
 #include <check.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -276,6 +277,104 @@ START_TEST(answer_cut_short_leaves_nothing)
 }
 END_TEST
 
+static struct msp_message message(const char *method)
+{
+	static const struct msp_header h = { "host", 4, "h", 1 };
+	struct msp_message m = { .size = sizeof(m),
+				 .method = method,
+				 .method_len = strlen(method),
+				 .target = "/",
+				 .target_len = 1,
+				 .headers = &h,
+				 .n_headers = 1 };
+
+	return m;
+}
+
+/* A head may hold a cookie, or where else to go with a token. */
+static void get_head(struct msp_client *client, const char *answer)
+{
+	struct msp_message m = message("GET");
+	bool said = false;
+	char c;
+	size_t n;
+	int rc;
+
+	ck_assert_int_eq(msp_client_send(client, at(0), &m, 0, NULL, NULL), 0);
+	while ((rc = msp_client_run(client, at(0), NULL)) == MSP_ERR_AGAIN) {
+		fakehost_accept(&host);
+		if (host.conn < 0 || !fakehost_hear(&host) || said ||
+		    !fakehost_has_request(&host))
+			continue;
+		fakehost_forget(&host);
+		fakehost_say(&host, answer, strlen(answer));
+		said = true;
+	}
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_eq(msp_client_read(client, at(0), &c, 1, &n, NULL), 0);
+	ck_assert_uint_eq(n, 0);
+}
+
+START_TEST(head_of_an_answer_leaves_nothing)
+{
+	struct msp_client_opts o = { .size = sizeof(o),
+				     .address = host.address };
+	char *text = memscan_text(8192);
+	struct msp_client *client;
+
+	ck_assert_int_eq(msp_client_new(&client, &o), 0);
+	/* before what makes the head grow, and behind where the next ends */
+	snprintf(text, 8192,
+		 "HTTP/1.1 200 OK\r\nA: %500s%s\r\nB: %4000s\r\n"
+		 "C: %s\r\nContent-Length: 0\r\n\r\n",
+		 "", memscan_hex(), "b", memscan_hex());
+	get_head(client, text);
+	get_head(client, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	ck_assert_uint_eq(host.accepted, 1);
+	msp_client_free(client);
+	check_nowhere_but_in(NULL);
+}
+END_TEST
+
+static void send_all(struct msp_client *client)
+{
+	while (msp_client_events(client) & POLLOUT) {
+		ck_assert_int_eq(msp_client_run(client, at(0), NULL),
+				 MSP_ERR_AGAIN);
+		if (fakehost_accept(&host) || host.conn >= 0)
+			ck_assert(fakehost_hear(&host));
+	}
+}
+
+/* What was sent makes room for what is next, which is shorter. */
+START_TEST(streamed_body_leaves_nothing)
+{
+	struct msp_client_opts o = { .size = sizeof(o),
+				     .address = host.address };
+	struct msp_message m = message("PUT");
+	char *text = memscan_text(16384);
+	struct msp_client *client;
+	size_t n;
+	int i;
+
+	ck_assert_int_eq(msp_client_new(&client, &o), 0);
+	ck_assert_int_eq(msp_client_send(client, at(0), &m, MSP_BODY_CHUNKED,
+					 NULL, NULL),
+			 0);
+	snprintf(text, 16384, "%16000s%s", "", memscan_hex());
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(
+			msp_client_write(client, text, strlen(text), &n), 0);
+	send_all(client);
+	ck_assert_int_eq(msp_client_write(client, text, 1, &n), 0);
+	ck_assert_uint_eq(n, 1);
+	msp_client_free(client);
+	fakehost_hear(&host);
+	memset(host.in, 0, sizeof(host.in)); /* here it is all right */
+	check_nowhere_but_in(NULL);
+}
+END_TEST
+
 START_TEST(memory_is_searched_in_other_builds)
 {
 	ck_assert(!memscan_works());
@@ -311,6 +410,8 @@ static void add_tests(Suite *s)
 	tcase_add_test(wire,
 		       latch_freed_between_acquire_and_attest_leaves_nothing);
 	tcase_add_test(wire, answer_cut_short_leaves_nothing);
+	tcase_add_test(wire, head_of_an_answer_leaves_nothing);
+	tcase_add_test(wire, streamed_body_leaves_nothing);
 }
 
 int main(void)
