@@ -40,6 +40,16 @@ IMPURE = re.compile(
     r"fwrite|perror|syslog|pthread_\w+|thrd_\w+|fork|exec\w+|system|exit|"
     r"signal|sigaction|stdout|stderr)(@.*)?$")
 
+# What is the embedding program's alone, whatever the layer: its environment,
+# locale, output, threads, signals, and its end.
+INTRUSIVE = re.compile(
+    r"^((secure_)?getenv|(un)?setenv|putenv|setlocale|umask|chdir|dlopen|"
+    r"_?exit|_Exit|quick_exit|abort|atexit|raise|kill|v?fork|exec\w+|system|"
+    r"posix_spawnp?|popen|pthread_create|thrd_create|pthread_atfork|signal|"
+    r"sig\w+|pthread_sigmask|alarm|timer_create|(__)?v?d?f?printf(_chk)?|puts|"
+    r"fputs|putchar|perror|v?(err|warn)x?|(__)?v?syslog(_chk)?|openlog|"
+    r"stdin|stdout|stderr|environ)$")
+
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 PUBLIC_NAME = re.compile(r"^MSP_API[^;(]*?\b(msp_[a-z0-9_]+)\s*\(", re.M)
 INITIALIZER = re.compile(r"^#define (MSP_(\w+)_INIT)\b", re.M)
@@ -283,6 +293,17 @@ def check_calls(suite):
                 NO_SYMBOL.search("static inline int msp_x(void)") else ["no"])
 
 
+def untested(calls, tests):
+    return sorted(set(calls) - set(re.findall(r"\bmsp_\w+", tests)))
+
+
+def check_tested(suite):
+    tests = "".join(map(text_of, files("tests/unit", (".c",))))
+    suite.claim("every_call_is_in_a_unit_test", untested(mapped(), tests))
+    suite.claim("a_call_in_no_unit_test_is_found",
+                [] if untested(["msp_x"], "msp_xy();") else ["msp_x"])
+
+
 def named_twice(header, calls):
     """Structs whose tag is a call's name: C++ would hide the struct, and other
     languages have one name space for both."""
@@ -330,6 +351,9 @@ def check_symbols(suite, build):
     exported = {n for _, n in symbols(shared, "-D", "--defined-only")
                 if n.startswith("msp_")}
     suite.claim("core_is_pure", impure_calls(library))
+    suite.claim("library_leaves_alone_what_is_the_program_s",
+                (f"it uses {name}" for _, name in symbols(shared, "-D", "-u")
+                 if INTRUSIVE.match(name)))
     suite.claim("library_has_no_variables", variables(library))
     suite.claim("library_names_start_with_msp",
                 misnamed(library, ("msp_", "__odr_asan")))
@@ -379,6 +403,7 @@ def main():
     check_headers(suite)
     check_calls(suite)
     check_tags(suite)
+    check_tested(suite)
     check_contracts(suite)
     check_the_checks(suite)
     check_vectors(suite)
