@@ -200,7 +200,7 @@ $(O)/libmsp/redirect_load.o: $(SKEL)
 
 $(O)/$(SHLIB): $(LIB_OBJ) libmsp/libmsp.map
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined $(LDSHARED) \
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) $(LDSHARED) \
 		-Wl,--version-script=libmsp/libmsp.map $(LDOURS) \
 		$(if $(SAN),,-Wl,-z,defs) $(LDFLAGS) -o $@ $(LIB_OBJ) \
 		$(call DEP_LIB,--libs)
