@@ -112,7 +112,7 @@ static bool in_group(const struct msp_caller *c, const char *group)
 
 /* All selectors that are there must match; a fact that is not there does not.
  * A path that the kernel told but nobody compared with the file is as good as
- * chosen by the client (bind mounts, kernel-design section 4). */
+ * chosen by the client (bind mounts). */
 static bool identity_matches(const struct msp_who *who,
 			     const struct msp_caller *c)
 {

@@ -31,7 +31,7 @@ MAY_USE = {"core": {"core"}, "host": {"core", "host"},
            "kernel": {"core", "kernel"}}
 
 # What pure code has no use for: sockets, files, clocks, environment, logging,
-# threads (style section 1). mmap() and friends are how a key is locked.
+# threads. mmap() and friends are how a key is locked.
 IMPURE = re.compile(
     r"^(socket|connect|accept4?|bind|listen|send(to|msg)?|recv(from|msg)?|"
     r"poll|select|epoll_\w+|open(at)?(64)?|fopen(64)?|read|write|pread|pwrite|"

@@ -58,7 +58,7 @@ struct msp_decision {
 MSP_BEGIN_DECLS
 
 /**
- * msp_decision_make - decide one request (spec 6.7, 8.1-8.4; design D3-D6)
+ * msp_decision_make - decide one request (spec 6.7, 8.1-8.4)
  * @out:      filled in; denies on error, left alone if its size is too small
  * @rules:    rules of the endpoint, or NULL if no item is installed
  * @endpoint: endpoint the client connected to, in the kernel's word

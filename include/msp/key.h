@@ -27,7 +27,7 @@ MSP_BEGIN_DECLS
  * @hex:      64 hex digits, any case; copied
  * @hex_len:  its length
  *
- * Anything else is refused (spec 5.6; defects Q12, Q26).
+ * Anything else is refused (spec 5.6; Q12, Q26).
  * Threads: any.
  * Errors: MSP_ERR_INVAL, MSP_ERR_SYNTAX, MSP_ERR_NOMEM.
  */

@@ -2,7 +2,7 @@
 /*
  * keystatus.h - the answer to GET /secure-channel/status -> typed state.
  *
- * Versions 1.0 and 2.0 (spec 5.2-5.4; design D4, D6).
+ * Versions 1.0 and 2.0 (spec 5.2-5.4).
  */
 #ifndef MSP_KEYSTATUS_H
 #define MSP_KEYSTATUS_H
@@ -107,7 +107,7 @@ MSP_API const char *msp_keystatus_channel(const struct msp_keystatus *status);
  * @endpoint: which; MSP_MODE_ENFORCE for what is none
  *
  * HostGAPlugin repeats WireServer. MSP_MODE_DISABLED for all when the channel
- * is disabled (fix Q28). For an item that did not validate: its own mode word
+ * is disabled (Q28). For an item that did not validate: its own mode word
  * if that could be read, else MSP_MODE_ENFORCE.
  * Threads: any.
  */
@@ -119,7 +119,7 @@ MSP_API enum msp_mode msp_keystatus_mode(const struct msp_keystatus *status,
  * @status:   not NULL
  * @endpoint: which
  *
- * HostGAPlugin is governed by WireServer's item (design D6, Q19). NULL when
+ * HostGAPlugin is governed by WireServer's item (Q19). NULL when
  * there is none, or when it is invalid: tell the two by
  * msp_keystatus_fault(). Borrowed from @status: msp_profile_ref() it to keep
  * it. Threads: any.

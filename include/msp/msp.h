@@ -7,6 +7,9 @@
  * host   - client, channel, keystore, latch, document, session: talk to the
  *          endpoints; clock, date
  * kernel - redirect, peer: eBPF
+ *
+ * "spec 5.4" in comments is a section of the specification of the protocol,
+ * and Q12 a row of COMPATIBILITY in mspd(8).
  */
 #ifndef MSP_MSP_H
 #define MSP_MSP_H

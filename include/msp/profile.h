@@ -71,7 +71,7 @@ MSP_BEGIN_DECLS
  * local file. Asking for the wire form or a local file overrides how those two
  * are told apart.
  *
- * Errors refuse the profile whole (design D4): wrong type, missing required
+ * Errors refuse the profile whole: wrong type, missing required
  * field, field given twice, unknown mode or defaultAccess, empty or duplicate
  * names, query parameters given twice (in any letter case), a path that cannot
  * be canonicalized. Warnings are kept with the profile: unknown fields,

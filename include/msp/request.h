@@ -2,7 +2,7 @@
 /*
  * request.h - method + raw target -> canonical request.
  *
- * One canonical form decides (design D3, spec 8.6). What cannot be brought
+ * One canonical form decides (spec 8.6). What cannot be brought
  * into it without doubt carries a code, and a decision on it is deny.
  */
 #ifndef MSP_REQUEST_H
@@ -14,7 +14,7 @@
 /** Longest request target accepted, in bytes (spec 6.1). */
 #define MSP_TARGET_MAX 65534
 
-/** Why a request has no canonical form (spec 8.6, design D3). */
+/** Why a request has no canonical form (spec 8.6). */
 enum msp_canon {
 	MSP_CANON_OK = 0,
 	MSP_CANON_SCHEME = 1,	   /* scheme not http */

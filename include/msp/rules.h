@@ -3,7 +3,7 @@
  * rules.h - validated profile -> compiled rules of one endpoint.
  *
  * Immutable once made: any thread may read them, a change of policy makes new
- * ones with a new epoch (design D4).
+ * ones with a new epoch.
  */
 #ifndef MSP_RULES_H
 #define MSP_RULES_H

@@ -3,7 +3,7 @@
  * signer.h - a request -> value of the header x-ms-azure-host-authorization.
  *
  * The string-to-sign is byte for byte that of spec 6.9, with its quirks
- * (Appendix B, Q7), because the host computes the same.
+ * (Q7), because the host computes the same.
  */
 #ifndef MSP_SIGNER_H
 #define MSP_SIGNER_H
