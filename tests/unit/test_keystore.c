@@ -108,96 +108,6 @@ static mode_t mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
-/* ---- directory --------------------------------------------------------- */
-
-START_TEST(keystore_makes_directory_with_parents)
-{
-	struct msp_keystore *s;
-	char path[128];
-
-	ck_assert_uint_eq(mode_of(dir), 0700);
-	umask(022);
-	snprintf(path, sizeof(path), "%s/a/b//c//", base);
-	ck_assert_int_eq(msp_keystore_open(&s, path, strlen(path), NULL), 0);
-	msp_keystore_free(s);
-	ck_assert_uint_eq(mode_of(path), 0700);
-	snprintf(path, sizeof(path), "%s/a/b", base);
-	ck_assert_uint_eq(mode_of(path), 0755);
-}
-END_TEST
-
-START_TEST(keystore_closes_open_directory)
-{
-	struct msp_keystore *s;
-
-	ck_assert_int_eq(chmod(dir, 0777), 0);
-	ck_assert_int_eq(msp_keystore_open(&s, dir, strlen(dir), NULL), 0);
-	ck_assert_uint_eq(mode_of(dir), 0700);
-	msp_keystore_free(s);
-}
-END_TEST
-
-static const char *const links[] = { "link", "link/" };
-
-START_TEST(keystore_refuses_link_as_directory)
-{
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	struct msp_keystore *s;
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/link", base);
-	ck_assert_int_eq(symlink(dir, path), 0);
-	snprintf(path, sizeof(path), "%s/%s", base, links[_i]);
-	ck_assert_int_eq(msp_keystore_open(&s, path, strlen(path), &info),
-			 MSP_ERR_SYS);
-	ck_assert_ptr_null(s);
-	ck_assert_ptr_nonnull(strstr(info.text, "link"));
-}
-END_TEST
-
-START_TEST(keystore_refuses_bad_directory)
-{
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	struct msp_keystore *s;
-
-	ck_assert_int_eq(msp_keystore_open(NULL, dir, 1, NULL), MSP_ERR_INVAL);
-	ck_assert_int_eq(msp_keystore_open(&s, NULL, 1, NULL), MSP_ERR_INVAL);
-	ck_assert_int_eq(msp_keystore_open(&s, dir, 0, NULL), MSP_ERR_INVAL);
-	ck_assert_int_eq(msp_keystore_open(&s, "/tmp\0x", 6, NULL),
-			 MSP_ERR_INVAL);
-	write_file("file", "x", 0600);
-	ck_assert_int_eq(msp_keystore_open(&s, in_dir("file"),
-					   strlen(in_dir("file")), &info),
-			 MSP_ERR_SYS);
-	ck_assert_int_eq(info.sys_errno, ENOTDIR);
-	ck_assert_int_eq(msp_keystore_open(&s, in_dir("file/below"),
-					   strlen(in_dir("file/below")), &info),
-			 MSP_ERR_SYS);
-	ck_assert_ptr_null(s);
-	if (geteuid() != 0)
-		ck_assert_int_eq(msp_keystore_open(&s, "/proc", 5, &info),
-				 MSP_ERR_SYS);
-}
-END_TEST
-
-START_TEST(keystore_refuses_directory_of_somebody_else)
-{
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	struct msp_keystore *s;
-
-	/* one of root's for everybody else, one of nobody's for root */
-	if (geteuid() != 0) {
-		ck_assert_int_eq(msp_keystore_open(&s, "/usr", 4, &info),
-				 MSP_ERR_SYS);
-	} else {
-		ck_assert_int_eq(chown(dir, 65534, 65534), 0);
-		ck_assert_int_eq(msp_keystore_open(&s, dir, strlen(dir), &info),
-				 MSP_ERR_SYS);
-	}
-	ck_assert_ptr_nonnull(strstr(info.text, "belongs to"));
-}
-END_TEST
-
 /* ---- saving ------------------------------------------------------------ */
 
 static const char *const texts[] = {
@@ -795,12 +705,6 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, keystore_makes_directory_with_parents);
-	tcase_add_test(tc, keystore_closes_open_directory);
-	tcase_add_loop_test(tc, keystore_refuses_link_as_directory, 0,
-			    COUNT(links));
-	tcase_add_test(tc, keystore_refuses_bad_directory);
-	tcase_add_test(tc, keystore_refuses_directory_of_somebody_else);
 	tcase_add_loop_test(tc, keystore_writes_the_files_of_the_reference, 0,
 			    COUNT(texts));
 	tcase_add_test(tc, keystore_gives_back_what_was_saved);
