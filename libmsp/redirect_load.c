@@ -206,6 +206,14 @@ static int refused(const char *name, int err, char *log,
 	return rc;
 }
 
+/* The kernel was not asked yet, so that it has refused nothing. */
+static int not_opened(int err, struct msp_error_info *info)
+{
+	if (err == ENOMEM)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	return msp_fail_sys(info, err, "Loading eBPF API failed with error");
+}
+
 /* libbpf keeps to itself where it stopped, so ask for one at a time. The
  * object is unloaded in the end. */
 static int explain(struct msp_redirect *r, const struct msp_bpf_config *config,
@@ -216,12 +224,16 @@ static int explain(struct msp_redirect *r, const struct msp_bpf_config *config,
 	int rc;
 
 	rc = load_some(r, config, NONE, log);
+	if (!r->skel)
+		return not_opened(-rc, info);
 	if (rc < 0 && can_load_any())
 		return msp_fail_sys(info, -rc,
 				    "Loading eBPF API failed with error: the "
 				    "maps cannot be made");
 	for (i = 0; i < PROGRAMS; i++) {
 		rc = load_some(r, config, (int)i, log);
+		if (!r->skel)
+			return not_opened(-rc, info);
 		if (rc < 0)
 			return refused(names[i], -rc, log, opts, info);
 	}
@@ -238,15 +250,18 @@ static int load_most(struct msp_redirect *r,
 		     struct msp_error_info *info)
 {
 	int rc = load_some(r, config, ALL, log);
+	int less = rc;
 
-	if (rc == 0)
-		return 0;
-	if (!(r->limits & MSP_REDIRECT_LIMIT_NO_PATH)) {
+	if (rc < 0 && r->skel && !(r->limits & MSP_REDIRECT_LIMIT_NO_PATH)) {
 		r->limits |= MSP_REDIRECT_LIMIT_NO_PATH;
-		if (load_some(r, config, ALL, log) == 0)
-			return 0;
-		r->limits &= ~(unsigned int)MSP_REDIRECT_LIMIT_NO_PATH;
+		less = load_some(r, config, ALL, log);
+		if (less < 0)
+			r->limits &= ~(unsigned int)MSP_REDIRECT_LIMIT_NO_PATH;
 	}
+	if (less == 0)
+		return 0;
+	if (!r->skel)
+		return not_opened(-less, info);
 	return explain(r, config, -rc, log, opts, info);
 }
 

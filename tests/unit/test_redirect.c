@@ -67,6 +67,30 @@ START_TEST(open_names_the_cgroup_or_the_program_that_failed)
 }
 END_TEST
 
+/* It is not taken for a kernel that refuses to show paths. */
+START_TEST(open_survives_every_failed_allocation)
+{
+	static const char missing[] = "/nonexistent/cgroup";
+	struct msp_redirect_opts opts = { .size = sizeof(opts),
+					  .cgroup = missing,
+					  .cgroup_len = sizeof(missing) - 1 };
+	struct msp_redirect *r;
+	long n;
+	int rc;
+
+	for (n = 0;; n++) {
+		failalloc_arm(n);
+		rc = msp_redirect_open(&r, &opts, NULL);
+		if (!failalloc_disarm())
+			break;
+		ck_assert_msg(rc == MSP_ERR_NOMEM, "%ld: %d", n, rc);
+		ck_assert_ptr_null(r);
+		ck_assert_int_eq(failalloc_live(), 0);
+	}
+	ck_assert(n >= 4 || rc == MSP_ERR_UNSUPPORTED);
+}
+END_TEST
+
 START_TEST(calls_without_a_redirector_are_refused)
 {
 	struct msp_caller caller = { .size = sizeof(caller) };
@@ -296,6 +320,7 @@ int main(void)
 
 	tcase_add_test(tc, open_refuses_bad_options);
 	tcase_add_test(tc, open_names_the_cgroup_or_the_program_that_failed);
+	tcase_add_test(tc, open_survives_every_failed_allocation);
 	tcase_add_test(tc, calls_without_a_redirector_are_refused);
 	tcase_add_test(tc, caller_who_is_not_identified_is_nobody);
 	tcase_add_test(tc, caller_that_is_too_small_is_left_alone);
