@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: a key directory, a target of IMDS. Out: the document, got in a poll()
- * loop that keeps the key, too, as long as it runs. Never: waits anywhere else.
+ * In: keys, a target of IMDS. Out: the document. Never: waits but in a poll().
+ *   event_loop KEY-DIRECTORY TARGET WS-IP PORT IMDS-IP PORT
  */
 #include <arpa/inet.h>
 #include <err.h>
