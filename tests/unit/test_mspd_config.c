@@ -117,47 +117,78 @@ START_TEST(config_fills_in_defaults)
 }
 END_TEST
 
+static const char every_key[] =
+	"{" REQUIRED ", \"eventFolder\": \"\", \"statusFolder\": \"/s\""
+	", \"pollKeyStatusIntervalInSeconds\": 1"
+	", \"fileLogLevel\": \"trace\""
+	", \"fileLogLevelForSystemEvents\": \"WARN\""
+	", \"cgroupRoot\": \"/cg\", \"cgroupPath\": \"/cg/x\""
+	", \"identityRoot\": \"/\", \"runFolder\": \"/r\""
+	", \"executablePaths\": \"off\""
+	", \"acceptReplacedExecutable\": true"
+	", \"foreignNamespaces\": \"pass\""
+	", \"maxConnectionsPerUser\": 9"
+	", \"canonicalRequestMode\": \" Enforce\\t\""
+	", \"listenAddress\": \"127.1.2.3:1\""
+	", \"wireServerAddress\": \"10.0.0.1:65535\""
+	", \"imdsAddress\": \"10.0.0.2:2\""
+	", \"hostGAPluginAddress\": \"10.0.0.1:3\""
+	", \"maxConnections\": 65536"
+	", \"requestHeaderTimeoutInSeconds\": 2"
+	", \"idleTimeoutInSeconds\": 3"
+	", \"upstreamTimeoutInSeconds\": 4"
+	", \"identityTimeoutInSeconds\": 3600"
+	", \"connectTimeoutInSeconds\": 0.05"
+	", \"keyChannelTimeoutInSeconds\": 0.5"
+	", \"stopTimeoutInSeconds\": 6"
+	", \"eagerPollIntervalInSeconds\": 0.07"
+	", \"eagerPollDurationInSeconds\": 86400"
+	", \"hostTimeIntervalInSeconds\": 9"
+	", \"statusIntervalInSeconds\": 10"
+	", \"redirectRetryIntervalInSeconds\": 11"
+	", \"provisioningTimeoutInSeconds\": 0.5"
+	", \"consolePath\": \"\", \"telemetry\": true"
+	", \"maxEventFileCount\": 0"
+	", \"fileLogLevelForEvents\": \"error\""
+	", \"telemetryIntervalInSeconds\": 14"
+	", \"bypassCheckIntervalInSeconds\": 12"
+	", \"namesExpiryInSeconds\": 13.125 }\n";
+
+static const struct {
+	const uint32_t *field;
+	uint32_t want;
+} every_number[] = {
+	{ &config.poll_ms, 1000 },
+	{ &config.max_user_connections, 9 },
+	{ &config.max_connections, 65536 },
+	{ &config.header_timeout_ms, 2000 },
+	{ &config.idle_timeout_ms, 3000 },
+	{ &config.connect_timeout_ms, 50 },
+	{ &config.upstream_timeout_ms, 4000 },
+	{ &config.channel_timeout_ms, 500 },
+	{ &config.identity_timeout_ms, 3600000 },
+	{ &config.stop_timeout_ms, 6000 },
+	{ &config.eager_poll_ms, 70 },
+	{ &config.eager_for_ms, 86400000 },
+	{ &config.host_time_ms, 9000 },
+	{ &config.status_ms, 10000 },
+	{ &config.redirect_retry_ms, 11000 },
+	{ &config.provisioning_ms, 500 },
+	{ &config.bypass_check_ms, 12000 },
+	{ &config.names_expiry_ms, 13125 },
+	{ &config.max_event_files, 0 },
+	{ &config.telemetry_ms, 14000 },
+};
+
 START_TEST(config_takes_every_key)
 {
-	assert_loads("{" REQUIRED
-		     ", \"eventFolder\": \"\", \"statusFolder\": \"/s\""
-		     ", \"pollKeyStatusIntervalInSeconds\": 1"
-		     ", \"fileLogLevel\": \"trace\""
-		     ", \"fileLogLevelForSystemEvents\": \"WARN\""
-		     ", \"cgroupRoot\": \"/cg\", \"cgroupPath\": \"/cg/x\""
-		     ", \"identityRoot\": \"/\", \"runFolder\": \"/r\""
-		     ", \"executablePaths\": \"off\""
-		     ", \"acceptReplacedExecutable\": true"
-		     ", \"foreignNamespaces\": \"pass\""
-		     ", \"maxConnectionsPerUser\": 9"
-		     ", \"canonicalRequestMode\": \" Enforce\\t\""
-		     ", \"listenAddress\": \"127.1.2.3:1\""
-		     ", \"wireServerAddress\": \"10.0.0.1:65535\""
-		     ", \"imdsAddress\": \"10.0.0.2:2\""
-		     ", \"hostGAPluginAddress\": \"10.0.0.1:3\""
-		     ", \"maxConnections\": 65536"
-		     ", \"requestHeaderTimeoutInSeconds\": 2"
-		     ", \"idleTimeoutInSeconds\": 3"
-		     ", \"upstreamTimeoutInSeconds\": 4"
-		     ", \"identityTimeoutInSeconds\": 3600"
-		     ", \"connectTimeoutInSeconds\": 0.05"
-		     ", \"keyChannelTimeoutInSeconds\": 0.5"
-		     ", \"stopTimeoutInSeconds\": 6"
-		     ", \"eagerPollIntervalInSeconds\": 0.07"
-		     ", \"eagerPollDurationInSeconds\": 86400"
-		     ", \"hostTimeIntervalInSeconds\": 9"
-		     ", \"statusIntervalInSeconds\": 10"
-		     ", \"redirectRetryIntervalInSeconds\": 11"
-		     ", \"provisioningTimeoutInSeconds\": 0.5"
-		     ", \"consolePath\": \"\", \"telemetry\": true"
-		     ", \"maxEventFileCount\": 0"
-		     ", \"fileLogLevelForEvents\": \"error\""
-		     ", \"telemetryIntervalInSeconds\": 14"
-		     ", \"bypassCheckIntervalInSeconds\": 12"
-		     ", \"namesExpiryInSeconds\": 13.125 }\n");
+	int i;
+
+	assert_loads(every_key);
+	for (i = 0; i < COUNT(every_number); i++)
+		ck_assert_uint_eq(*every_number[i].field, every_number[i].want);
 	ck_assert_str_eq(config.event_dir, "");
 	ck_assert_str_eq(config.status_dir, "/s");
-	ck_assert_uint_eq(config.poll_ms, 1000);
 	ck_assert_int_eq(config.file_log_level, MSPD_TRACE);
 	ck_assert_int_eq(config.system_log_level, MSPD_WARN);
 	ck_assert_str_eq(config.cgroup_root, "/cg");
@@ -167,33 +198,14 @@ START_TEST(config_takes_every_key)
 	ck_assert_uint_eq(config.executable_paths, MSPD_EXECUTABLE_PATHS_OFF);
 	ck_assert(config.accept_replaced);
 	ck_assert_uint_eq(config.foreign, MSP_FOREIGN_PASS);
-	ck_assert_uint_eq(config.max_user_connections, 9);
 	assert_address(&config.listener, "127.1.2.3", 1);
 	assert_address(&config.endpoints[MSP_ENDPOINT_WIRESERVER], "10.0.0.1",
 		       65535);
 	assert_address(&config.endpoints[MSP_ENDPOINT_IMDS], "10.0.0.2", 2);
 	assert_address(&config.endpoints[MSP_ENDPOINT_HOSTGA], "10.0.0.1", 3);
-	ck_assert_uint_eq(config.max_connections, 65536);
-	ck_assert_uint_eq(config.header_timeout_ms, 2000);
-	ck_assert_uint_eq(config.idle_timeout_ms, 3000);
-	ck_assert_uint_eq(config.connect_timeout_ms, 50);
-	ck_assert_uint_eq(config.upstream_timeout_ms, 4000);
-	ck_assert_uint_eq(config.channel_timeout_ms, 500);
-	ck_assert_uint_eq(config.identity_timeout_ms, 3600000);
-	ck_assert_uint_eq(config.stop_timeout_ms, 6000);
-	ck_assert_uint_eq(config.eager_poll_ms, 70);
-	ck_assert_uint_eq(config.eager_for_ms, 86400000);
-	ck_assert_uint_eq(config.host_time_ms, 9000);
-	ck_assert_uint_eq(config.status_ms, 10000);
-	ck_assert_uint_eq(config.redirect_retry_ms, 11000);
-	ck_assert_uint_eq(config.provisioning_ms, 500);
 	ck_assert_str_eq(config.console_path, "");
-	ck_assert_uint_eq(config.bypass_check_ms, 12000);
-	ck_assert_uint_eq(config.names_expiry_ms, 13125);
 	ck_assert(config.telemetry);
-	ck_assert_uint_eq(config.max_event_files, 0);
 	ck_assert_int_eq(config.event_log_level, MSPD_ERROR);
-	ck_assert_uint_eq(config.telemetry_ms, 14000);
 	ck_assert_uint_eq(config.n_warnings, 0);
 }
 END_TEST
