@@ -12,6 +12,8 @@
 
 #include "libmsp/opts.h"
 
+#define REASON(err, room) strerror_r(err, room, sizeof(room))
+
 static size_t utf8_boundary(const char *text, size_t len, size_t room)
 {
 	size_t n = len < room ? len : room;
@@ -127,9 +129,12 @@ int msp_fail_sys(struct msp_error_info *info, int err, const char *format, ...)
 	va_end(args);
 	info->sys_errno = err;
 
-	/* GNU strerror_r: may return a constant instead of filling reason; in
-	 * the user's language, so it too is cut between characters only */
-	why = strerror_r(err, reason, sizeof(reason));
+	/* GNU's may return a constant instead of filling reason, that of POSIX
+	 * returns a number; in the user's language, so it too is cut between
+	 * characters only */
+	why = _Generic(REASON(err, reason), int
+		       : ((void)REASON(err, reason), reason), default
+		       : REASON(err, reason));
 	n = strlen(info->text);
 	msp_info_copy(info->text + n, sizeof(info->text) - n, ": ", 2);
 	n = strlen(info->text);
