@@ -222,6 +222,15 @@ static bool is_settled(const struct msp_session *s)
 	       msp_latch_deadline(s->latch) > s->now.boot_ms;
 }
 
+/* What the host said last holds until it says something else. */
+static bool can_go_on(const struct msp_session *s, uint64_t patience)
+{
+	enum msp_latch_state state = msp_latch_state(s->latch);
+
+	return (state == MSP_LATCH_LATCHED || state == MSP_LATCH_DISABLED) &&
+	       s->now.boot_ms >= patience;
+}
+
 static int gave_up(const struct msp_session *s, struct msp_error_info *info)
 {
 	int rc = msp_latch_failure(s->latch, info);
@@ -239,14 +248,25 @@ static bool is_busy(const struct msp_session *s)
 	return msp_latch_failure(s->latch, NULL) == MSP_ERR_BUSY;
 }
 
+static uint64_t next_look(const struct msp_session *s, uint64_t patience)
+{
+	uint64_t due = msp_latch_deadline(s->latch);
+
+	return patience > s->now.boot_ms && patience < due ? patience : due;
+}
+
+/* A host that hangs gets half of the time; the request has the other. */
 static int latch(struct msp_session *s, struct msp_error_info *info)
 {
+	uint64_t patience = s->now.boot_ms;
 	int rc;
 
+	if (!time_is_up(s))
+		patience += (s->deadline - patience) / 2;
 	/* the other one may have gone: that costs the host nothing */
 	if (is_busy(s))
 		msp_latch_poll_now(s->latch);
-	while (!is_settled(s)) {
+	while (!is_settled(s) && !can_go_on(s, patience)) {
 		if (time_is_up(s))
 			return gave_up(s, info);
 		rc = msp_latch_run(s->latch, s->now);
@@ -259,7 +279,7 @@ static int latch(struct msp_session *s, struct msp_error_info *info)
 			break;
 		rc = wait_for(s, msp_latch_fd(s->latch),
 			      msp_latch_events(s->latch),
-			      msp_latch_deadline(s->latch), info);
+			      next_look(s, patience), info);
 		if (rc < 0)
 			return rc;
 	}

@@ -220,6 +220,27 @@ START_TEST(session_refuses_requests_that_are_none)
 }
 END_TEST
 
+/* ---- a host that hangs ------------------------------------------------- */
+
+/* The key it named last is as good as before. */
+START_TEST(session_signs_on_while_a_poll_hangs)
+{
+	struct msp_document *d = NULL;
+	int i;
+
+	session_opts.timeout_ms = 2500;
+	session_with_a();
+	wireserver(ASK_STATUS, HANGS, 0);
+	on(IMDS, "GET ", OK("ok", 2), THEN_KEEP, 0);
+	session_ms += 20000; /* a poll is due */
+	for (i = 0; i < 5; i++) {
+		ck_assert_int_eq(session_gets("/x", &d, NULL), 0);
+		ck_assert(session_signed(IMDS, GUID_A));
+		check_body(d, "ok");
+	}
+}
+END_TEST
+
 static Suite *session_suite(void)
 {
 	Suite *s = suite_create("session limits");
@@ -233,6 +254,7 @@ static Suite *session_suite(void)
 		tc, session_refuses_headers_that_it_adds_or_that_are_none, 0,
 		COUNT(ours));
 	tcase_add_test(tc, session_refuses_requests_that_are_none);
+	tcase_add_test(tc, session_signs_on_while_a_poll_hangs);
 	suite_add_tcase(s, tc);
 	return s;
 }
