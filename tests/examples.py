@@ -53,6 +53,8 @@ PROFILE = {"id": "x", "mode": "enforce", "defaultAccess": "deny", "rules": {
     "roles": [{"name": "r", "privileges": ["p"]}],
     "identities": [{"name": "i", "userName": "alice"}],
     "roleAssignments": [{"role": "r", "identities": ["i"]}]}}
+LETS_A_FILE_COUNT = base64.b64encode(
+    b'{"id": "sig", "useLocalFileRules": true}').decode()
 TEMPLATE = """\
 { "resources": [ { "name": "gallery/profile/1.0.0",
   "type": "Microsoft.Compute/galleries/inVMAccessControlProfiles/versions",
@@ -287,6 +289,77 @@ def explain_decision_refuses_a_faulty_profile():
                            "/")
     expect((status, out), (1, ""))
     expect_in("faults:1:53: /rules/privileges/0/path: ", err)
+
+
+@case
+def show_request_shows_what_becomes_of_a_target():
+    for method, target, status, lines in (
+            ("GET", "/Metadata/%41?B=1&a=%20x", 0, (
+                "compared as /metadata/a?a=%20x&b=1", "logged as GET "
+                "/Metadata/%41?B&a",
+                "forwarded as /Metadata/%41?B=1&a=%20x, signed")),
+            ("PUT", "/vmAgentLog", 0, (
+                "compared as /vmagentlog", "logged as PUT /vmAgentLog",
+                "forwarded as /vmAgentLog, unsigned")),
+            ("GET", "http://169.254.169.254?x=y", 0, (
+                "compared as /?x=y", "logged as GET /?x",
+                "forwarded as /?x=y, signed")),
+            ("GET", "/a%ff", 0, (
+                "no rule matches: CANON_UTF8, invalid UTF-8 in path/query",
+                "logged as GET /a%ff", "forwarded as /a%ff, signed")),
+            ("GET", "/a//b", 1, ("answered with 400, CANON_SLASHES",)),
+            ("FOO", "/", 1, ("answered with 400, CANON_METHOD",)),
+            ("GET", "http://1.2.3.4/a", 1, ("answered with 421, CANON_OK",))):
+        expect(run("show_request", method, target),
+               (status, "\n".join(lines) + "\n", ""), target)
+
+
+@case
+def read_status_keeps_a_profile_and_tells_of_a_fault():
+    status = {"authorizationScheme": client.SCHEME, "version": "2.0",
+              "keyDeliveryMethod": "http", "secureChannelEnabled": True,
+              "keyGuid": KEY["guid"], "authorizationRules": {
+                  "wireserver": {"mode": "audit", "id": "w"}, "imds": PROFILE}}
+    code, out, err = run("read_status", write("status", status))
+    expect(code, 0, err)
+    expect(json.loads(out), PROFILE)
+    for line in (f"the host has latched {KEY['guid']}\n",
+                 "IMDS: mode Enforce, profile x\n",
+                 "WireServer: mode Audit, profile 'w' is refused: "
+                 "/authorizationRules/wireserver/defaultAccess: is missing\n"):
+        expect_in("read_status: " + line, err)
+
+
+@case
+def read_status_refuses_what_is_none():
+    code, out, err = run("read_status", write("faults", FAULTS))
+    expect((code, out), (1, ""))
+    expect_in("faults: /authorizationScheme: is missing\n", err)
+
+
+@case
+def merge_rules_adds_those_of_the_machine():
+    both = write("switch", {**PROFILE, "id": LETS_A_FILE_COUNT})
+    local = write("local", {"id": "l", "rules": PROFILE["rules"]})
+    code, out, err = run("merge_rules", both, local)
+    expect(code, 0, err)
+    expect(sorted(json.loads(out)["privileges"]), ["LocalFileRules_p", "p"])
+    expect_in("merge_rules: shadowed: /rules/privileges/1", err)
+    code, out, err = run("merge_rules", path("profile"), local)
+    expect((code, list(json.loads(out)["privileges"])), (0, ["p"]), err)
+
+
+@case
+def merge_rules_grants_nothing_with_a_file_of_no_use():
+    both = write("switch", {**PROFILE, "id": LETS_A_FILE_COUNT})
+    local = write("local", {"rules": 7})
+    code, out, err = run("merge_rules", both, local)
+    expect(code, 0, err)
+    expect_in("local: /rules: ", err)
+    told = json.loads(out)
+    expect((told["privileges"], told["defaultAllowed"]), ({}, False))
+    code, out, err = run("merge_rules", path("profile"), local)
+    expect((code, list(json.loads(out)["privileges"])), (0, ["p"]), err)
 
 
 # ---- with a host ------------------------------------------------------------
