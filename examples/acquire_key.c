@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	struct msp_session_opts opts = { .size = sizeof(opts) };
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct msp_session *session;
-	const struct msp_key *key;
+	struct msp_key *key;
 	int rc;
 
 	if ((argc != 2 && argc != 3) ||
@@ -62,9 +62,12 @@ int main(int argc, char **argv)
 		rc = msp_session_latch(session, &info);
 	key = msp_session_key(session);
 	if (key)
+		key = msp_key_ref(key); /* the session's ends with it */
+	msp_session_free(session);
+	if (key)
 		printf("latched, key %s\n", msp_key_guid(key));
 	else if (rc == 0)
 		printf("disabled, the host wants no key\n");
-	msp_session_free(session);
+	msp_key_free(key);
 	return rc == 0 ? 0 : failed(rc, &info);
 }
