@@ -395,6 +395,19 @@ def check_the_checks(suite):
                         [] if list(layer_faults(path)) else [header])
 
 
+def stale_changes():
+    """A behaviour that is to be taken out must be there, and once."""
+    sys.path.insert(0, "tests/live")
+    from changes import CHANGES
+    if len(CHANGES) < 40:
+        yield f"only {len(CHANGES)} rows"
+    for change in CHANGES:
+        with open(change.file, encoding="utf-8") as file:
+            found = file.read().count(change.old)
+        if found != 1:
+            yield f"{change.file}: not there, or not once: {change.takes_out}"
+
+
 def main():
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
     suite = Suite()
@@ -407,6 +420,7 @@ def main():
     check_contracts(suite)
     check_the_checks(suite)
     check_vectors(suite)
+    suite.claim("changes_of_check_mutants_are_not_stale", stale_changes())
     if len(sys.argv) > 1:
         check_symbols(suite, sys.argv[1])
     return suite.finish()

@@ -25,7 +25,7 @@ CHANGES = [
     Change("a key that the host no longer takes is dropped",
            "disk-moved-to-another-vm", "libmsp/latch.c", """\
 	if (l->key) {
-		set_key(l, NULL);
+		msp_latch_set_key(l, NULL);
 		set_state(l, MSP_LATCH_LOST);
 	}
 """, ""),
@@ -72,11 +72,12 @@ CHANGES = [
 	if (!l->key)
 """),
     Change("a key is on disk before it is attested",
-           "attest-answer-lost", "libmsp/latch.c", """\
-	if (l->store)
-		rc = msp_keystore_save(""", """\
-	if (!l->store)
-		rc = msp_keystore_save("""),
+           "attest-answer-lost", "libmsp/latch_files.c", """\
+	return msp_keystore_stage(l->store, l->pending, &l->staged, info);
+""", """\
+	(void)info;
+	return 0;
+"""),
     Change("a host that names no key is asked for one",
            "host-restart-without-state", "libmsp/latch.c", """\
 	if (!guid)
@@ -92,12 +93,12 @@ CHANGES = [
     Change("a key that the host has replaced is dropped",
            "fault-guid-changed", "libmsp/latch.c", """\
 	if (l->key) {
-		set_key(l, NULL);
+		msp_latch_set_key(l, NULL);
 		set_state(l, MSP_LATCH_LOST);
 	}
 """, ""),
     Change("a key that a reset has superseded is removed",
-           "key-reset", "libmsp/latch.c", """\
+           "key-reset", "libmsp/latch_files.c", """\
 	rc = l->store ? msp_keystore_prune(""", """\
 	rc = !l->store ? msp_keystore_prune("""),
     Change("a key that may be another machine's is not removed",
@@ -107,7 +108,7 @@ CHANGES = [
 	       !msp_key_incarnation(key, &old) || old <= new;
 """),
     Change("a key whose attestation is refused is not kept",
-           "fault-attest-refused", "libmsp/latch.c", """\
+           "fault-attest-refused", "libmsp/latch_files.c", """\
 			remove_file(l, guid);
 		} else {
 """, """\
