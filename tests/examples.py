@@ -505,6 +505,37 @@ def event_loop_asks_unsigned_where_the_host_wants_no_key():
         expect(list(asked(vm))[-1], (f"GET {INSTANCE}", 200, "unsigned"))
 
 
+@case
+def upload_log_sends_all_of_it_and_says_the_status():
+    log = os.urandom(1 << 20)
+    with host("--record", path("upload")) as vm:
+        status, out, err = run("upload_log", *map(str, vm.at["ws"]), data=log)
+        expect((status, out), (0, "200\n"), err)
+        expect(list(asked(vm)), [("PUT /vmAgentLog", 200, "unsigned")])
+        [sent] = received(path("upload"))
+    body = sent.split(b"\r\n\r\n", 1)[1]
+    got = b""
+    while body != b"0\r\n\r\n":
+        size, body = body.split(b"\r\n", 1)
+        got += body[:int(size, 16)]
+        body = body[int(size, 16) + 2:]
+    expect(got == log, True, "the log arrived")
+
+
+@case
+def upload_log_ends_where_the_host_answers_early():
+    with host("--fault", "503") as vm:
+        expect(run("upload_log", *map(str, vm.at["ws"]),
+                   data=b"x" * (1 << 20)), (0, "503\n", ""))
+
+
+@case
+def upload_log_says_that_there_is_no_host():
+    status, out, err = run("upload_log", "127.0.0.1", "9", data=b"x")
+    expect((status, out), (1, ""))
+    expect_in("system call failed", err)
+
+
 def received(name):
     """The bytes of each connection that msp-host had."""
     out = {}
