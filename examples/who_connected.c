@@ -45,8 +45,9 @@ static void serve(struct msp_redirect *redirect, int listener)
 	if (msp_peer_identify(redirect, fd, &caller, &info) < 0)
 		printf("unknown: %s\n", info.text);
 	else
-		printf("pid %u, uid %u, %s, %s\n", caller.pid, caller.uid,
-		       caller.comm, caller.exe_path);
+		printf("pid %u, uid %u%s, %s, %s\n", caller.pid, caller.uid,
+		       msp_caller_elevated(&caller) ? " (root)" : "",
+		       msp_caller_process_name(&caller), caller.exe_path);
 	fflush(stdout);
 	if (write(fd, refusal, sizeof(refusal) - 1) < 0)
 		warn("cannot answer");
