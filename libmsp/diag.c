@@ -77,16 +77,18 @@ static void append(struct question *q, const void *data, size_t len)
 /* The kernel compares mapped addresses with an IPv4 one as well. */
 static void append_filter(struct question *q, uint32_t address)
 {
-	const struct inet_diag_hostcond host = { .family = AF_INET,
-						 .prefix_len = 32,
-						 .port = -1 };
+	struct inet_diag_hostcond host;
 	struct filter f = { .address = address };
 	struct nlattr head = { .nla_len = sizeof(head) + sizeof(f),
 			       .nla_type = INET_DIAG_REQ_BYTECODE };
 
 	f.op.code = INET_DIAG_BC_D_COND;
 	f.op.yes = sizeof(f);
-	f.op.no = sizeof(f) + 4; /* past the end: not wanted */
+	f.op.no = sizeof(f) + 4;	/* past the end: not wanted */
+	memset(&host, 0, sizeof(host)); /* it has padding */
+	host.family = AF_INET;
+	host.prefix_len = 32;
+	host.port = -1;
 	memcpy(f.host, &host, sizeof(host));
 	append(q, &head, sizeof(head));
 	append(q, &f, sizeof(f));

@@ -288,7 +288,7 @@ static int walk_below(int root_fd, const char *path)
 	for (path += strspn(path, "/"); *path; path += strspn(path, "/")) {
 		len = strcspn(path, "/");
 		next = -1;
-		errno = ENOENT;
+		errno = len > NAME_MAX ? ENAMETOOLONG : ENOENT;
 		if (len <= NAME_MAX) {
 			memcpy(name, path, len);
 			name[len] = '\0';

@@ -188,10 +188,11 @@ static pid_t start_heir(int *parent_is_through)
 
 START_TEST(lock_goes_with_its_owner_while_a_child_lives)
 {
-	struct msp_keystore *other = open_again();
+	static struct msp_keystore *other; /* the child has it, too */
 	int gate, status;
 	pid_t heir;
 
+	other = open_again();
 	ck_assert_int_eq(msp_keystore_lock(store, NULL), 0);
 	heir = start_heir(&gate);
 	msp_latch_free(latch);

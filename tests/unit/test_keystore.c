@@ -442,9 +442,9 @@ static void check_busy(int rc, const struct msp_error_info *info, pid_t holder)
 START_TEST(keystore_names_the_process_that_has_it)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	struct msp_key *key = parse_key(texts[0]), *again;
 	int release, status;
 	pid_t pid = lock_elsewhere(&release);
+	struct msp_key *key = parse_key(texts[0]), *again;
 
 	check_busy(msp_keystore_lock(store, &info), &info, pid);
 	check_busy(msp_keystore_save(store, key, &info), &info, pid);
