@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "mspd/redact.h"
+#include "tests/lib/borders.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,27 +21,6 @@ static void check(bool holds)
 {
 	if (!holds)
 		abort();
-}
-
-#define BORDER '\x01'
-
-static const struct mspd_arguments *split(char *text, size_t len,
-					  struct mspd_arguments *arguments)
-{
-	size_t i;
-
-	arguments->n = 0;
-	for (i = 0; i < len; i++) {
-		if (text[i] != BORDER)
-			continue;
-		text[i] = ' ';
-		if (arguments->n < MSPD_REDACT_ARGUMENTS - 1)
-			arguments->end[arguments->n++] = i;
-	}
-	if (!arguments->n)
-		return NULL;
-	arguments->end[arguments->n++] = len;
-	return arguments;
 }
 
 static char *redacted(const char *in, size_t len, size_t shown, size_t room,
@@ -56,7 +36,7 @@ static char *redacted(const char *in, size_t len, size_t shown, size_t room,
 	memcpy(text, in, len);
 	mspd_text_init(&out, buffer, room);
 	mspd_redact_arguments(&out, text, len, shown,
-			      split(text, len, &arguments));
+			      split_borders(text, len, &arguments));
 	free(text);
 	check(out.len < room && buffer[out.len] == '\0');
 	for (i = 0; i < out.len; i += n) {

@@ -9,27 +9,7 @@
 #include <string.h>
 
 #include "mspd/redact.h"
-
-#define BORDER '\x01'
-
-/* Whether there are borders, which become blanks. */
-static bool split(char *text, size_t len, struct mspd_arguments *arguments)
-{
-	size_t i;
-
-	arguments->n = 0;
-	for (i = 0; i < len; i++) {
-		if (text[i] != BORDER)
-			continue;
-		text[i] = ' ';
-		if (arguments->n < MSPD_REDACT_ARGUMENTS - 1)
-			arguments->end[arguments->n++] = i;
-	}
-	if (!arguments->n)
-		return false;
-	arguments->end[arguments->n++] = len;
-	return true;
-}
+#include "tests/lib/borders.h"
 
 /* A buffer of exactly the text: a sanitizer sees one byte too far. */
 static int filter(const char *line, size_t len)
@@ -44,7 +24,7 @@ static int filter(const char *line, size_t len)
 
 	if (text && buffer) {
 		memcpy(text, line, len);
-		known = split(text, len, &arguments);
+		known = split_borders(text, len, &arguments);
 		mspd_text_init(&out, buffer, room);
 		if (mspd_redact_arguments(&out, text, len, len,
 					  known ? &arguments : NULL))
