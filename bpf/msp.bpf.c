@@ -69,64 +69,41 @@ static __always_inline void count(__u32 which)
 		*value += 1;
 }
 
-/* Plain loads through a BTF pointer: they work under every lockdown. */
-static __always_inline void file_load(struct msp_bpf_file *out,
-				      struct inode *inode)
+/* A field of a kernel structure, on from field to field. `walk` is a constant
+ * where this is inlined. Typed loads work under every lockdown, but at each
+ * pointer the verifier looks through the names of all types there are, more
+ * than once: most of the time a start took. */
+#define FIELD(walk, from, ...)                                                 \
+	((walk) ? BPF_CORE_READ(from, __VA_ARGS__)                             \
+		: ___arrow(from, __VA_ARGS__))
+
+static __always_inline void fill_file(struct msp_bpf_file *out,
+				      struct inode *inode, const bool walk)
 {
-	out->inode = inode->i_ino;
-	out->device = inode->i_sb->s_dev;
-	out->generation = inode->i_generation;
-	out->mode = inode->i_mode;
-	out->uid = inode->i_uid.val;
-	out->gid = inode->i_gid.val;
-	out->nlink = inode->i_nlink;
+	out->inode = FIELD(walk, inode, i_ino);
+	out->device = FIELD(walk, inode, i_sb, s_dev);
+	out->generation = FIELD(walk, inode, i_generation);
+	out->mode = FIELD(walk, inode, i_mode);
+	out->uid = FIELD(walk, inode, i_uid.val);
+	out->gid = FIELD(walk, inode, i_gid.val);
+	out->nlink = FIELD(walk, inode, i_nlink);
 	if (bpf_core_field_exists(((struct inode___split *)0)->i_ctime_sec)) {
 		struct inode___split *i = (void *)inode;
 
-		out->ctime_s = i->i_ctime_sec;
+		out->ctime_s = FIELD(walk, i, i_ctime_sec);
 		/* from 6.13 the top bit says that somebody asked for it */
-		out->ctime_ns = i->i_ctime_nsec & 0x7fffffff;
+		out->ctime_ns = FIELD(walk, i, i_ctime_nsec) & 0x7fffffff;
 	} else if (bpf_core_field_exists(
 			   ((struct inode___hidden *)0)->__i_ctime)) {
 		struct inode___hidden *i = (void *)inode;
 
-		out->ctime_s = i->__i_ctime.tv_sec;
-		out->ctime_ns = i->__i_ctime.tv_nsec;
+		out->ctime_s = FIELD(walk, i, __i_ctime.tv_sec);
+		out->ctime_ns = FIELD(walk, i, __i_ctime.tv_nsec);
 	} else {
 		struct inode___named *i = (void *)inode;
 
-		out->ctime_s = i->i_ctime.tv_sec;
-		out->ctime_ns = i->i_ctime.tv_nsec;
-	}
-}
-
-/* The same for a pointer that the verifier does not know. */
-static __always_inline void file_probe(struct msp_bpf_file *out,
-				       struct inode *inode)
-{
-	out->inode = BPF_CORE_READ(inode, i_ino);
-	out->device = BPF_CORE_READ(inode, i_sb, s_dev);
-	out->generation = BPF_CORE_READ(inode, i_generation);
-	out->mode = BPF_CORE_READ(inode, i_mode);
-	out->uid = BPF_CORE_READ(inode, i_uid.val);
-	out->gid = BPF_CORE_READ(inode, i_gid.val);
-	out->nlink = BPF_CORE_READ(inode, i_nlink);
-	if (bpf_core_field_exists(((struct inode___split *)0)->i_ctime_sec)) {
-		struct inode___split *i = (void *)inode;
-
-		out->ctime_s = BPF_CORE_READ(i, i_ctime_sec);
-		out->ctime_ns = BPF_CORE_READ(i, i_ctime_nsec) & 0x7fffffff;
-	} else if (bpf_core_field_exists(
-			   ((struct inode___hidden *)0)->__i_ctime)) {
-		struct inode___hidden *i = (void *)inode;
-
-		out->ctime_s = BPF_CORE_READ(i, __i_ctime.tv_sec);
-		out->ctime_ns = BPF_CORE_READ(i, __i_ctime.tv_nsec);
-	} else {
-		struct inode___named *i = (void *)inode;
-
-		out->ctime_s = BPF_CORE_READ(i, i_ctime.tv_sec);
-		out->ctime_ns = BPF_CORE_READ(i, i_ctime.tv_nsec);
+		out->ctime_s = FIELD(walk, i, i_ctime.tv_sec);
+		out->ctime_ns = FIELD(walk, i, i_ctime.tv_nsec);
 	}
 }
 
@@ -140,13 +117,13 @@ static __always_inline struct upid *number_at(struct pid *pid, __u32 level)
 	return numbers + level * bpf_core_type_size(struct upid);
 }
 
-static __always_inline __u32 pid_namespace_of(struct pid *pid)
+static __always_inline __u32 pid_namespace_of(struct pid *pid, const bool walk)
 {
-	__u32 level = pid->level;
+	__u32 level = FIELD(walk, pid, level);
 
 	if (level == 0)
-		return pid->numbers[0].ns->ns.inum;
-	if (!msp_config.walk)
+		return FIELD(walk, pid, numbers[0].ns, ns.inum);
+	if (!walk)
 		return 0;
 	return BPF_CORE_READ(number_at(pid, level), ns, ns.inum);
 }
@@ -154,15 +131,15 @@ static __always_inline __u32 pid_namespace_of(struct pid *pid)
 /* Number of a process as the agent's PID namespace counts it; 0: not there.
  * Every process has a number in the first namespace, and typed loads reach
  * it; for the others the array has to be indexed. */
-static __always_inline __u32 pid_number(struct pid *pid)
+static __always_inline __u32 pid_number(struct pid *pid, const bool walk)
 {
 	__u32 level = *(volatile __u32 *)&msp_runtime.pid_level;
 	__u32 ns = *(volatile __u32 *)&msp_runtime.pid_ns;
 	struct upid *at;
 
 	if (level == 0)
-		return pid->numbers[0].nr;
-	if (!msp_config.walk || !pid || pid->level < level)
+		return FIELD(walk, pid, numbers[0].nr);
+	if (!walk || !pid || BPF_CORE_READ(pid, level) < level)
 		return 0;
 	at = number_at(pid, level);
 	if (BPF_CORE_READ(at, ns, ns.inum) != ns)
@@ -223,16 +200,17 @@ static __always_inline void path_walk(struct msp_bpf_facts *facts,
 
 /* Supplementary groups, in the initial user namespace's numbers. */
 static __always_inline void fill_groups(struct msp_bpf_facts *facts,
-					struct group_info *info)
+					struct group_info *info,
+					const bool walk)
 {
-	__u32 n = info->ngroups;
+	__u32 n = FIELD(walk, info, ngroups);
 
 	if (n > MSP_BPF_GROUPS) {
 		facts->flags |= MSP_BPF_F_GROUPS_CUT;
 		n = MSP_BPF_GROUPS;
 	}
 	facts->n_gids = n;
-	if (msp_config.walk) {
+	if (walk) {
 		if (bpf_probe_read_kernel(facts->gids, n * sizeof(kgid_t),
 					  info->gid))
 			facts->flags |= MSP_BPF_F_GROUPS_CUT;
@@ -249,71 +227,86 @@ static __always_inline void fill_groups(struct msp_bpf_facts *facts,
 /* Who made the outermost of the user namespaces that a process is in: in its
  * own namespaces a user can have any uid it was given a range of. */
 static __always_inline __u32 namespace_owner(struct user_namespace *ns,
-					     __u32 uid)
+					     __u32 uid, const bool walk)
 {
-	if (!ns->parent)
+	struct user_namespace *parent = FIELD(walk, ns, parent);
+
+	if (!parent)
 		return uid;
 	for (int i = 0; i < USER_NAMESPACES; i++) {
-		if (!ns->parent->parent)
-			return ns->owner.val;
-		ns = ns->parent;
+		struct user_namespace *next = FIELD(walk, parent, parent);
+
+		if (!next)
+			return FIELD(walk, ns, owner.val);
+		ns = parent;
+		parent = next;
 	}
 	return NO_UID;
 }
 
 static __always_inline void fill_parents(struct msp_bpf_facts *facts,
-					 struct task_struct *leader)
+					 struct task_struct *leader,
+					 const bool walk)
 {
 	struct task_struct *at = leader;
 
 #pragma unroll
 	for (int i = 0; i < MSP_BPF_PARENTS; i++) {
 		struct msp_bpf_parent *parent = &facts->parents[i];
-		struct task_struct *up = at->real_parent->group_leader;
+		struct task_struct *up =
+			FIELD(walk, at, real_parent, group_leader);
 
-		parent->pid = up == at ? 0 : pid_number(up->thread_pid);
-		parent->start_ns = parent->pid ? up->start_boottime : 0;
+		parent->pid = up == at ? 0
+				       : pid_number(FIELD(walk, up, thread_pid),
+						    walk);
+		parent->start_ns =
+			parent->pid ? FIELD(walk, up, start_boottime) : 0;
 		parent->comm[0] = '\0';
-		if (msp_config.walk && parent->pid)
+		if (walk && parent->pid)
 			bpf_probe_read_kernel(parent->comm,
 					      sizeof(parent->comm), up->comm);
 		at = up;
 	}
 }
 
-static __always_inline void fill_process(struct msp_bpf_facts *facts)
+static __always_inline void fill_process(struct msp_bpf_facts *facts,
+					 struct task_struct *task,
+					 const bool walk)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_struct *leader = task->group_leader;
-	const struct cred *cred = task->cred;
+	struct task_struct *leader = FIELD(walk, task, group_leader);
+	const struct cred *cred = FIELD(walk, task, cred);
+	struct user_namespace *user_ns = FIELD(walk, cred, user_ns);
+	struct nsproxy *namespaces = FIELD(walk, task, nsproxy);
+	struct pid *pid = FIELD(walk, task, thread_pid);
 	__u64 ids = bpf_get_current_uid_gid();
 
 	facts->uid = (__u32)ids; /* the low half is the uid */
 	facts->gid = ids >> 32;
-	facts->euid = cred->euid.val;
-	facts->egid = cred->egid.val;
-	facts->user_ns = cred->user_ns->ns.inum;
-	facts->ns_owner = namespace_owner(cred->user_ns, facts->uid);
-	facts->net_ns = task->nsproxy->net_ns->ns.inum;
-	facts->mnt_ns = task->nsproxy->mnt_ns->ns.inum;
-	facts->pid_ns = pid_namespace_of(task->thread_pid);
-	facts->pid = pid_number(leader->thread_pid);
-	facts->tid = pid_number(task->thread_pid);
-	facts->start_ns = leader->start_boottime;
+	facts->euid = FIELD(walk, cred, euid.val);
+	facts->egid = FIELD(walk, cred, egid.val);
+	facts->user_ns = FIELD(walk, user_ns, ns.inum);
+	facts->ns_owner = namespace_owner(user_ns, facts->uid, walk);
+	facts->net_ns = FIELD(walk, namespaces, net_ns, ns.inum);
+	facts->mnt_ns = FIELD(walk, namespaces, mnt_ns, ns.inum);
+	facts->pid_ns = pid_namespace_of(pid, walk);
+	facts->pid = pid_number(FIELD(walk, leader, thread_pid), walk);
+	facts->tid = pid_number(pid, walk);
+	facts->start_ns = FIELD(walk, leader, start_boottime);
 	if (bpf_core_field_exists(task->loginuid))
-		facts->loginuid = task->loginuid.val;
+		facts->loginuid = FIELD(walk, task, loginuid.val);
 	else
 		facts->loginuid = NO_UID;
 	bpf_get_current_comm(facts->comm, sizeof(facts->comm));
-	fill_groups(facts, cred->group_info);
-	fill_parents(facts, leader);
+	fill_groups(facts, FIELD(walk, cred, group_info), walk);
+	fill_parents(facts, leader, walk);
 }
 
-static __always_inline void fill_executable(struct msp_bpf_facts *facts)
+static __always_inline void fill_executable(struct msp_bpf_facts *facts,
+					    struct task_struct *task,
+					    const bool walk)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct mm_struct *mm = task->mm;
-	struct file *exe = mm ? mm->exe_file : 0;
+	struct mm_struct *mm = FIELD(walk, task, mm);
+	struct file *exe = mm ? FIELD(walk, mm, exe_file) : 0;
 
 	facts->path_len = 0;
 	if (!exe) {
@@ -322,11 +315,20 @@ static __always_inline void fill_executable(struct msp_bpf_facts *facts)
 		__builtin_memset(&facts->exe, 0, sizeof(facts->exe));
 		return;
 	}
-	file_load(&facts->exe, exe->f_inode);
-	if (msp_config.walk)
+	fill_file(&facts->exe, FIELD(walk, exe, f_inode), walk);
+	if (walk)
 		path_walk(facts, exe);
 	else
 		facts->flags |= MSP_BPF_F_NO_PATH;
+}
+
+static __always_inline void fill_caller(struct msp_bpf_facts *facts,
+					const bool walk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	fill_process(facts, task, walk);
+	fill_executable(facts, task, walk);
 }
 
 static __always_inline int remember(struct bpf_sock_addr *ctx, __u32 ip,
@@ -347,8 +349,10 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, __u32 ip,
 	facts->net_cookie = bpf_get_netns_cookie(ctx);
 	facts->cgroup_id = bpf_get_current_cgroup_id();
 	facts->connect_ns = bpf_ktime_get_ns();
-	fill_process(facts);
-	fill_executable(facts);
+	if (msp_config.walk)
+		fill_caller(facts, true);
+	else
+		fill_caller(facts, false);
 	return PASS;
 }
 
@@ -669,32 +673,39 @@ int msp_stat(struct bpf_raw_tracepoint_args *ctx)
 	bpf_probe_read_kernel(&file, sizeof(file), slot + fd);
 	if (!file)
 		return 1;
-	file_probe(&msp_stat_result, BPF_CORE_READ(file, f_inode));
+	fill_file(&msp_stat_result, BPF_CORE_READ(file, f_inode), true);
 	return 0;
+}
+
+static __always_inline void fill_self(struct msp_bpf_self *out, const bool walk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pid *pid = FIELD(walk, task, thread_pid);
+	__u32 level = FIELD(walk, pid, level);
+	struct pid_namespace *ns;
+
+	out->pid_level = level;
+	out->mnt_ns = FIELD(walk, task, nsproxy, mnt_ns, ns.inum);
+	out->init_mnt_ns = 0;
+	out->pid_ns = 0;
+	if (walk)
+		ns = BPF_CORE_READ(number_at(pid, level), ns);
+	else if (level == 0)
+		ns = pid->numbers[0].ns;
+	else
+		return;
+	out->pid_ns = FIELD(walk, ns, ns.inum);
+	out->init_mnt_ns =
+		FIELD(walk, ns, child_reaper, nsproxy, mnt_ns, ns.inum);
 }
 
 /* Where the agent itself stands. */
 SEC("raw_tp")
 int msp_self(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pid *pid = task->thread_pid;
-	struct pid_namespace *ns = pid->numbers[0].ns;
-	__u32 level = pid->level;
-
-	msp_self_result.pid_level = level;
-	msp_self_result.mnt_ns = task->nsproxy->mnt_ns->ns.inum;
-	msp_self_result.init_mnt_ns = 0;
-	msp_self_result.pid_ns = 0;
-	if (level == 0) {
-		msp_self_result.pid_ns = ns->ns.inum;
-		msp_self_result.init_mnt_ns =
-			ns->child_reaper->nsproxy->mnt_ns->ns.inum;
-	} else if (msp_config.walk) {
-		ns = BPF_CORE_READ(number_at(pid, level), ns);
-		msp_self_result.pid_ns = BPF_CORE_READ(ns, ns.inum);
-		msp_self_result.init_mnt_ns = BPF_CORE_READ(
-			ns, child_reaper, nsproxy, mnt_ns, ns.inum);
-	}
+	if (msp_config.walk)
+		fill_self(&msp_self_result, true);
+	else
+		fill_self(&msp_self_result, false);
 	return 0;
 }
