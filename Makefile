@@ -40,7 +40,8 @@
 #                        corpora reach; fails below 95 % and 85 %
 #   make bench [QUICK=1] [ONLY='WORD...'] [AGENTS=1000]  root: what it costs,
 #                        beside nginx, haproxy and a bare relay, as tables and
-#                        bench.json (15 minutes; QUICK: 2; says what to install)
+#                        bench.json (15 minutes; QUICK: 2; says what to install);
+#                        README=1 puts them into README.md
 #   make soak [MINUTES=20 AGENTS=300 SEED=1]  root: at real speed, the long
 #                        scenarios, and a fleet among resets and faults
 #   make check-mutants [MUTANTS='WORD...']  root: behaviours taken out, one at
@@ -445,6 +446,8 @@ coverage-run: $(COVERING)
 bench: all $(BENCH) $(RELAY)
 	$(Q)QUICK=$(QUICK) AGENTS=$(AGENTS) python3 tests/bench/run.py $(O) \
 		$(ONLY)
+	$(Q)$(if $(README),python3 tests/bench/readme.py $(O)/bench.json \
+		README.md)
 
 soak: all $(SOAK)
 	$(Q)SOAK=1 SCALE=1 V=1 python3 tests/live/scenarios.py $(O)

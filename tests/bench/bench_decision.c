@@ -356,7 +356,7 @@ static void report_canon(const char *name, const char *target, double goal)
 	struct msp_request *request;
 	size_t len = strlen(target);
 	double took[ROUNDS];
-	uint64_t begin;
+	uint64_t begin, allocated;
 
 	need_ok(msp_request_new(&request), "request");
 	for (r = 0; r < rounds; r++) {
@@ -368,12 +368,18 @@ static void report_canon(const char *name, const char *target, double goal)
 		}
 		took[r] = (double)(cpu_now() - begin) / passes;
 	}
+	allocated = allocs_count();
+	need_ok(msp_request_set(request, "GET", 3, target, len), "request");
+	sink += msp_request_canon(request);
+	allocated = allocs_count() - allocated;
 	if (msp_request_canon(request))
 		measure_die("%s: %s", name,
 			    msp_canon_name(msp_request_canon(request)));
 	msp_request_free(request);
 	measure_result(name, measure_median(took, rounds), "ns", goal,
 		       "%zu bytes", len);
+	measure_result("- allocations", (double)allocated, "1/call", 0, "%s",
+		       "");
 }
 
 /* A target of 2,000 bytes: a path of some depth, and a query of parameters

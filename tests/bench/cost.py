@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """
-In: processes. Out: what they have cost until now, as the kernel counts it.
+In: processes. Out: what they have cost until now, as the kernel counts it,
+and where they run.
 Must never take what others spend for theirs.
 """
 import os
+import resource
 import time
 
 CPUCLOCK_SCHED = 2
@@ -38,6 +40,30 @@ def switches(pid):
     return sum(field(text, "voluntary_ctxt_switches") +
                field(text, "nonvoluntary_ctxt_switches")
                for text in tasks(pid))
+
+
+def pin(pid, cpus):
+    """All threads it has; those to come are where their maker is."""
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        try:
+            os.sched_setaffinity(int(tid), cpus)
+        except ProcessLookupError:
+            continue
+
+
+def machine_s():
+    """Of all CPUs, by whomever: what a hypervisor took is somebody's, too."""
+    with open("/proc/stat", encoding="ascii") as f:
+        user, nice, system, _idle, _wait, irq, soft, steal = (
+            int(n) for n in f.readline().split()[1:9])
+    return (user + nice + system + irq + soft + steal) / \
+        os.sysconf("SC_CLK_TCK")
+
+
+def ended_s():
+    """Of our processes that have ended and been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def memory_mb(pid, name):

@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,9 @@ def main():
     rows, figures, failed = run_proxies(build, words)
     more, wrong = run_programs(build, words)
     failed += wrong
+    if rows:
+        about["others"] = statistics.median(
+            one["others"] for row in rows for one in row["runs"])
     table.heading(about)
     if rows:
         table.loads(rows)

@@ -7,7 +7,18 @@ import datetime
 import os
 import platform
 
+FIGURE = ("what", "value", "unit", "goal", "", "remark")
 QUIET_LOAD = 1.0
+QUIET_PERCENT = 5
+HOW = """\
+mspd is as in production: redirected by eBPF, the caller identified, 20
+privileges, each request signed and audited. nginx and haproxy do none of this,
+write no access log, and keep connections to the upstream. Each has one worker,
+the upstream and wrk one thread; none of them is tied to a CPU, but for one
+connection all are on the same: waking another takes longer than a request. CPU
+and switches are of all threads of a way, opening its connections and what it does
+until 0.1 s after the load included; "CPU %" of one CPU: far below 100, others
+were what held it up."""
 
 
 def cpu_model():
@@ -30,6 +41,8 @@ def machine():
 
 def text(number, unit):
     """As many digits as mean something."""
+    if unit == "%0":
+        return f"{number:.0f}"
     if unit == "ratio":
         return f"{number:.3f}"
     if unit == "%" or abs(number) < 1 and number:
@@ -37,6 +50,14 @@ def text(number, unit):
     if number == int(number) or abs(number) >= 100:
         return f"{number:,.0f}"
     return f"{number:.2f}"
+
+
+def cell(value, unit):
+    if value is None:
+        return ""
+    if isinstance(value, (tuple, list)):
+        return " to ".join(text(one, unit) for one in value)
+    return text(value, unit)
 
 
 def verdict(f):
@@ -47,42 +68,59 @@ def verdict(f):
     return "met" if kept else "missed"
 
 
-def rows(head, lines):
+def markdown(head, lines):
     """A table; all but its first column are numbers or short."""
     lines = [tuple(head)] + [tuple(line) for line in lines]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     lines.insert(1, tuple("-" * w for w in widths))
-    print()
-    for line in lines:
-        print("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths)) +
-              " |")
+    return "\n".join(
+        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths)) + " |"
+        for line in lines)
+
+
+def rows(head, lines):
+    print("\n" + markdown(head, lines))
+
+
+def where(about):
+    text = "%(date)s, Linux %(kernel)s, %(cpu)s, load %(load)s" % about
+    if "others" in about:
+        text += "; others had %(others).0f %% of the CPUs" % about
+    return text
 
 
 def heading(about):
-    print("\n%(date)s, Linux %(kernel)s, %(cpu)s, load %(load)s" % about)
+    print("\n" + where(about))
     if about["quick"]:
         print("A short run: the figures mean little.")
-    elif about["load"] > QUIET_LOAD:
+    elif about["load"] > QUIET_LOAD or \
+            about.get("others", 0) > QUIET_PERCENT:
         print("The machine was busy: the figures are too high.")
 
 
+def goal(f):
+    return "" if f["goal"] is None else \
+        (">= " if f.get("least") else "") + text(f["goal"], f["unit"])
+
+
+def line(f):
+    return (f["name"], text(f["value"], f["unit"]), f["unit"], goal(f),
+            verdict(f), f["note"])
+
+
 def figures(all_of_them):
-    lines = []
-    for f in all_of_them:
-        goal = "" if f["goal"] is None else \
-            (">= " if f.get("least") else "") + text(f["goal"], f["unit"])
-        lines.append((f["name"], text(f["value"], f["unit"]), f["unit"], goal,
-                      verdict(f), f["note"]))
-    rows(("what", "value", "unit", "goal", "", "remark"), lines)
+    rows(FIGURE, [line(f) for f in all_of_them])
 
 
 def loads(traffic):
-    """traffic: rows of proxybench.report()."""
-    head = ("load", "way", "requests/s", "p50 us", "p99 us", "CPU us/request",
-            "switches/request", "CPU / nginx", "CPU / relay")
-    keys = ("rate", "p50_us", "p99_us", "cpu_us", "switches", "over_nginx",
-            "over_relay")
-    units = ("", "", "", "", "", "ratio", "ratio")
-    rows(head, [(one["load"], one["way"], *(
-        text(one[key], unit) if key in one else ""
-        for key, unit in zip(keys, units))) for one in traffic])
+    """traffic: rows of proxybench.run()."""
+    head = ("load", "way", "requests/s", "middle half", "p50 us", "p99 us",
+            "CPU us/request", "middle half", "CPU %", "switches/request",
+            "CPU / nginx", "CPU / relay")
+    keys = (("rate", ""), ("rate_half", ""), ("p50_us", ""), ("p99_us", ""),
+            ("cpu_us", ""), ("cpu_half", ""), ("busy", "%0"), ("switches", ""),
+            ("over_nginx", "ratio"), ("over_relay", "ratio"))
+    rows(head, [(one["load"], one["way"], *(cell(one.get(key), unit)
+                                            for key, unit in keys))
+                for one in traffic])
+    print("\n" + HOW)

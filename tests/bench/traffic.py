@@ -4,6 +4,7 @@ In: ways to one upstream. Out: what each load costs on each of them, in turns,
 so that what else the machine does meets all of them. Must never report a
 figure of answers that were not those asked for.
 """
+import contextlib
 import hashlib
 import http.client
 import json
@@ -22,24 +23,29 @@ from world import Failed
 
 
 class Load:
-    """What wrk does."""
+    """What wrk does. one_cpu: all that take part are on one, so that what a
+    way adds is its work, and not how long a CPU takes to wake another."""
 
-    def __init__(self, name, connections, path=SMALL, close=False, body=0):
+    def __init__(self, name, connections, path=SMALL, close=False, body=0,
+                 one_cpu=False):
         self.name, self.connections, self.path = name, connections, path
+        self.one_cpu = one_cpu
         self.environment = {
             "PATH": world.PATH, "LOAD_METHOD": "POST" if body else "GET",
             "LOAD_CLOSE": "1" if close else "", "LOAD_BODY": str(body)}
 
 
-KEPT = {n: f"{n:,} connection" + "s" * (n > 1)
-        for n in (1, 16, 64, 256, 1000)}
+KEPT = {n: f"{n:,} connections" for n in (1, 16, 64, 256, 1000)}
+KEPT[1] = "1 connection, all on one CPU"
 CLOSE = "16, one for each request"
-LOADS = [Load(KEPT[n], n) for n in KEPT] + [
+LOADS = [Load(KEPT[n], n, one_cpu=n == 1) for n in KEPT] + [
     Load(CLOSE, 16, close=True),
     Load("4 KB answers, 64", 64, MIDDLE),
     Load("1 MB answers, 16", 16, LARGE),
     Load("POST of 4 KB, 64", 64, POSTED, body=4096)]
-MEDIANS = ("rate", "p50_us", "p99_us", "cpu_us", "switches")
+MEDIANS = ("rate", "p50_us", "p99_us", "cpu_us", "switches", "busy", "others")
+# Until what a request leaves behind has been done, such as its audit record.
+SETTLE_S = 0.1
 
 
 # ---- is it what it should be? ----------------------------------------------
@@ -84,6 +90,20 @@ def check(ways):
 
 
 # ---- one run ----------------------------------------------------------------
+@contextlib.contextmanager
+def on_one_cpu(pids):
+    """Those, their threads, and what is started meanwhile."""
+    everywhere = os.sched_getaffinity(0)
+    one = {max(everywhere)}
+    try:
+        for pid in pids:
+            cost.pin(pid, one)
+        yield
+    finally:
+        for pid in pids:
+            cost.pin(pid, everywhere)
+
+
 def wrk(way, load, seconds):
     done = subprocess.run(
         ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "-s",
@@ -93,21 +113,37 @@ def wrk(way, load, seconds):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run(way, load, seconds):
+def spent(way, upstream):
+    """s of all CPUs, and of what belongs to a run."""
+    ours = cost.ended_s() + sum(cost.cpu_ns(pid) / 1e9 for pid in
+                                (way.pid, upstream.pid) if pid)
+    return cost.machine_s(), ours
+
+
+def run(way, load, seconds, upstream):
     """Figures of one run; per request where that makes sense."""
     before = (cost.cpu_ns(way.pid), cost.switches(way.pid)) if way.pid else ()
-    out = wrk(way, load, seconds)
+    whole, ours = spent(way, upstream)
+    pinned = [os.getpid(), upstream.pid] + [way.pid] * bool(way.pid)
+    with on_one_cpu(pinned if load.one_cpu else []):
+        out = wrk(way, load, seconds)
     n = out["requests"]
     if not n:
         raise Failed(f"{way.name}, {load.name}: {out}")
     out["rate"] = n / out["seconds"]
+    time.sleep(SETTLE_S)
     if way.pid:
-        out["cpu_us"] = (cost.cpu_ns(way.pid) - before[0]) / 1000 / n
+        used = cost.cpu_ns(way.pid) - before[0]
+        out["cpu_us"] = used / 1000 / n
+        out["busy"] = used / 1e7 / out["seconds"]
         out["switches"] = (cost.switches(way.pid) - before[1]) / n
+    whole, ours = (b - a for a, b in zip((whole, ours), spent(way, upstream)))
+    out["others"] = max(whole - ours, 0) * 100 / os.cpu_count() / \
+        (out["seconds"] + SETTLE_S)
     return out
 
 
-def measure(ways, rounds, seconds):
+def measure(upstream, ways, rounds, seconds):
     """Runs by name of load and of way."""
     runs = {load.name: {way.name: [] for way in ways} for load in LOADS}
     for load in LOADS:
@@ -115,7 +151,8 @@ def measure(ways, rounds, seconds):
         for i in range(rounds):
             # whoever is first after another load has no disadvantage
             for way in ways[i % len(ways):] + ways[:i % len(ways)]:
-                runs[load.name][way.name].append(run(way, load, seconds))
+                runs[load.name][way.name].append(
+                    run(way, load, seconds, upstream))
     return runs
 
 
@@ -124,10 +161,23 @@ def medians(runs):
             if key in runs[0]}
 
 
-def ratio(runs, load, key, over, under="mspd"):
-    """Median of what one is to the other in the same round."""
-    return statistics.median(
-        a[key] / b[key] for a, b in zip(runs[load][under], runs[load][over]))
+def quartiles(values):
+    """The middle half of them: from, to."""
+    values = list(values)
+    if len(values) < 2:
+        return values[0], values[0]
+    first, _, third = statistics.quantiles(values, method="inclusive")
+    return first, third
+
+
+def ratios(runs, load, key, over, under="mspd"):
+    """What one is to the other, round by round."""
+    return [a[key] / b[key]
+            for a, b in zip(runs[load][under], runs[load][over])]
+
+
+def ratio(*args):
+    return statistics.median(ratios(*args))
 
 
 # ---- memory, idle -----------------------------------------------------------
