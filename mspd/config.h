@@ -57,11 +57,28 @@
  *   maxConnections       4096; 1-65536
  *   maxConnectionsPerUser  0; 0-65536; of one user other than root; 0: a
  *                        quarter of maxConnections
+ *   requestsPerSecondPerUser  2000; 0-1000000; of one user, in the long run;
+ *                        what is more gets 429. 0: no limit
+ *   requestBurstPerUser  4000; 1-1000000; at once, after a while without any
+ *   requestRateExemptUids  0; users without that limit: uids, separated by
+ *                        commas, at most 32; "": none
+ *   maxRequestLineBytes  4096; 64-131072; 414
+ *   maxRequestHeadBytes  8192; 2048-131072; memory for a request's head and
+ *                        that of its answer; 431, or 414 if not even the
+ *                        request line fits
+ *   maxRequestHeaders    94; 1-94; as sent by the client; 431. With what the
+ *                        agent adds a host sees 100 at most
  *   requestHeaderTimeoutInSeconds  30; 0.05-3600; until a request's head is in
+ *   bodyTimeoutInSeconds  30; 0.05-3600; in which minBodyBytesPerSecond holds
+ *   minBodyBytesPerSecond  500; 0-1000000; of a request's body, as far as the
+ *                        client is waited for; 0: any byte within
+ *                        idleTimeoutInSeconds
  *   idleTimeoutInSeconds           60; 0.05-3600; between two requests or
  *                        bytes; within a body rounded up to a whole second
  *   connectTimeoutInSeconds        5; 0.05-3600; for a connection to the host
  *   upstreamTimeoutInSeconds       60; 0.05-3600; for the host's first byte
+ *   totalTimeoutInSeconds          3600; 0.05-86400; from a request's head to
+ *                        the end of its answer
  *   keyChannelTimeoutInSeconds     10; 0.05-3600; for one whole call of the key
  *                        channel
  *   identityTimeoutInSeconds       5; 0.05-3600; for the names of a caller
@@ -98,10 +115,17 @@
 #define MSPD_CONFIG_MAX_BYTES 65536
 /** Warnings kept; more are counted by the last one. */
 #define MSPD_CONFIG_WARNINGS 32
+/** Uids in one list. */
+#define MSPD_CONFIG_UIDS 32
 
 enum mspd_executable_paths {
 	MSPD_EXECUTABLE_PATHS_AUTO = 0,
 	MSPD_EXECUTABLE_PATHS_OFF = 1
+};
+
+struct mspd_uids {
+	uint32_t uid[MSPD_CONFIG_UIDS];
+	uint32_t n;
 };
 
 /**
@@ -129,7 +153,16 @@ enum mspd_executable_paths {
  * @system_log_level:   least severe level on stdout
  * @max_connections:    of clients, at a time
  * @max_user_connections: of one user; 0: a quarter of all
+ * @requests_per_second: of one user; 0: no limit
+ * @request_burst:      of one user, at once
+ * @rate_exempt:        users without that limit
+ * @max_line_bytes:     of a request
+ * @max_head_bytes:     memory for heads
+ * @max_headers:        that a client may send
  * @header_timeout_ms:  for a request's head
+ * @body_timeout_ms:    over which the speed of a body is looked at
+ * @min_body_rate:      bytes per second; 0: no limit
+ * @total_timeout_ms:   for a request and its answer
  * @idle_timeout_ms:    between two requests, or two bytes
  * @connect_timeout_ms: for a connection to the host
  * @upstream_timeout_ms: for the first byte of the host's answer
@@ -172,7 +205,16 @@ struct mspd_config {
 	enum mspd_level system_log_level;
 	uint32_t max_connections;
 	uint32_t max_user_connections;
+	uint32_t requests_per_second;
+	uint32_t request_burst;
+	struct mspd_uids rate_exempt;
+	uint32_t max_line_bytes;
+	uint32_t max_head_bytes;
+	uint32_t max_headers;
 	uint32_t header_timeout_ms;
+	uint32_t body_timeout_ms;
+	uint32_t min_body_rate;
+	uint32_t total_timeout_ms;
 	uint32_t idle_timeout_ms;
 	uint32_t connect_timeout_ms;
 	uint32_t upstream_timeout_ms;

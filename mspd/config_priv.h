@@ -24,6 +24,7 @@ enum mspd_field_type {
 	MSPD_FIELD_LEVEL,
 	MSPD_FIELD_MODE,    /* canonicalRequestMode */
 	MSPD_FIELD_WORD,    /* uint32_t, index into words */
+	MSPD_FIELD_UIDS,    /* struct mspd_uids, "0,105" */
 	MSPD_FIELD_ADDRESS, /* IP:PORT */
 	MSPD_FIELD_LISTENER /* the same, loopback only */
 };

@@ -378,6 +378,32 @@ static int set_word(struct mspd_loader *l, const char *at, size_t len)
 	return 1;
 }
 
+/* "0,105"; the last uid there is means "none" to the kernel. */
+static int set_uids(struct mspd_loader *l, const char *at, size_t len)
+{
+	struct mspd_uids *out = target(l);
+	const char *end = at + len;
+	const char *comma;
+
+	out->n = 0;
+	while (at < end) {
+		comma = memchr(at, ',', (size_t)(end - at));
+		len = (size_t)((comma ? comma : end) - at);
+		if (out->n == MSPD_CONFIG_UIDS)
+			return mspd_loader_refuse(l, "more than %d uids",
+						  MSPD_CONFIG_UIDS);
+		if (!parse_number(at, len, &out->uid[out->n]) ||
+		    out->uid[out->n] == UINT32_MAX ||
+		    (comma && comma + 1 == end))
+			return mspd_loader_refuse(
+				l, "must be uids separated by commas, as in "
+				   "\"0,105\"");
+		out->n++;
+		at += len + (comma ? 1 : 0);
+	}
+	return 1;
+}
+
 int mspd_loader_set_bool(struct mspd_loader *l, bool value)
 {
 	if (l->field->offset != MSPD_LOADER_NOWHERE)
@@ -475,6 +501,8 @@ int mspd_loader_set_text(struct mspd_loader *l, const char *at, size_t len)
 		return set_mode(l, at, len);
 	case MSPD_FIELD_WORD:
 		return set_word(l, at, len);
+	case MSPD_FIELD_UIDS:
+		return set_uids(l, at, len);
 	case MSPD_FIELD_ADDRESS:
 	case MSPD_FIELD_LISTENER:
 		return set_address(l, at, len);
