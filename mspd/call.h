@@ -82,7 +82,7 @@ void mspd_call_record(struct mspd_call *call, unsigned int status);
 
 /* Answer and record. */
 void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply);
-/* Answer with an empty body, close, record. */
+/* Answer with an empty body, record; close if something failed. */
 void mspd_call_refuse(struct mspd_call *call, unsigned int status);
 /* The same with a text for people; allow: value of that header, or NULL. */
 void mspd_call_refuse_text(struct mspd_call *call, unsigned int status,

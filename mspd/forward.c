@@ -174,6 +174,9 @@ static void answer(struct mspd_call *call)
 	headers[reply.n_headers++] = seen;
 	mspd_call_stage(call, "host answers");
 	reply.length = answer_length(call, r);
+	/* it may have come before the end of a body that is streamed */
+	if (call->exempt)
+		reply.patience = MSPD_EXEMPT_BODY_MAX;
 	mspd_upstream_rest(call->up);
 	mspd_call_reply(call, &reply);
 }

@@ -63,10 +63,14 @@ static void trim(struct msp_header *h)
 		h->value_len--;
 }
 
+static bool named(const struct msp_header *h, const char *name, size_t len)
+{
+	return h->name_len == len && strncasecmp(h->name, name, len) == 0;
+}
+
 bool mspd_http_is(const struct msp_header *header, const char *name)
 {
-	return strlen(name) == header->name_len &&
-	       strncasecmp(header->name, name, header->name_len) == 0;
+	return named(header, name, strlen(name));
 }
 
 bool mspd_http_hop_by_hop(const struct msp_header *header)
@@ -90,6 +94,69 @@ bool mspd_http_hop_by_hop(const struct msp_header *header)
 			return true;
 	return false;
 }
+
+/* ---- options of the connection ----------------------------------------- */
+
+/* Those of the agent are in each request that is forwarded. */
+static bool is_agents(const char *name, size_t len)
+{
+	static const char prefix[] = "x-ms-azure-host-";
+
+	return len >= sizeof(prefix) - 1 &&
+	       strncasecmp(name, prefix, sizeof(prefix) - 1) == 0;
+}
+
+/* Would a header be dropped that the host is to see? */
+static bool drops_header(const struct mspd_head *head, const char *option,
+			 size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < head->n_headers; i++)
+		if (named(&head->headers[i], option, len) &&
+		    !mspd_http_hop_by_hop(&head->headers[i]))
+			return true;
+	return is_agents(option, len);
+}
+
+/* The next of a list that is separated by commas; false: there is none. */
+static bool next_option(const char **at, const char *end,
+			struct msp_header *out)
+{
+	const char *comma;
+
+	if (*at >= end)
+		return false;
+	comma = memchr(*at, ',', (size_t)(end - *at));
+	out->value = *at;
+	out->value_len = (size_t)((comma ? comma : end) - *at);
+	trim(out);
+	*at = comma ? comma + 1 : end;
+	return true;
+}
+
+/* A client that has a header dropped on the way can take away what the host
+ * tells a forwarded request by: X-Forwarded-For against requests that were
+ * forged. All headers are trimmed. */
+static bool check_options(const struct mspd_head *head)
+{
+	struct msp_header option;
+	const char *at, *end;
+	size_t i;
+
+	for (i = 0; i < head->n_headers; i++) {
+		if (!mspd_http_is(&head->headers[i], "connection"))
+			continue;
+		at = head->headers[i].value;
+		end = at + head->headers[i].value_len;
+		while (next_option(&at, end, &option))
+			if (drops_header(head, option.value, option.value_len))
+				return false;
+	}
+	return true;
+}
+
+/* ---- framing and routing ----------------------------------------------- */
 
 /* Digits only, no sign, no list, no overflow, not our word for "unknown". */
 static bool parse_length(const struct msp_header *h, uint64_t *out)
@@ -128,6 +195,21 @@ static bool is_target(const char *target, size_t len)
 	return len > 0;
 }
 
+/* A name or an address, perhaps with a port (RFC 9110 7.2), or nothing: no
+ * blanks, no list, no user, no path. */
+static bool is_host(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c >= 0x7f || c <= 0x20 || strchr("\"#,/<>?@\\^`{|}", c))
+			return false;
+	}
+	return true;
+}
+
 static bool check_framing_header(struct mspd_head *head, struct framing *f,
 				 const struct msp_header *h)
 {
@@ -141,9 +223,10 @@ static bool check_framing_header(struct mspd_head *head, struct framing *f,
 		return h->value_len == 7 &&
 		       strncasecmp(h->value, "chunked", 7) == 0;
 	}
-	if (mspd_http_is(h, "host"))
-		f->hosts++;
-	return true;
+	if (!mspd_http_is(h, "host"))
+		return true;
+	f->hosts++;
+	return is_host(h->value, h->value_len);
 }
 
 static bool check_version(struct mspd_head *head, const char *version)
@@ -174,5 +257,46 @@ unsigned int mspd_http_check(struct mspd_head *head, struct msp_header *headers,
 		return BAD_REQUEST;
 	if (head->http_1_0 ? f.codings > 0 : f.hosts == 0)
 		return BAD_REQUEST;
-	return 0;
+	return check_options(head) ? 0 : BAD_REQUEST;
+}
+
+bool mspd_http_is_whole(const struct mspd_head *head, const char *target,
+			const char *version, size_t size)
+{
+	const char *at = head->method + strlen(head->method) + 1;
+	size_t i;
+
+	if (target != at)
+		return false;
+	at += head->target_len + 1;
+	if (version != at)
+		return false;
+	at += strlen(version) + 2;
+	for (i = 0; i < head->n_headers; i++) {
+		const struct msp_header *h = &head->headers[i];
+
+		if (h->name != at)
+			return false;
+		at += h->name_len + 1;
+		while (at < h->value && is_blank(*at))
+			at++;
+		if (h->value != at)
+			return false;
+		at += h->value_len + 2;
+	}
+	return (size_t)(at + 2 - head->method) == size;
+}
+
+bool mspd_http_expects_continue(const struct mspd_head *head)
+{
+	size_t i;
+
+	for (i = 0; i < head->n_headers; i++) {
+		const struct msp_header *h = &head->headers[i];
+
+		if (mspd_http_is(h, "expect") && h->value_len == 12 &&
+		    strncasecmp(h->value, "100-continue", 12) == 0)
+			return true;
+	}
+	return false;
 }

@@ -11,9 +11,29 @@
 /*
  * Fills in length and http_1_0 of head and trims the header values; headers
  * is head->headers, writable. Returns 0, or the status to refuse with.
+ *
+ * Refused is what has two readings or none: names that are no tokens, control
+ * bytes, anything but visible ASCII in the target, more or other framing than
+ * one length or "chunked", not exactly one Host, or one that is no host, and
+ * options of the connection that name a header which is not about it.
  */
 unsigned int mspd_http_check(struct mspd_head *head, struct msp_header *headers,
 			     const char *version);
+
+/*
+ * Is this all of the head that came? The texts are where the HTTP library
+ * received them, values untrimmed; size is that of the head as received. It
+ * reads lines in place and puts NUL for what ended them; then nothing is
+ * between the pieces but one blank in the request line, a colon and blanks in
+ * a header, and CR LF. Of what it hides, this leaves one thing: NUL LF for
+ * CR LF. Hidden are else folded lines, whose text it puts elsewhere, what
+ * follows a NUL, lines without a name, and lines ended by LF alone.
+ */
+bool mspd_http_is_whole(const struct mspd_head *head, const char *target,
+			const char *version, size_t size);
+
+/* Does the client wait for 100 before it sends the body? */
+bool mspd_http_expects_continue(const struct mspd_head *head);
 
 /* Does this header belong to the connection and not to the request? Neither
  * forwarded nor signed as received, in either direction. */

@@ -41,6 +41,8 @@ struct mspd_reply {
 	uint64_t length;  /* of the body to be read, MSPD_LENGTH_UNKNOWN */
 	const void *body; /* the whole body, copied; NULL: ask read() */
 	bool close;	  /* close the connection after it */
+	/* of the request's body, dropped before it; 0: as for a refusal */
+	uint64_t patience;
 };
 
 /* What the application does. arg is the one given to mspd_server_new(). */

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,10 +22,12 @@
 #include <unistd.h>
 
 #include "mspd/http_check.h"
+#include "mspd/log.h"
+#include "mspd/server_probe.h"
 
 #define POOL_BYTES    (128 * 1024)
 #define RUNS_PER_TURN 32
-/* Body thrown away after an early reply before we lose patience. */
+/* Body thrown away before a refusal, so that the connection can go on. */
 #define DISCARD_MAX (1024 * 1024)
 /* A client that has said its last byte is waited for no longer than this. */
 #define GRACE_MS 250
@@ -208,6 +211,9 @@ static unsigned int take_head(struct mspd_exchange *x, struct mspd_head *head,
 	MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, collect, &c);
 	head->headers = x->headers;
 	head->n_headers = c.n;
+	if (x->server->in_place &&
+	    !mspd_server_is_whole(x->mhd, head, x->received, version))
+		return MHD_HTTP_BAD_REQUEST;
 	return mspd_http_check(head, x->headers, version);
 }
 
@@ -232,6 +238,17 @@ static enum MHD_Result settle(struct mspd_exchange *x)
 	return MHD_YES;
 }
 
+/* One who waits for 100 may not send the body at all after a refusal; that of
+ * another is too long to be taken for nothing. */
+static bool is_hasty(const struct mspd_head *head)
+{
+	if (head->length == 0)
+		return false;
+	return mspd_http_expects_continue(head) ||
+	       (head->length != MSPD_LENGTH_UNKNOWN &&
+		head->length > DISCARD_MAX);
+}
+
 static enum MHD_Result on_head(struct mspd_exchange *x, const char *method,
 			       const char *version)
 {
@@ -246,11 +263,28 @@ static enum MHD_Result on_head(struct mspd_exchange *x, const char *method,
 	}
 	x->stage = STAGE_WAIT;
 	x->taken = true;
+	x->hasty = is_hasty(&head);
 	mspd_door_busy(x->server->door, &x->place, true);
 	x->server->ops->head(x->app, x, &head);
 	if (x->aborted)
 		return MHD_NO;
 	return settle(x);
+}
+
+/* libmicrohttpd cannot reply within a body: at least the status is said
+ * before the end. An answer of the host would not be whole. */
+static enum MHD_Result cut_short(struct mspd_exchange *x)
+{
+	char text[128];
+	int n = snprintf(text, sizeof(text),
+			 "HTTP/1.1 %u %s\r\nContent-Length: 0\r\n"
+			 "Connection: close\r\n\r\n",
+			 x->status, MHD_get_reason_phrase_for(x->status));
+
+	if (!x->patience && n > 0 &&
+	    send(x->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
+		mspd_log(MSPD_DEBUG, "a refusal was not taken");
+	return MHD_NO;
 }
 
 static enum MHD_Result on_body(struct mspd_exchange *x, const char *data,
@@ -262,7 +296,9 @@ static enum MHD_Result on_body(struct mspd_exchange *x, const char *data,
 	if (x->reply) {
 		x->discarded += *size;
 		*size = 0;
-		return x->discarded > DISCARD_MAX ? MHD_NO : MHD_YES;
+		if (x->discarded <= DISCARD_MAX || x->discarded <= x->patience)
+			return MHD_YES;
+		return cut_short(x);
 	}
 	taken = x->server->ops->body(x->app, data, *size);
 	if (x->aborted)
@@ -333,17 +369,10 @@ static void *on_target(void *arg, const char *target,
 	}
 	memcpy(x->target, target, len + 1);
 	x->target_len = len;
+	x->received = target;
 	x->stage = STAGE_HEAD;
 	arm(x, x->server->opts.header_timeout_ms);
 	return x;
-}
-
-/* Without this libmicrohttpd would decode in place. */
-static size_t keep_escapes(void *arg, struct MHD_Connection *mhd, char *text)
-{
-	(void)arg;
-	(void)mhd;
-	return strlen(text);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
@@ -368,7 +397,9 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	x->taken = false;
 	mspd_door_busy(x->server->door, &x->place, false);
 	x->accepted = false;
+	x->hasty = false;
 	x->discarded = 0;
+	x->patience = 0;
 	arm(x, x->server->draining ? 0 : x->server->opts.idle_timeout_ms);
 }
 
@@ -573,9 +604,9 @@ static struct MHD_Daemon *start_daemon(struct mspd_server *s)
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
 			MHD_USE_NO_LISTEN_SOCKET,
 		0, NULL, NULL, handle, s, MHD_OPTION_URI_LOG_CALLBACK,
-		on_target, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, s,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+		on_target, s, MHD_OPTION_UNESCAPE_CALLBACK,
+		mspd_server_keep_escapes, s, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
 		/* those that are evicted in this turn still count there */
 		MHD_OPTION_CONNECTION_LIMIT,
@@ -607,6 +638,13 @@ int mspd_server_new(struct mspd_server **out, struct mspd_loop *loop,
 			    opts->max_user_connections, &door_ops, s);
 	if (err < 0)
 		goto out;
+	s->in_place = mspd_server_probe();
+	if (!s->in_place)
+		mspd_log(MSPD_WARN,
+			 "libmicrohttpd %s keeps heads where they cannot be "
+			 "compared with what came: what it reads as a line "
+			 "passes for one",
+			 MHD_get_version());
 	err = -ENOMEM;
 	s->mhd = start_daemon(s);
 	if (!s->mhd)

@@ -39,7 +39,9 @@ struct mspd_exchange {
 	struct MHD_Response *reply; /* given by the application, not sent yet */
 	bool close;		    /* the connection after it */
 	unsigned int status;
-	uint64_t discarded;
+	bool hasty; /* no reply of ours waits for this body */
+	uint64_t discarded, patience;
+	const char *received; /* target, in libmicrohttpd's memory */
 	char *target;
 	size_t target_len, target_room;
 	struct msp_header *headers;
@@ -57,6 +59,7 @@ struct mspd_server {
 	unsigned int n_connections;
 	struct mspd_exchange *arriving; /* inside MHD_add_connection() */
 	bool draining;
+	bool in_place; /* heads stay where libmicrohttpd received them */
 	bool dirty; /* libmicrohttpd must run before the turn ends */
 	struct mspd_door *door;	 /* owned */
 	struct mspd_watch inner; /* libmicrohttpd's own epoll */

@@ -75,7 +75,7 @@ static int fill_response(struct mspd_exchange *x, struct MHD_Response *response,
 	int err;
 
 	/* first: adding it after Date makes libmicrohttpd send Date twice */
-	if ((r->close || x->server->draining) &&
+	if (x->close &&
 	    MHD_add_response_header(response, "connection", "close") != MHD_YES)
 		return -ENOMEM;
 	for (i = 0; i < r->n_headers; i++) {
@@ -93,6 +93,8 @@ int mspd_exchange_reply(struct mspd_exchange *x, const struct mspd_reply *r)
 
 	if (x->reply || x->stage == STAGE_REPLY)
 		return err;
+	x->close = r->close || x->server->draining ||
+		   (x->stage == STAGE_WAIT && x->hasty);
 	response = make_response(x, r);
 	err = response ? fill_response(x, response, r) : -ENOMEM;
 	if (err < 0) {
@@ -103,7 +105,7 @@ int mspd_exchange_reply(struct mspd_exchange *x, const struct mspd_reply *r)
 	}
 	x->reply = response;
 	x->status = r->status;
-	x->close = r->close || x->server->draining;
+	x->patience = r->patience;
 	mspd_exchange_resume(x);
 	return 0;
 }
