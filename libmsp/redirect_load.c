@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -19,6 +20,7 @@
 #include "bpf/msp.packed.h"
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
+#include "libmsp/redirect_types.h"
 #include "libmsp/verifier.h"
 
 #define VERIFIER_LOG (256 * 1024)
@@ -158,12 +160,15 @@ static struct msp_bpf *open_skeleton(struct bpf_object_open_opts *opts)
 	return NULL;
 }
 
-/* 0 or -errno; log says what the verifier did. */
+/* 0 or -errno; log says what the verifier did. The kernel's types are in file
+ * `types`, NULL: where they always are. */
 static int load_some(struct msp_redirect *r,
-		     const struct msp_bpf_config *config, int which, char *log)
+		     const struct msp_bpf_config *config, int which,
+		     const char *types, char *log)
 {
 	struct bpf_object_open_opts opts = { .sz = sizeof(opts) };
 
+	opts.btf_custom_path = types;
 	opts.kernel_log_buf = log;
 	opts.kernel_log_size = VERIFIER_LOG;
 	log[0] = '\0';
@@ -174,6 +179,28 @@ static int load_some(struct msp_redirect *r,
 	set_constants(r, *config);
 	choose_programs(r, which);
 	return msp_bpf__load(r->skel);
+}
+
+/* What is said of types that were chosen for us is not about the kernel: where
+ * this fails, the whole of them is read next. */
+static int load_quickly(struct msp_redirect *r,
+			const struct msp_bpf_config *config, char *log)
+{
+	struct bpf_object_open_opts opts = { .sz = sizeof(opts) };
+	struct msp_bpf *named = open_skeleton(&opts);
+	char path[32];
+	int fd, rc;
+
+	if (!named)
+		return -errno;
+	fd = msp_redirect_types_file(bpf_object__btf(named->obj));
+	msp_bpf__destroy(named);
+	if (fd < 0)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	rc = load_some(r, config, ALL, path, log);
+	close(fd);
+	return rc;
 }
 
 /* ---- which one, and why ------------------------------------------------ */
@@ -225,7 +252,7 @@ static int explain(struct msp_redirect *r, const struct msp_bpf_config *config,
 	size_t i;
 	int rc;
 
-	rc = load_some(r, config, NONE, log);
+	rc = load_some(r, config, NONE, NULL, log);
 	if (!r->skel)
 		return not_opened(-rc, info);
 	if (rc < 0 && can_load_any())
@@ -233,7 +260,7 @@ static int explain(struct msp_redirect *r, const struct msp_bpf_config *config,
 				    "Loading eBPF API failed with error: the "
 				    "maps cannot be made");
 	for (i = 0; i < PROGRAMS; i++) {
-		rc = load_some(r, config, (int)i, log);
+		rc = load_some(r, config, (int)i, NULL, log);
 		if (!r->skel)
 			return not_opened(-rc, info);
 		if (rc < 0)
@@ -251,12 +278,17 @@ static int load_most(struct msp_redirect *r,
 		     const struct msp_redirect_opts *opts,
 		     struct msp_error_info *info)
 {
-	int rc = load_some(r, config, ALL, log);
-	int less = rc;
+	int rc, less;
 
+	rc = load_quickly(r, config, log);
+	if (rc == 0)
+		return 0;
+	if (rc == -ENOMEM && !r->skel)
+		return not_opened(ENOMEM, info);
+	rc = less = load_some(r, config, ALL, NULL, log);
 	if (rc < 0 && r->skel && !(r->limits & MSP_REDIRECT_LIMIT_NO_PATH)) {
 		r->limits |= MSP_REDIRECT_LIMIT_NO_PATH;
-		less = load_some(r, config, ALL, log);
+		less = load_some(r, config, ALL, NULL, log);
 		if (less < 0)
 			r->limits &= ~(unsigned int)MSP_REDIRECT_LIMIT_NO_PATH;
 	}
