@@ -140,7 +140,11 @@ void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply)
 
 void mspd_call_refuse(struct mspd_call *call, unsigned int status)
 {
-	struct mspd_reply reply = { .status = status, .close = true };
+	struct mspd_reply reply = {
+		.status = status,
+		/* what was refused is over; what went wrong may not be */
+		.close = status >= 500,
+	};
 
 	mspd_call_reply(call, &reply);
 }
@@ -157,7 +161,8 @@ void mspd_call_refuse_text(struct mspd_call *call, unsigned int status,
 		.n_headers = 1,
 		.body = text,
 		.length = strlen(text),
-		.close = true,
+		/* the body it announces is not waited for */
+		.close = status == 413,
 	};
 
 	if (allow) {

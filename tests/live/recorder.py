@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+In: an address, a folder with answers.json. Out: a host that writes each byte
+it receives into the folder and answers with the steps that the last segment of
+the path names. Must never repair what it receives, nor answer what is not one
+request exactly. A process of its own, for clients that are forked would hold
+its connections open.
+
+    recorder.py IP PORT FOLDER
+
+A step is ["send", text], ["body"]: read the request's to its end, ["hear",
+N]: N bytes of it, ["wait", seconds], ["close"], ["reset"], ["once", A, B]: the
+steps A the first time this path comes, then B. Without a step that ends the
+connection, it stays for the next request.
+"""
+import base64
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import wire
+
+USUAL = [["body"], ["send", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]]
+
+
+class Closed(Exception):
+    """No more of this connection."""
+
+
+class Connection:
+
+    def __init__(self, host, s, number):
+        self.host, self.socket, self.number = host, s, number
+        self.data = b""
+
+    def hear(self):
+        piece = self.socket.recv(1 << 16)
+        if not piece:
+            raise Closed("the client's end")
+        self.data += piece
+        self.host.write(self.number, bytes=base64.b64encode(piece).decode())
+
+    def head(self):
+        while True:
+            try:
+                return wire.split_head(self.data)
+            except wire.Incomplete:
+                self.hear()
+
+    def body(self):
+        while True:
+            try:
+                return wire.parse_request(self.data)[1]
+            except wire.Incomplete:
+                self.hear()
+
+    def serve(self):
+        while True:
+            self.left = None  # of data, after this request
+            line, _, rest = self.head()
+            before = len(self.data) - len(rest)
+            path = line.split(b" ")[1].partition(b"?")[0].decode("latin-1")
+            self.steps(self.host.steps_of(path), path, before)
+            self.data = self.body() if self.left is None else self.left
+
+    def steps(self, steps, path, head):
+        for name, *args in steps:
+            if name == "send":
+                self.socket.sendall(args[0].encode("latin-1"))
+            elif name == "body":
+                self.left = self.body()
+            elif name == "hear":
+                while len(self.data) < head + args[0]:
+                    self.hear()
+            elif name == "wait":
+                time.sleep(args[0])
+            elif name == "once":
+                self.steps(args[self.host.seen(path)], path, head)
+            elif name == "reset":
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                       struct.pack("ii", 1, 0))
+                raise Closed("reset")
+            else:
+                raise Closed(name)
+
+    def run(self):
+        with self.socket:
+            try:
+                self.serve()
+            except (Closed, OSError) as e:
+                self.host.write(self.number, end=str(e))
+            except wire.Malformed as e:
+                self.host.write(self.number, malformed=str(e))
+
+
+class Host:
+
+    def __init__(self, ip, port, folder):
+        with open(os.path.join(folder, "answers.json"),
+                  encoding="utf-8") as f:
+            self.answers = json.load(f)
+        self.log = open(os.path.join(folder, "bytes"), "w", encoding="utf-8",
+                        buffering=1)
+        self.lock = threading.Lock()
+        self.paths = set()
+        self.listener = socket.create_server((ip, port), backlog=512)
+
+    def write(self, number, **what):
+        with self.lock:
+            self.log.write(json.dumps({"connection": number, **what}) + "\n")
+
+    def steps_of(self, path):
+        return self.answers.get(path.rpartition("/")[2], USUAL)
+
+    def seen(self, path):
+        with self.lock:
+            known = path in self.paths
+            self.paths.add(path)
+        return known
+
+    def run(self):
+        number = 0
+        while True:
+            s, _ = self.listener.accept()
+            number += 1
+            threading.Thread(target=Connection(self, s, number).run,
+                             daemon=True).start()
+
+
+class Recorder:
+    """One in a process, as a test sees it."""
+
+    def __init__(self, folder, ip, port, answers=None):
+        self.folder = folder
+        os.mkdir(folder)
+        with open(os.path.join(folder, "answers.json"), "w",
+                  encoding="utf-8") as f:
+            json.dump(answers or {}, f)
+        self.process = subprocess.Popen(
+            [sys.executable, os.path.abspath(__file__), ip, str(port),
+             folder], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.process.stdout.readline()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def entries(self):
+        with open(os.path.join(self.folder, "bytes"), encoding="utf-8") as f:
+            data = f.read()
+        for line in data[:data.rfind("\n") + 1].splitlines():
+            yield json.loads(line)
+
+    def streams(self):
+        """Bytes by connection."""
+        out = {}
+        for entry in self.entries():
+            piece = base64.b64decode(entry.get("bytes", ""), validate=True)
+            number = entry["connection"]
+            out[number] = out.get(number, b"") + piece
+        return out
+
+    def requests(self):
+        """(connection, request, its bytes), strictly read; a request that
+        has not ended is none."""
+        for number, data in self.streams().items():
+            while data:
+                try:
+                    request, rest = wire.parse_request(data)
+                except wire.Incomplete:
+                    break
+                yield number, request, data[:len(data) - len(rest)]
+                data = rest
+
+    def unfinished(self):
+        """What came of requests that have not ended, by connection."""
+        for number, data in self.streams().items():
+            try:
+                while data:
+                    data = wire.parse_request(data)[1]
+            except wire.Incomplete:
+                yield number, data
+
+
+if __name__ == "__main__":
+    host = Host(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    print("ready", flush=True)
+    host.run()
