@@ -127,11 +127,32 @@ void mspd_call_record(struct mspd_call *call, unsigned int status)
 
 /* ---- answering --------------------------------------------------------- */
 
-void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply)
+/* What has no room is not the host's fault alone: the heads of request and
+ * answer share it. */
+static void make_fit(struct mspd_call *call, struct mspd_reply *reply)
 {
+	if (!reply->n_headers || mspd_exchange_has_room(call->x, reply))
+		return;
+	mspd_log(MSPD_WARN,
+		 "request %llu: its head and that of its answer, %u, are "
+		 "larger than maxRequestHeadBytes",
+		 (unsigned long long)call->id, reply->status);
+	reply->n_headers = 0;
+	if (call->judged && call->decision.verdict != MSP_DENY)
+		reply->status = 502;
+	reply->body = NULL;
+	reply->length = 0;
+	reply->close = true;
+}
+
+void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *given)
+{
+	struct mspd_reply fitting = *given, *reply = &fitting;
+
 	if (call->replied)
 		return;
 	call->replied = true;
+	make_fit(call, reply);
 	mspd_call_record(call, reply->status);
 	if (mspd_exchange_reply(call->x, reply) < 0)
 		mspd_log(MSPD_ERROR, "request %llu: no memory for the answer",

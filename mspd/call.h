@@ -14,6 +14,10 @@
 /** Largest body of a request that is streamed unsigned. */
 #define MSPD_EXEMPT_BODY_MAX (100 * 1024 * 1024)
 
+/** Body of an answer that is read before the client is answered, so that both
+ * go out in one piece. */
+#define MSPD_READ_AHEAD (16 * 1024)
+
 struct mspd_proxy {
 	struct mspd_proxy_opts opts;
 	struct mspd_policy *held;  /* newest snapshot seen by the loop */
@@ -21,6 +25,7 @@ struct mspd_proxy {
 	uint64_t signer_generation;
 	uint64_t requests;
 	uint64_t connections;
+	uint8_t ahead[MSPD_READ_AHEAD]; /* body of the answer at hand */
 };
 
 /** Most stages that are remembered of a request. */
@@ -62,8 +67,9 @@ struct mspd_call {
 	size_t n_stages;
 	uint64_t started_us;
 	struct timespec started;
-	uint8_t *body; /* of a request to be signed */
+	uint8_t *body; /* of a request to be signed, then what was read ahead */
 	size_t body_len, body_room;
+	size_t body_at; /* first byte that was not handed on */
 	uint64_t streamed;
 	struct mspd_upstream *up;
 };

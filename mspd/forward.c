@@ -5,6 +5,7 @@
  * was not authorized, nor unsigned what must be signed.
  */
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,7 +150,60 @@ static uint64_t answer_length(const struct mspd_call *call,
 	return r->length;
 }
 
-static void answer(struct mspd_call *call)
+/* What came of a body that is not complete yet is handed on first. */
+static int set_aside(struct mspd_call *call, const uint8_t *data, size_t len)
+{
+	uint8_t *copy;
+
+	if (!len)
+		return 0;
+	copy = malloc(len);
+	if (!copy)
+		return MSP_ERR_NOMEM;
+	memcpy(copy, data, len);
+	call->body = copy;
+	call->body_len = len;
+	call->body_room = len;
+	call->body_at = 0;
+	return 0;
+}
+
+/* A small answer is nearly always there as a whole. 0 or an error. */
+static int read_ahead(struct mspd_call *call, struct mspd_reply *reply,
+		      struct msp_error_info *info)
+{
+	struct msp_time now = mspd_loop_now(call->proxy->opts.loop);
+	uint8_t *ahead = call->proxy->ahead;
+	size_t len = 0, got = 0;
+	int rc = 0;
+
+	if (reply->length > MSPD_READ_AHEAD)
+		return 0;
+	while (len < reply->length && rc == 0) {
+		rc = msp_client_read(call->up->client, now, ahead + len,
+				     (size_t)reply->length - len, &got, info);
+		len += got;
+	}
+	if (rc < 0 && rc != MSP_ERR_AGAIN)
+		return rc;
+	if (len < reply->length)
+		return set_aside(call, ahead, len);
+	reply->body = ahead;
+	return 0;
+}
+
+/* The request's, which nobody needs any more. */
+static void drop_body(struct mspd_call *call)
+{
+	free(call->body);
+	call->body = NULL;
+	call->body_len = 0;
+	call->body_room = 0;
+	call->body_at = 0;
+}
+
+static void compose_reply(struct mspd_call *call, struct mspd_reply *reply,
+			  struct msp_header headers[MSP_MAX_HEADERS + 1])
 {
 	/* literally "value": clients see by it that the agent was there */
 	static const struct msp_header seen = {
@@ -157,11 +211,11 @@ static void answer(struct mspd_call *call)
 		"value", 5
 	};
 	const struct msp_response *r = msp_client_response(call->up->client);
-	struct msp_header headers[MSP_MAX_HEADERS + 1];
-	struct mspd_reply reply = { .status = r->status, .headers = headers };
 	size_t i;
 
-	for (i = 0; i < r->n_headers && reply.n_headers < MSP_MAX_HEADERS;
+	reply->status = r->status;
+	reply->headers = headers;
+	for (i = 0; i < r->n_headers && reply->n_headers < MSP_MAX_HEADERS;
 	     i++) {
 		const struct msp_header *h = &r->headers[i];
 
@@ -169,16 +223,41 @@ static void answer(struct mspd_call *call)
 		    mspd_http_is(h, "content-length") ||
 		    mspd_http_is(h, MSP_HEADER_AUTHORIZATION))
 			continue;
-		headers[reply.n_headers++] = *h;
+		headers[reply->n_headers++] = *h;
 	}
-	headers[reply.n_headers++] = seen;
+	headers[reply->n_headers++] = seen;
+	reply->length = answer_length(call, r);
+}
+
+static void upstream_error(struct mspd_call *call, int rc,
+			   const struct msp_error_info *info);
+
+static void answer(struct mspd_call *call)
+{
+	struct msp_header headers[MSP_MAX_HEADERS + 1];
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	struct mspd_reply reply = { 0 };
+	int rc = 0;
+
 	mspd_call_stage(call, "host answers");
-	reply.length = answer_length(call, r);
+	drop_body(call);
+	compose_reply(call, &reply, headers);
+	if (strcmp(call->head.method, "HEAD") != 0)
+		rc = read_ahead(call, &reply, &info);
+	if (rc < 0) {
+		upstream_error(call, rc, &info);
+		return;
+	}
 	/* it may have come before the end of a body that is streamed */
 	if (call->exempt)
 		reply.patience = MSPD_EXEMPT_BODY_MAX;
 	mspd_upstream_rest(call->up);
 	mspd_call_reply(call, &reply);
+	if (reply.body || reply.length == 0) {
+		/* it was copied: the next request can have the connection */
+		mspd_forward_close(call);
+		explicit_bzero(call->proxy->ahead, (size_t)reply.length);
+	}
 }
 
 /* ---- upstream ---------------------------------------------------------- */
@@ -317,7 +396,11 @@ static void begin(struct mspd_call *call, bool fresh)
 		return;
 	}
 	mspd_call_stage(call, "sent to the host");
-	mspd_upstream_wait(call->up);
+	/* on a connection that is there it goes out at once */
+	if (msp_client_events(call->up->client) & POLLIN)
+		on_upstream(call);
+	else
+		mspd_upstream_wait(call->up);
 }
 
 /* ---- called by the pipeline -------------------------------------------- */
@@ -398,6 +481,18 @@ void mspd_forward_end(struct mspd_call *call)
 		mspd_upstream_wait(call->up);
 }
 
+/* What was set aside. */
+static ssize_t hand_on(struct mspd_call *call, void *out, size_t size)
+{
+	size_t left = call->body_len - call->body_at;
+
+	if (size > left)
+		size = left;
+	memcpy(out, call->body + call->body_at, size);
+	call->body_at += size;
+	return (ssize_t)size;
+}
+
 ssize_t mspd_forward_read(struct mspd_call *call, void *out, size_t size)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
@@ -407,12 +502,15 @@ ssize_t mspd_forward_read(struct mspd_call *call, void *out, size_t size)
 
 	if (call->upstream_failed || !call->up)
 		return MSPD_READ_FAILED;
+	if (call->body_at < call->body_len)
+		return hand_on(call, out, size);
 	rc = msp_client_read(call->up->client, now, out, size, &got, &info);
 	if (rc == MSP_ERR_AGAIN) {
 		mspd_upstream_wait(call->up);
 		return 0;
 	}
 	if (rc < 0) {
+		mspd_upstream_rest(call->up);
 		mspd_log(MSPD_WARN, "request %llu: answer cut short: %s",
 			 (unsigned long long)call->id, info.text);
 		return MSPD_READ_FAILED;

@@ -82,18 +82,24 @@ int mspd_loop_watch(struct mspd_loop *loop, struct mspd_watch *watch,
 	return 0;
 }
 
-void mspd_loop_unwatch(struct mspd_loop *loop, struct mspd_watch *watch)
+void mspd_loop_forget(struct mspd_loop *loop, struct mspd_watch *watch)
 {
 	int i;
 
 	if (!watch->added)
 		return;
-	epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
 	watch->added = false;
 	watch->events = 0;
 	for (i = 0; i < loop->n_ready; i++)
 		if (loop->ready[i].data.ptr == watch)
 			loop->ready[i].data.ptr = NULL;
+}
+
+void mspd_loop_unwatch(struct mspd_loop *loop, struct mspd_watch *watch)
+{
+	if (watch->added)
+		epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+	mspd_loop_forget(loop, watch);
 }
 
 /* ---- timers: a binary heap --------------------------------------------- */
@@ -198,12 +204,34 @@ void mspd_loop_timer(struct mspd_loop *loop, struct mspd_timer *timer,
 	if (at == MSP_NEVER)
 		return;
 	timer->at = at;
+	timer->due = at;
 	if (!make_room(loop)) {
 		add_early(loop, timer);
 		return;
 	}
 	place(loop, loop->timers++, timer);
 	sift_up(loop, loop->timers - 1);
+}
+
+void mspd_loop_postpone(struct mspd_loop *loop, struct mspd_timer *timer,
+			uint64_t at)
+{
+	if (timer->slot && at >= timer->at)
+		timer->due = at;
+	else if (at != MSP_NEVER || timer->early)
+		mspd_loop_timer(loop, timer, at);
+}
+
+static void fire_first(struct mspd_loop *loop)
+{
+	struct mspd_timer *due = loop->heap[0];
+
+	if (due->due > loop->now.boot_ms) {
+		mspd_loop_timer(loop, due, due->due);
+		return;
+	}
+	take_out(loop, due);
+	due->call(due->arg);
 }
 
 static void fire_timers(struct mspd_loop *loop)
@@ -216,12 +244,8 @@ static void fire_timers(struct mspd_loop *loop)
 		take_early(loop, due);
 		due->call(due->arg);
 	}
-	while (loop->timers && loop->heap[0]->at <= loop->now.boot_ms) {
-		struct mspd_timer *due = loop->heap[0];
-
-		take_out(loop, due);
-		due->call(due->arg);
-	}
+	while (loop->timers && loop->heap[0]->at <= loop->now.boot_ms)
+		fire_first(loop);
 }
 
 static int wait_ms(const struct mspd_loop *loop)

@@ -24,7 +24,8 @@ struct mspd_watch {
 };
 
 struct mspd_timer {
-	uint64_t at; /* CLOCK_BOOTTIME milliseconds */
+	uint64_t at;  /* CLOCK_BOOTTIME milliseconds: its place in the heap */
+	uint64_t due; /* not before; later than at if it was postponed */
 	void (*call)(void *arg);
 	void *arg;
 	size_t slot;		 /* place in the heap + 1, 0: not there */
@@ -48,10 +49,20 @@ int mspd_loop_watch(struct mspd_loop *loop, struct mspd_watch *watch,
 /* Safe inside any callback; call it before the descriptor is closed. */
 void mspd_loop_unwatch(struct mspd_loop *loop, struct mspd_watch *watch);
 
+/* The same for a descriptor that is closed before the turn ends, by its only
+ * owner: the kernel forgets it by itself. */
+void mspd_loop_forget(struct mspd_loop *loop, struct mspd_watch *watch);
+
 /* MSP_NEVER stops it. A timer that cannot be stored for lack of memory fires
  * when this turn ends, never in this call: its owner then fails closed. */
 void mspd_loop_timer(struct mspd_loop *loop, struct mspd_timer *timer,
 		     uint64_t at);
+
+/* The same for a time that is moved with every request: it is not taken out of
+ * the heap to be put off or stopped, but looked at again when its old time
+ * comes. Stop it with mspd_loop_timer() before its memory goes. */
+void mspd_loop_postpone(struct mspd_loop *loop, struct mspd_timer *timer,
+			uint64_t at);
 
 /* Called once at the end of every turn. */
 void mspd_loop_after(struct mspd_loop *loop, void (*call)(void *arg),

@@ -244,6 +244,7 @@ static int open_upstreams(struct mspd *d)
 	struct mspd_upstreams_opts opts = {
 		.connect_ms = d->config.connect_timeout_ms,
 		.timeout_ms = d->config.upstream_timeout_ms,
+		.max = mspd_process_places(d->config.max_connections),
 		.on_socket = mark_own,
 		.on_socket_arg = d,
 	};
@@ -288,6 +289,7 @@ static int open_proxy(struct mspd *d)
 		.max_user_connections = d->config.max_user_connections,
 		.header_timeout_ms = d->config.header_timeout_ms,
 		.idle_timeout_ms = d->config.idle_timeout_ms,
+		.head_bytes = d->config.max_head_bytes,
 	};
 	int err;
 

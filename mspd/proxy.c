@@ -277,6 +277,7 @@ static void forget_request(struct mspd_call *call)
 	call->body = NULL;
 	call->body_len = 0;
 	call->body_room = 0;
+	call->body_at = 0;
 	mspd_policy_free(call->policy);
 	call->policy = NULL;
 	memset(&call->decision, 0, sizeof(call->decision));

@@ -77,6 +77,10 @@ struct mspd_server_opts {
 	unsigned int max_user_connections; /* of one owner; 0: a quarter */
 	uint32_t header_timeout_ms;
 	uint32_t idle_timeout_ms; /* within a body, rounded up to seconds */
+	/* for the head of a request and of its reply, with 64 bytes more for
+	 * each header; a connection holds them from its first to its last
+	 * byte, and they are cleared between requests */
+	size_t head_bytes;
 };
 
 /* 0 or -errno */
@@ -99,6 +103,9 @@ void mspd_server_counts(const struct mspd_server *server,
 
 /* The head is fine: go on with the body. */
 void mspd_exchange_accept(struct mspd_exchange *x);
+/* Is there room for these headers? There always is for none. */
+bool mspd_exchange_has_room(const struct mspd_exchange *x,
+			    const struct mspd_reply *r);
 /* Answer, once. 0 or -errno; on error the connection is closed. */
 int mspd_exchange_reply(struct mspd_exchange *x, const struct mspd_reply *r);
 /* body() or read() can go on. */

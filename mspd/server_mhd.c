@@ -25,7 +25,6 @@
 #include "mspd/log.h"
 #include "mspd/server_probe.h"
 
-#define POOL_BYTES    (128 * 1024)
 #define RUNS_PER_TURN 32
 /* Body thrown away before a refusal, so that the connection can go on. */
 #define DISCARD_MAX (1024 * 1024)
@@ -34,23 +33,43 @@
 
 /* ---- suspend and resume ------------------------------------------------ */
 
-/* libmicrohttpd asks for edges and takes a short read for "nothing more", so
- * it misses an end that came together with the last bytes, and would keep
- * the connection until a timeout. It does notice what goes wrong. */
-static void watch_for_end(struct mspd_exchange *x)
+static void arm_ms(struct mspd_exchange *x, uint64_t ms)
 {
-	if (x->ended ||
-	    mspd_loop_watch(x->server->loop, &x->watch, EPOLLRDHUP) < 0)
-		mspd_loop_unwatch(x->server->loop, &x->watch);
+	uint64_t now = mspd_loop_now(x->server->loop).boot_ms;
+
+	mspd_loop_postpone(x->server->loop, &x->timer, now + ms);
+}
+
+static void arm(struct mspd_exchange *x, uint32_t ms)
+{
+	arm_ms(x, x->ended ? GRACE_MS : ms);
+}
+
+/* The timer stands at the shorter of two times that take turns with each
+ * request, so that moving between them moves nothing in the loop's heap. */
+static void arm_idle(struct mspd_exchange *x)
+{
+	const struct mspd_server *s = x->server;
+	uint32_t idle = s->draining ? 0 : s->opts.idle_timeout_ms;
+	uint32_t least = s->opts.header_timeout_ms;
+
+	if (!mspd_timer_set(&x->timer) && least < idle)
+		arm(x, least);
+	arm(x, idle);
+}
+
+/* Is there anything the client has yet to send, or we to read? */
+static bool wants_more(const struct mspd_exchange *x)
+{
+	return x->stage == STAGE_IDLE || x->stage == STAGE_HEAD ||
+	       x->stage == STAGE_BODY;
 }
 
 void mspd_exchange_suspend(struct mspd_exchange *x)
 {
 	x->suspended = true;
 	MHD_suspend_connection(x->mhd);
-	/* errors and hang-ups only: a half-closed client still wants its
-	 * answer */
-	if (mspd_loop_watch(x->server->loop, &x->watch, 0) < 0)
+	if (x->broken) /* nobody would tell us a second time */
 		mspd_exchange_abort(x);
 }
 
@@ -59,7 +78,8 @@ void mspd_exchange_resume(struct mspd_exchange *x)
 	if (!x->suspended)
 		return;
 	x->suspended = false;
-	watch_for_end(x);
+	if (x->ended && wants_more(x))
+		arm_ms(x, GRACE_MS);
 	MHD_resume_connection(x->mhd);
 	x->server->dirty = true;
 }
@@ -79,37 +99,21 @@ void mspd_exchange_accept(struct mspd_exchange *x)
 	mspd_exchange_resume(x);
 }
 
-static void arm_ms(struct mspd_exchange *x, uint64_t ms)
-{
-	uint64_t now = mspd_loop_now(x->server->loop).boot_ms;
-
-	mspd_loop_timer(x->server->loop, &x->timer, now + ms);
-}
-
-static void arm(struct mspd_exchange *x, uint32_t ms)
-{
-	arm_ms(x, x->ended ? GRACE_MS : ms);
-}
-
-/* Is there anything the client has yet to send, or we to read? */
-static bool wants_more(const struct mspd_exchange *x)
-{
-	return x->stage == STAGE_IDLE || x->stage == STAGE_HEAD ||
-	       x->stage == STAGE_BODY;
-}
-
+/* libmicrohttpd asks for edges and takes a short read for "nothing more", so
+ * it misses an end that came together with the last bytes, and would keep
+ * the connection until a timeout. A half-closed client still wants its answer.
+ */
 static void on_client_event(void *arg, uint32_t events)
 {
 	struct mspd_exchange *x = arg;
 
-	(void)events;
-	if (x->suspended) {
+	x->broken |= events & (EPOLLERR | EPOLLHUP);
+	if (x->suspended && x->broken) {
 		mspd_exchange_abort(x);
 		return;
 	}
 	x->ended = true;
-	mspd_loop_unwatch(x->server->loop, &x->watch);
-	if (wants_more(x))
+	if (wants_more(x) && !x->suspended)
 		arm_ms(x, GRACE_MS);
 }
 
@@ -185,32 +189,40 @@ static enum MHD_Result collect(void *arg, enum MHD_ValueKind kind,
 	return MHD_YES;
 }
 
-static size_t count_headers(struct mspd_exchange *x)
+/* What the head takes of libmicrohttpd's memory, at most. */
+static size_t pool_used(const struct mspd_head *head)
 {
-	int n = MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, NULL,
-					    NULL);
+	size_t used = head->target_len + MSPD_POOL_REPLY;
+	size_t i;
 
-	return n < 0 ? 0 : (size_t)n;
+	for (i = 0; i < head->n_headers; i++)
+		used += head->headers[i].name_len + head->headers[i].value_len +
+			MSPD_POOL_PER_HEADER + 4;
+	for (i = 0; i < head->target_len; i++)
+		if (head->target[i] == '?' || head->target[i] == '&')
+			used += MSPD_POOL_PER_HEADER;
+	return used;
 }
 
 /* Status to refuse with, or 0. */
 static unsigned int take_head(struct mspd_exchange *x, struct mspd_head *head,
 			      const char *method, const char *version)
 {
-	struct collector c = { NULL, count_headers(x), 0 };
+	struct collector c = { x->server->collected, MSP_MAX_HEADERS + 1, 0 };
 
 	head->method = method;
 	head->target = x->target;
 	head->target_len = x->target_len;
-	if (c.room > MSP_MAX_HEADERS)
+	MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, collect, &c);
+	if (c.n > MSP_MAX_HEADERS)
 		return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
-	x->headers = calloc(c.room + 1, sizeof(*x->headers));
+	x->headers = malloc((c.n + 1) * sizeof(*x->headers));
 	if (!x->headers)
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
-	c.out = x->headers;
-	MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, collect, &c);
+	memcpy(x->headers, c.out, c.n * sizeof(*x->headers));
 	head->headers = x->headers;
 	head->n_headers = c.n;
+	x->used = pool_used(head);
 	if (x->server->in_place &&
 	    !mspd_server_is_whole(x->mhd, head, x->received, version))
 		return MHD_HTTP_BAD_REQUEST;
@@ -255,7 +267,7 @@ static enum MHD_Result on_head(struct mspd_exchange *x, const char *method,
 	struct mspd_head head = { 0 };
 	unsigned int status;
 
-	mspd_loop_timer(x->server->loop, &x->timer, MSP_NEVER);
+	mspd_loop_postpone(x->server->loop, &x->timer, MSP_NEVER);
 	status = take_head(x, &head, method, version);
 	if (status) {
 		x->server->ops->malformed(x->app, &head, status);
@@ -400,7 +412,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	x->hasty = false;
 	x->discarded = 0;
 	x->patience = 0;
-	arm(x, x->server->draining ? 0 : x->server->opts.idle_timeout_ms);
+	arm_idle(x);
 }
 
 /* ---- connections ------------------------------------------------------- */
@@ -422,7 +434,7 @@ static void exchange_free(struct mspd_exchange *x)
 {
 	struct mspd_server *s = x->server;
 
-	mspd_loop_unwatch(s->loop, &x->watch);
+	mspd_loop_forget(s->loop, &x->watch);
 	mspd_loop_timer(s->loop, &x->timer, MSP_NEVER);
 	unlink_exchange(x);
 	mspd_door_leave(s->door, &x->place);
@@ -508,9 +520,10 @@ static void begin_connection(struct mspd_exchange *x)
 		return;
 	}
 	s->dirty = true;
-	watch_for_end(x);
-	if (x->stage == STAGE_IDLE)
-		arm(x, s->opts.idle_timeout_ms);
+	if (mspd_loop_watch(s->loop, &x->watch, EPOLLRDHUP | EPOLLET) < 0)
+		mspd_exchange_abort(x);
+	else if (x->stage == STAGE_IDLE)
+		arm_idle(x);
 }
 
 static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
@@ -520,7 +533,7 @@ static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
 	if (!x)
 		close(fd);
 	else if (x->waiting)
-		arm(x, x->server->opts.idle_timeout_ms);
+		arm_idle(x);
 	else
 		begin_connection(x);
 }
@@ -591,23 +604,23 @@ static void run(void *arg)
 	if (s->dirty)
 		ms = 0; /* more to do: let others have a turn first */
 	else if (MHD_get_timeout(s->mhd, &ms) != MHD_YES) {
-		mspd_loop_timer(s->loop, &s->timer, MSP_NEVER);
+		mspd_loop_postpone(s->loop, &s->timer, MSP_NEVER);
 		return;
 	}
-	mspd_loop_timer(s->loop, &s->timer,
-			mspd_loop_now(s->loop).boot_ms + ms);
+	mspd_loop_postpone(s->loop, &s->timer,
+			   mspd_loop_now(s->loop).boot_ms + ms);
 }
 
 static struct MHD_Daemon *start_daemon(struct mspd_server *s)
 {
 	return MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
-			MHD_USE_NO_LISTEN_SOCKET,
+			MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TURBO,
 		0, NULL, NULL, handle, s, MHD_OPTION_URI_LOG_CALLBACK,
 		on_target, s, MHD_OPTION_UNESCAPE_CALLBACK,
 		mspd_server_keep_escapes, s, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->opts.head_bytes,
 		/* those that are evicted in this turn still count there */
 		MHD_OPTION_CONNECTION_LIMIT,
 		s->opts.max_connections + MSPD_DOOR_TURN + 1,

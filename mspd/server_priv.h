@@ -35,6 +35,7 @@ struct mspd_exchange {
 	bool accepted;	/* the application wants the body */
 	bool suspended; /* libmicrohttpd does not look at it */
 	bool ended;	/* the client will send no more */
+	bool broken;	/* nor read */
 	bool aborted;
 	struct MHD_Response *reply; /* given by the application, not sent yet */
 	bool close;		    /* the connection after it */
@@ -45,6 +46,7 @@ struct mspd_exchange {
 	char *target;
 	size_t target_len, target_room;
 	struct msp_header *headers;
+	size_t used; /* of libmicrohttpd's pool by the head, at most */
 	struct mspd_watch watch;
 	struct mspd_timer timer;
 };
@@ -64,8 +66,15 @@ struct mspd_server {
 	struct mspd_door *door;	 /* owned */
 	struct mspd_watch inner; /* libmicrohttpd's own epoll */
 	struct mspd_timer timer; /* libmicrohttpd's next timeout */
+	struct msp_header collected[MSP_MAX_HEADERS + 1];
 	char scratch[MSP_CLIENT_HEAD_MAX + 4];
 };
+
+/* What libmicrohttpd keeps for each header and each parameter of the query,
+ * beside their text: 56 bytes, rounded up. */
+#define MSPD_POOL_PER_HEADER 64
+/* Status line, date and framing of a reply. */
+#define MSPD_POOL_REPLY 320
 
 /* libmicrohttpd leaves the connection alone until mspd_exchange_resume(). */
 void mspd_exchange_suspend(struct mspd_exchange *x);

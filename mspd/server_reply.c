@@ -10,7 +10,20 @@
 #include <errno.h>
 #include <string.h>
 
-#define READ_BLOCK (16 * 1024)
+#define READ_BLOCK (32 * 1024)
+
+/* Both heads are in libmicrohttpd's memory then; where that does not suffice
+ * it closes the connection without a word. */
+bool mspd_exchange_has_room(const struct mspd_exchange *x,
+			    const struct mspd_reply *r)
+{
+	size_t needed = x->used;
+	size_t i;
+
+	for (i = 0; i < r->n_headers; i++)
+		needed += r->headers[i].name_len + r->headers[i].value_len + 4;
+	return needed <= x->server->opts.head_bytes;
+}
 
 static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
 {

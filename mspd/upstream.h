@@ -22,7 +22,9 @@ struct mspd_upstream {
 	uint64_t cgroup_id;
 	bool reused; /* an earlier request has been answered on it */
 	bool idle;
-	struct mspd_upstream *next, *prev; /* among the idle ones */
+	bool resting; /* in use, and nothing is waited for */
+	struct mspd_upstream *next, *prev;   /* idle ones of the same slot */
+	struct mspd_upstream *newer, *older; /* all idle ones */
 	struct mspd_watch watch;
 	struct mspd_timer timer;
 	void (*ready)(void *arg); /* something can be done */
@@ -33,6 +35,7 @@ struct mspd_upstreams_opts {
 	struct msp_address endpoints[MSP_ENDPOINTS];
 	uint32_t connect_ms; /* for the connection */
 	uint32_t timeout_ms; /* for the first byte, and between two */
+	size_t max;	     /* connections, idle ones included; 0: no bound */
 	/* called with each new socket before it connects */
 	int (*on_socket)(void *arg, int fd);
 	void *on_socket_arg;

@@ -292,7 +292,7 @@ CHANGES = [
 """, ""),
     Change("a host that is silent is waited for as long as configured",
            "fault-imds-hang", "mspd/upstream.c", """\
-	opts.first_byte_ms = pool->opts.timeout_ms;
+	opts.first_byte_ms = from->timeout_ms;
 """, ""),
     Change("keyIncarnationId only goes up",
            "refused-by-arm", "examples/msp-host/arm/model.c", """\

@@ -28,6 +28,7 @@ static void on_shot(void *arg)
 	struct shot *s = arg;
 
 	ck_assert_uint_ge(s->at, last_at);
+	ck_assert_uint_ge(mspd_loop_now(loop).boot_ms, s->at);
 	last_at = s->at;
 	fired++;
 }
@@ -73,6 +74,36 @@ START_TEST(timers_fire_in_order_and_removed_ones_never)
 	mspd_loop_timer(loop, &end, now + 40);
 	ck_assert_int_eq(mspd_loop_run(loop), 0);
 	ck_assert_uint_eq(fired, TIMERS - removed);
+}
+END_TEST
+
+START_TEST(what_is_put_off_fires_when_it_is_due_and_only_then)
+{
+	struct shot later = { .timer.call = on_shot };
+	struct shot sooner = { .timer.call = on_shot };
+	struct shot never = { .timer.call = on_shot };
+	struct shot fresh = { .timer.call = on_shot };
+	struct shot *all[] = { &later, &sooner, &never, &fresh };
+	struct mspd_timer end = { .call = on_end };
+	uint64_t now = mspd_loop_now(loop).boot_ms;
+	size_t i;
+
+	for (i = 0; i < 4; i++)
+		all[i]->timer.arg = all[i];
+	for (i = 0; i < 3; i++)
+		mspd_loop_timer(loop, &all[i]->timer, now + 10);
+	later.at = now + 30;
+	sooner.at = now + 5;
+	fresh.at = now + 20;
+	mspd_loop_postpone(loop, &later.timer, now + 20);
+	mspd_loop_postpone(loop, &later.timer, later.at);
+	mspd_loop_postpone(loop, &sooner.timer, sooner.at);
+	mspd_loop_postpone(loop, &never.timer, MSP_NEVER);
+	mspd_loop_postpone(loop, &fresh.timer, fresh.at);
+	mspd_loop_timer(loop, &end, now + 60);
+	ck_assert_int_eq(mspd_loop_run(loop), 0);
+	ck_assert_uint_eq(fired, 3);
+	ck_assert(!mspd_timer_set(&never.timer));
 }
 END_TEST
 
@@ -123,6 +154,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, timers_fire_in_order_and_removed_ones_never);
+	tcase_add_test(tc, what_is_put_off_fires_when_it_is_due_and_only_then);
 	tcase_add_test(tc, unwatched_in_the_same_turn_is_not_called);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
