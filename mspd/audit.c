@@ -1,348 +1,163 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * In: decisions and what became of them. Out: JSON lines on file, in order.
- * Must never lose a line while it runs, nor write half a line, nor a secret.
+ * Must never lose a record while it runs, nor write half a line, nor make the
+ * loop wait for a disk.
  */
 #include "mspd/audit.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "mspd/audit_merge.h"
+#include "mspd/audit_text.h"
 #include "mspd/log.h"
 #include "mspd/rotate.h"
-#include "mspd/text.h"
 #include "mspd/worker.h"
 
-/* Most bytes of a text in its quotes: an escape is six for one. */
-#define QUOTED(n) (6 * (n) + 2)
-/* user, exe, method, path, rule, privilege, identity, cgroup */
-#define TEXTS  8
-#define UNIT   255
-#define ID     64
-#define NUMBER 10 /* digits of 32 bits */
-#define COMM   16
-#define PARENT (COMM + NUMBER + 2)
-/* names of keys, punctuation, words of ours, other numbers */
-#define FIXED 1536
-#define LONGEST                                                                \
-	(QUOTED(MSPD_AUDIT_TEXT) * TEXTS + QUOTED(COMM) + QUOTED(UNIT) +       \
-	 QUOTED(ID) + (NUMBER + 1) * MSP_CALLER_GROUPS_MAX +                   \
-	 (QUOTED(PARENT) + 1) * MSP_CALLER_PARENTS + FIXED)
-_Static_assert(LONGEST < MSPD_AUDIT_LINE, "a line is never cut");
-
-/* Bytes written at a time: whole lines, so at least one fits. */
-#define BATCH	 (2 * MSPD_AUDIT_LINE)
-#define RETRY_MS 1000
+#define HALF ((size_t)MSPD_AUDIT_MEMORY / 2)
+/* Requests are taken in while so much is free: what those need that are under
+ * way is kept for them. */
+#define KEPT (HALF / 2)
+/* Gathering ends early with this much. */
+#define ENOUGH ((size_t)64 * 1024)
+/* What a half holds on to when it has been written. */
+#define TOUCHED	 ((size_t)128 * 1024)
+#define RETRY_MS 250
 /* At the end a full disk is given this many chances more. */
 #define LAST_TRIES    10
 #define LAST_RETRY_MS 100
 
+struct half {
+	char *at;
+	size_t used; /* whole lines */
+};
+
 struct mspd_audit {
 	pthread_mutex_t lock;
-	pthread_cond_t more;  /* a line, or stop */
+	pthread_cond_t work;  /* the writer waits here */
 	pthread_cond_t fewer; /* lines went to the file */
-	pthread_cond_t quit;  /* stop; ends a pause between attempts */
 	pthread_t writer;
 	struct mspd_rotate file; /* the writer's, not locked */
-	size_t first;		 /* oldest byte in ring */
-	size_t used;		 /* bytes in ring, whole lines */
+	struct half halves[2];
+	size_t filled; /* the half that takes lines; the other is written */
+	struct mspd_merge *merge;
+	struct mspd_audit_stamp stamp;
+	bool idle;   /* the writer waits for a line */
+	bool hurry;  /* and is not to gather any more */
+	bool wanted; /* somebody waits for room */
 	bool stop;
 	int lost; /* errno of the last attempt before giving up */
 	atomic_bool failed;
-	char batch[BATCH]; /* the writer's, not locked */
-	char ring[MSPD_AUDIT_RING];
+	int room_fd;
+	void (*on_fault)(void *arg, int err);
+	void *on_fault_arg;
 };
 
-/* ---- values ------------------------------------------------------------ */
-
-/* ,"name": in front of a value; the name is a constant of ours */
-static void put_name(struct mspd_text *line, const char *name)
+static uint64_t now_ms(void)
 {
-	mspd_text_put(line, ",\"");
-	mspd_text_put(line, name);
-	mspd_text_put(line, "\":");
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void put_string(struct mspd_text *line, const char *name,
-		       const char *value)
+/* ---- memory; all of it with the lock held ------------------------------- */
+
+static struct half *filled(struct mspd_audit *audit)
 {
-	put_name(line, name);
-	mspd_text_json(line, value, MSPD_AUDIT_TEXT);
+	return &audit->halves[audit->filled];
 }
 
-static void put_number(struct mspd_text *line, const char *name, uint64_t value)
+static bool has_room(const struct mspd_audit *audit, size_t bytes)
 {
-	put_name(line, name);
-	mspd_text_number(line, value);
+	return HALF - audit->halves[audit->filled].used >= bytes;
 }
 
-static void put_null(struct mspd_text *line, const char *name)
+/* For one line; there must be room. */
+static struct mspd_text line_start(struct mspd_audit *audit)
 {
-	put_name(line, name);
-	mspd_text_put(line, "null");
+	struct half *half = filled(audit);
+	struct mspd_text line;
+
+	mspd_text_init(&line, half->at + half->used, HALF - half->used);
+	return line;
 }
 
-static void put_time(struct mspd_text *line, struct timespec when)
+static void line_end(struct mspd_audit *audit, const struct mspd_text *line)
 {
-	char stamp[MSPD_TEXT_TIME];
-	char tail[8];
-
-	mspd_text_time(stamp, when, ':');
-	/* The text ends in milliseconds; RFC 3339 takes any number. */
-	snprintf(tail, sizeof(tail), "%03uZ\"",
-		 (unsigned int)(when.tv_nsec / 1000) % 1000);
-	mspd_text_put(line, "{\"time\":\"");
-	mspd_text_put(line, stamp);
-	mspd_text_put(line, tail);
+	filled(audit)->used += line->len;
 }
 
-/* ---- who it was -------------------------------------------------------- */
-
-/* Did the file that ran have no name left? A kernel thread runs none. */
-static bool deleted(const struct msp_caller *c)
+/* The writer is woken by the first line, and by a lot of them; not by each. */
+static void wake(struct mspd_audit *audit)
 {
-	return !(c->flags & MSP_CALLER_KERNEL) && c->exe.nlink == 0;
-}
-
-static const char *exe_state(const struct msp_caller *c)
-{
-	if (c->flags & MSP_CALLER_EXE_VERIFIED)
-		return c->flags & MSP_CALLER_EXE_REPLACED ? "replaced"
-							  : "verified";
-	if (deleted(c))
-		return "deleted";
-	if (!*c->exe_path)
-		return "unknown";
-	return c->flags & MSP_CALLER_EXE_CHECKED ? "not-at-path" : "unchecked";
-}
-
-static void put_groups(struct mspd_text *line, const struct msp_caller *c)
-{
-	uint32_t i;
-
-	put_name(line, "groups");
-	mspd_text_put(line, "[");
-	for (i = 0; i < c->n_gids && i < MSP_CALLER_GROUPS_MAX; i++) {
-		mspd_text_put(line, i ? "," : "");
-		mspd_text_number(line, c->gids[i]);
+	if (audit->idle) {
+		audit->idle = false;
+		pthread_cond_signal(&audit->work);
+	} else if (!audit->hurry && filled(audit)->used >= ENOUGH) {
+		audit->hurry = true;
+		pthread_cond_signal(&audit->work);
 	}
-	mspd_text_put(line, "]");
 }
 
-static void put_parents(struct mspd_text *line, const struct msp_caller *c)
-{
-	char text[PARENT + 1];
-	size_t i;
+/* ---- writer: all of it with the lock held, but for the file -------------- */
 
-	put_name(line, "parents");
-	mspd_text_put(line, "[");
-	for (i = 0; i < MSP_CALLER_PARENTS && c->parents[i].pid; i++) {
-		snprintf(text, sizeof(text), "%.*s[%u]", COMM - 1,
-			 c->parents[i].comm, c->parents[i].pid);
-		mspd_text_put(line, i ? "," : "");
-		mspd_text_json(line, text, sizeof(text));
+static void wait_until(struct mspd_audit *audit, bool *flag, bool value,
+		       unsigned int ms)
+{
+	struct timespec at = mspd_deadline(ms);
+	int rc = 0;
+
+	while (*flag == value && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&audit->work, &audit->lock, &at);
+}
+
+/* For a line, or until what is counted is due. */
+static void wait_for_lines(struct mspd_audit *audit)
+{
+	uint64_t due = mspd_merge_due(audit->merge);
+	uint64_t now = now_ms();
+
+	audit->idle = true;
+	if (due == MSP_NEVER)
+		while (audit->idle)
+			pthread_cond_wait(&audit->work, &audit->lock);
+	else if (due > now)
+		wait_until(audit, &audit->idle, true,
+			   (unsigned int)(due - now));
+	audit->idle = false;
+}
+
+static void gather(struct mspd_audit *audit)
+{
+	if (filled(audit)->used >= ENOUGH)
+		audit->hurry = true;
+	if (!audit->stop)
+		wait_until(audit, &audit->hurry, false, MSPD_AUDIT_GATHER_MS);
+	audit->hurry = false;
+}
+
+/* Lines of what is counted, as far as there is room. */
+static void put_merged(struct mspd_audit *audit, bool all)
+{
+	struct mspd_text line;
+
+	while (has_room(audit, MSPD_AUDIT_LINE)) {
+		line = line_start(audit);
+		if (!mspd_merge_next(audit->merge, now_ms(), all, &line))
+			return;
+		line_end(audit, &line);
 	}
-	mspd_text_put(line, "]");
 }
 
-static void put_cgroup(struct mspd_text *line, const struct msp_caller *c)
-{
-	const char *path = c->cgroup_path;
-	struct msp_unit u;
-
-	/* of the whole path, before it is cut */
-	msp_caller_unit(&u, path, path ? strlen(path) : 0);
-	put_string(line, "cgroup", path);
-	put_name(line, "unit");
-	mspd_text_json_bytes(line, u.unit, u.unit_len, UNIT);
-	put_name(line, "container");
-	mspd_text_json_bytes(line, u.container, u.container_len, ID);
-}
-
-/* No namespace has number 0: the kernel did not say. */
-static void put_namespace(struct mspd_text *line, const char *name,
-			  uint32_t number)
-{
-	if (number)
-		put_number(line, name, number);
-	else
-		put_null(line, name);
-}
-
-static void put_flags(struct mspd_text *line, uint32_t flags)
-{
-	static const struct {
-		uint32_t flag;
-		const char *name;
-	} known[] = {
-		{ MSP_CALLER_DIRECT, "direct" },
-		{ MSP_CALLER_V6_MAPPED, "v6-mapped" },
-		{ MSP_CALLER_KERNEL, "kernel" },
-		{ MSP_CALLER_PATH_CUT, "path-cut" },
-		{ MSP_CALLER_DEVICE, "device" },
-		{ MSP_CALLER_GROUPS_CUT, "groups-cut" },
-		{ MSP_CALLER_NO_PATH, "no-path" },
-		{ MSP_CALLER_EXE_ELSEWHERE, "exe-elsewhere" },
-	};
-	const char *before = "\"";
-	size_t i;
-
-	put_name(line, "flags");
-	mspd_text_put(line, "[");
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (!(flags & known[i].flag))
-			continue;
-		mspd_text_put(line, before);
-		mspd_text_put(line, known[i].name);
-		mspd_text_put(line, "\"");
-		before = ",\"";
-	}
-	mspd_text_put(line, "]");
-}
-
-static void put_nobody(struct mspd_text *line)
-{
-	static const char *const keys[] = {
-		"uid",	     "user",   "pid",	 "exe",	      "comm",
-		"exe_state", "gid",    "groups", "euid",      "loginuid",
-		"parents",   "cgroup", "unit",	 "container", "netns",
-		"mntns",     "pidns",  "userns", "flags",
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		put_null(line, keys[i]);
-}
-
-static void put_caller(struct mspd_text *line,
-		       const struct mspd_audit_record *record)
-{
-	const struct msp_caller *c = record->caller;
-
-	if (!c || !(c->flags & MSP_CALLER_KNOWN)) {
-		put_nobody(line);
-		return;
-	}
-	put_number(line, "uid", c->uid);
-	put_string(line, "user", record->user);
-	put_number(line, "pid", c->pid);
-	put_string(line, "exe", *c->exe_path ? c->exe_path : NULL);
-	put_string(line, "comm", *c->comm ? c->comm : NULL);
-	put_string(line, "exe_state", exe_state(c));
-	put_number(line, "gid", c->gid);
-	put_groups(line, c);
-	put_number(line, "euid", c->euid);
-	if (c->loginuid == UINT32_MAX)
-		put_null(line, "loginuid");
-	else
-		put_number(line, "loginuid", c->loginuid);
-	put_parents(line, c);
-	put_cgroup(line, c);
-	put_namespace(line, "netns", c->net_ns);
-	put_namespace(line, "mntns", c->mnt_ns);
-	put_namespace(line, "pidns", c->pid_ns);
-	put_namespace(line, "userns", c->user_ns);
-	put_flags(line, c->flags);
-}
-
-/* ---- one line ---------------------------------------------------------- */
-
-static void put_request(struct mspd_text *line,
-			const struct mspd_audit_record *record)
-{
-	const char *endpoint = NULL;
-
-	if (record->endpoint >= 0)
-		endpoint =
-			msp_endpoint_name((enum msp_endpoint)record->endpoint);
-	put_string(line, "endpoint", endpoint);
-	put_string(line, "method", record->method);
-	put_string(line, "path", record->path);
-}
-
-static void put_decision(struct mspd_text *line, const struct msp_decision *d)
-{
-	if (!d) {
-		put_string(line, "verdict", msp_verdict_name(MSP_DENY));
-		put_string(line, "reason", "refused");
-		put_null(line, "rule");
-		put_null(line, "privilege");
-		put_null(line, "identity");
-		put_null(line, "epoch");
-		return;
-	}
-	put_string(line, "verdict", msp_verdict_name(d->verdict));
-	put_string(line, "reason", msp_reason_name(d->reason));
-	if (d->canon != MSP_CANON_OK)
-		put_string(line, "canon", msp_canon_name(d->canon));
-	put_string(line, "rule", d->rule_id);
-	put_string(line, "privilege", d->privilege);
-	put_string(line, "identity", d->identity);
-	put_number(line, "epoch", d->epoch);
-}
-
-static void compose(struct mspd_text *line,
-		    const struct mspd_audit_record *record)
-{
-	put_time(line, record->time);
-	put_number(line, "id", record->id);
-	put_caller(line, record);
-	put_request(line, record);
-	put_decision(line, record->decision);
-	put_number(line, "status", record->status);
-	put_number(line, "us", record->us);
-	if (record->decision)
-		put_string(line, "mode", msp_mode_name(record->decision->mode));
-	else
-		put_null(line, "mode");
-	put_number(line, "port", record->client_port);
-	mspd_text_put(line, "}\n");
-}
-
-/* ---- ring -------------------------------------------------------------- */
-
-static void ring_put(struct mspd_audit *audit, const char *data, size_t len)
-{
-	size_t at = (audit->first + audit->used) % MSPD_AUDIT_RING;
-	size_t part = MSPD_AUDIT_RING - at;
-
-	if (part > len)
-		part = len;
-	memcpy(audit->ring + at, data, part);
-	memcpy(audit->ring, data + part, len - part);
-	audit->used += len;
-}
-
-/* Copy as many whole lines as a batch holds; they stay in the ring until they
- * are on file. Lines are shorter than a batch, so there is at least one. */
-static size_t ring_copy(struct mspd_audit *audit)
-{
-	size_t len = audit->used < BATCH ? audit->used : BATCH;
-	size_t part = MSPD_AUDIT_RING - audit->first;
-	const char *lf;
-
-	if (part > len)
-		part = len;
-	memcpy(audit->batch, audit->ring + audit->first, part);
-	memcpy(audit->batch + part, audit->ring, len - part);
-	lf = memrchr(audit->batch, '\n', len);
-	return lf ? (size_t)(lf - audit->batch) + 1 : 0;
-}
-
-static void ring_drop(struct mspd_audit *audit, size_t len)
-{
-	audit->first = (audit->first + len) % MSPD_AUDIT_RING;
-	audit->used -= len;
-}
-
-/* ---- writer ------------------------------------------------------------ */
-
-/* Tell people once when it begins to fail, and once when it is over. */
+/* Told once when it begins to fail, and once when it is over. */
 static void note_result(struct mspd_audit *audit, int rc)
 {
 	char buffer[128];
@@ -355,101 +170,157 @@ static void note_result(struct mspd_audit *audit, int rc)
 			 strerror_r(-rc, buffer, sizeof(buffer)));
 	else
 		mspd_log(MSPD_WARN, "audit.jsonl is being written again");
+	if (audit->on_fault)
+		audit->on_fault(audit->on_fault_arg, -rc);
 }
 
-/* With the lock held, which is given up while writing. Returns 0 or -errno. */
-static int write_batch(struct mspd_audit *audit)
+static bool may_take(const struct mspd_audit *audit)
 {
-	size_t len = ring_copy(audit);
-	int rc;
+	return !atomic_load(&audit->failed) && has_room(audit, KEPT);
+}
 
-	pthread_mutex_unlock(&audit->lock);
-	rc = mspd_rotate_append(&audit->file, audit->batch, len);
-	note_result(audit, rc);
-	pthread_mutex_lock(&audit->lock);
-	if (rc == 0) {
-		ring_drop(audit, len);
-		pthread_cond_broadcast(&audit->fewer);
-	}
-	return rc;
+static void tell_room(struct mspd_audit *audit)
+{
+	const uint64_t one = 1;
+
+	if (!audit->wanted || !may_take(audit))
+		return;
+	audit->wanted = false;
+	if (write(audit->room_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+		mspd_log(MSPD_ERROR, "cannot tell of room in the audit trail");
+}
+
+/* A burst is no reason to be large from then on. */
+static void shrink(const struct half *half)
+{
+	if (half->used > TOUCHED)
+		madvise(half->at + TOUCHED, HALF - TOUCHED, MADV_DONTNEED);
 }
 
 /* Wait before the next attempt, or less if it is time to stop. */
 static void pause_writer(struct mspd_audit *audit)
 {
-	bool stopping = audit->stop;
-	struct timespec at = mspd_deadline(stopping ? LAST_RETRY_MS : RETRY_MS);
-	int rc = 0;
+	wait_until(audit, &audit->stop, audit->stop,
+		   audit->stop ? LAST_RETRY_MS : RETRY_MS);
+}
 
-	while (audit->stop == stopping && rc != ETIMEDOUT)
-		rc = pthread_cond_timedwait(&audit->quit, &audit->lock, &at);
+/* All that has been gathered, with one call. False: it was given up. */
+static bool write_half(struct mspd_audit *audit)
+{
+	struct half *half = filled(audit);
+	int tries = LAST_TRIES;
+	int rc;
+
+	audit->filled = !audit->filled;
+	tell_room(audit);
+	for (;;) {
+		pthread_mutex_unlock(&audit->lock);
+		rc = mspd_rotate_append(&audit->file, half->at, half->used);
+		note_result(audit, rc);
+		if (rc == 0)
+			shrink(half);
+		pthread_mutex_lock(&audit->lock);
+		if (rc == 0 || (audit->stop && tries-- == 0))
+			break;
+		pause_writer(audit);
+	}
+	half->used = 0;
+	audit->lost = -rc;
+	tell_room(audit);
+	pthread_cond_broadcast(&audit->fewer);
+	return rc == 0;
+}
+
+/* What is counted belongs to the file in which the first one is. */
+static bool last_of_file(struct mspd_audit *audit)
+{
+	const struct mspd_rotate *file = &audit->file;
+
+	return file->size < file->limit &&
+	       file->size + filled(audit)->used >= file->limit;
 }
 
 static void *run(void *arg)
 {
 	struct mspd_audit *audit = arg;
-	int tries = LAST_TRIES;
-	int rc;
+	bool fine = true;
 
 	pthread_mutex_lock(&audit->lock);
-	for (;;) {
-		if (!audit->used) {
-			if (audit->stop)
-				break;
-			pthread_cond_wait(&audit->more, &audit->lock);
-			continue;
-		}
-		rc = write_batch(audit);
-		if (rc == 0)
-			continue;
-		if (audit->stop && tries-- == 0) {
-			audit->lost = -rc;
+	while (fine) {
+		put_merged(audit, audit->stop);
+		if (filled(audit)->used) {
+			gather(audit);
+			if (last_of_file(audit))
+				put_merged(audit, true);
+			fine = write_half(audit);
+		} else if (audit->stop) {
 			break;
+		} else {
+			wait_for_lines(audit);
 		}
-		pause_writer(audit);
 	}
 	pthread_mutex_unlock(&audit->lock);
 	return NULL;
 }
 
-/* ---- public ------------------------------------------------------------ */
+/* ---- start and end ------------------------------------------------------ */
 
-static void init(struct mspd_audit *audit)
+static int init(struct mspd_audit *audit, const struct mspd_audit_opts *opts)
 {
 	pthread_condattr_t attr;
+	char *at;
 
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&audit->lock, NULL);
-	pthread_cond_init(&audit->more, NULL);
+	pthread_cond_init(&audit->work, &attr);
 	pthread_cond_init(&audit->fewer, &attr);
-	pthread_cond_init(&audit->quit, &attr);
 	pthread_condattr_destroy(&attr);
+	audit->on_fault = opts->on_fault;
+	audit->on_fault_arg = opts->arg;
+	audit->file.fd = -1;
+	audit->file.dir_fd = -1;
+	audit->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (audit->room_fd < 0)
+		return -errno;
+	/* mapped, so that what was never used costs nothing */
+	at = mmap(NULL, MSPD_AUDIT_MEMORY, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	audit->halves[0].at = at;
+	audit->halves[1].at = at + HALF;
+	return mspd_merge_new(&audit->merge, opts);
 }
 
 static void destroy(struct mspd_audit *audit)
 {
 	mspd_rotate_close(&audit->file);
-	pthread_cond_destroy(&audit->quit);
+	mspd_merge_free(audit->merge);
+	if (audit->halves[0].at)
+		munmap(audit->halves[0].at, MSPD_AUDIT_MEMORY);
+	if (audit->room_fd >= 0)
+		close(audit->room_fd);
 	pthread_cond_destroy(&audit->fewer);
-	pthread_cond_destroy(&audit->more);
+	pthread_cond_destroy(&audit->work);
 	pthread_mutex_destroy(&audit->lock);
 	free(audit);
 }
 
-int mspd_audit_open(struct mspd_audit **out, const char *dir)
+int mspd_audit_open(struct mspd_audit **out, const struct mspd_audit_opts *opts)
 {
 	struct mspd_audit *audit;
 	int rc;
 
 	*out = NULL;
-	if (!dir || !*dir)
+	if (!opts->dir || !*opts->dir)
 		return -EINVAL;
 	audit = calloc(1, sizeof(*audit));
 	if (!audit)
 		return -ENOMEM;
-	init(audit);
-	rc = mspd_rotate_open(&audit->file, dir, "audit.jsonl");
+	rc = init(audit, opts);
+	if (rc == 0)
+		rc = mspd_rotate_open(&audit->file, opts->dir, "audit.jsonl");
 	if (rc == 0)
 		rc = mspd_thread_start(&audit->writer, run, audit);
 	if (rc < 0) {
@@ -460,19 +331,53 @@ int mspd_audit_open(struct mspd_audit **out, const char *dir)
 	return 0;
 }
 
+int mspd_audit_close(struct mspd_audit *audit)
+{
+	int rc;
+
+	if (!audit)
+		return 0;
+	pthread_mutex_lock(&audit->lock);
+	audit->stop = true;
+	audit->idle = false;
+	audit->hurry = true;
+	pthread_cond_signal(&audit->work);
+	pthread_mutex_unlock(&audit->lock);
+	pthread_join(audit->writer, NULL);
+	rc = -audit->lost;
+	if (audit->file.fd >= 0 && fdatasync(audit->file.fd) < 0 && rc == 0)
+		rc = -errno;
+	destroy(audit);
+	return rc;
+}
+
+/* ---- records ------------------------------------------------------------ */
+
+static void put_line(struct mspd_audit *audit,
+		     const struct mspd_audit_record *record)
+{
+	struct mspd_text line = line_start(audit);
+
+	mspd_audit_text(&line, record, &audit->stamp);
+	mspd_audit_text_end(&line, 0, record->time, &audit->stamp);
+	line_end(audit, &line);
+	mspd_merge_charge(audit->merge, line.len);
+}
+
 void mspd_audit_write(struct mspd_audit *audit,
 		      const struct mspd_audit_record *record)
 {
-	char buffer[MSPD_AUDIT_LINE];
-	struct mspd_text line;
+	bool was_none;
 
-	mspd_text_init(&line, buffer, sizeof(buffer));
-	compose(&line, record);
 	pthread_mutex_lock(&audit->lock);
-	while (MSPD_AUDIT_RING - audit->used < line.len)
-		pthread_cond_wait(&audit->fewer, &audit->lock);
-	ring_put(audit, line.at, line.len);
-	pthread_cond_signal(&audit->more);
+	was_none = mspd_merge_due(audit->merge) == MSP_NEVER;
+	if (mspd_merge_take(audit->merge, record, now_ms(),
+			    has_room(audit, MSPD_AUDIT_LINE))) {
+		put_line(audit, record);
+		wake(audit);
+	} else if (was_none) {
+		wake(audit); /* it has a time to wait for now */
+	}
 	pthread_mutex_unlock(&audit->lock);
 }
 
@@ -481,9 +386,15 @@ bool mspd_audit_ready(struct mspd_audit *audit)
 	bool ready;
 
 	pthread_mutex_lock(&audit->lock);
-	ready = MSPD_AUDIT_RING - audit->used >= MSPD_AUDIT_LINE;
+	ready = may_take(audit);
+	audit->wanted |= !ready;
 	pthread_mutex_unlock(&audit->lock);
 	return ready;
+}
+
+int mspd_audit_room_fd(const struct mspd_audit *audit)
+{
+	return audit->room_fd;
 }
 
 bool mspd_audit_failed(const struct mspd_audit *audit)
@@ -497,28 +408,12 @@ int mspd_audit_flush(struct mspd_audit *audit, unsigned int ms)
 	int rc = 0;
 
 	pthread_mutex_lock(&audit->lock);
-	while (audit->used && rc != ETIMEDOUT)
+	audit->hurry = true;
+	pthread_cond_signal(&audit->work);
+	while ((audit->halves[0].used || audit->halves[1].used) &&
+	       rc != ETIMEDOUT)
 		rc = pthread_cond_timedwait(&audit->fewer, &audit->lock, &at);
-	rc = audit->used ? -ETIMEDOUT : 0;
+	rc = audit->halves[0].used || audit->halves[1].used ? -ETIMEDOUT : 0;
 	pthread_mutex_unlock(&audit->lock);
-	return rc;
-}
-
-int mspd_audit_close(struct mspd_audit *audit)
-{
-	int rc;
-
-	if (!audit)
-		return 0;
-	pthread_mutex_lock(&audit->lock);
-	audit->stop = true;
-	pthread_cond_signal(&audit->more);
-	pthread_cond_signal(&audit->quit);
-	pthread_mutex_unlock(&audit->lock);
-	pthread_join(audit->writer, NULL);
-	rc = -audit->lost;
-	if (audit->file.fd >= 0 && fdatasync(audit->file.fd) < 0 && rc == 0)
-		rc = -errno;
-	destroy(audit);
 	return rc;
 }

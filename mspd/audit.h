@@ -2,8 +2,13 @@
 /*
  * audit.h - one JSON line per decision in audit.jsonl (0640, 10 MiB, 5 files).
  *
- * Nothing is dropped: a line waits in memory until it is on file, and a writer
- * waits while the memory is full.
+ * Nothing is dropped. A line waits in memory until it is on file; what repeats
+ * beyond a user's budget, and what finds no room in memory, is counted in a
+ * line of its own: lines, and what is merged in them, are all there was.
+ *
+ * The loop writes into one half of the memory, which takes no system call; a
+ * thread writes the other half to the file, with one. Lines are in the
+ * kernel's hands MSPD_AUDIT_GATHER_MS later, and a bit.
  */
 #ifndef MSPD_AUDIT_H
 #define MSPD_AUDIT_H
@@ -14,8 +19,10 @@
 
 /** Most bytes of each text in a line; more is cut. */
 #define MSPD_AUDIT_TEXT 512
-/** Bytes of lines kept in memory. */
-#define MSPD_AUDIT_RING (1024 * 1024)
+/** Bytes of lines kept in memory: of these one half is being written. */
+#define MSPD_AUDIT_MEMORY (1024 * 1024)
+/** Milliseconds that lines are gathered before they are written. */
+#define MSPD_AUDIT_GATHER_MS 20
 /** Most bytes one line can have, LF included. */
 #define MSPD_AUDIT_LINE 32768
 
@@ -33,6 +40,7 @@
  * @status:      what the client was answered, 0 if nothing
  * @us:          microseconds from the request's head to the end
  * @client_port: port the client connected from, 0 if unknown
+ * @owner:       on whose budget it is, mspd_fair_key()
  */
 struct mspd_audit_record {
 	struct timespec time;
@@ -46,6 +54,26 @@ struct mspd_audit_record {
 	unsigned int status;
 	uint64_t us;
 	uint16_t client_port;
+	uint64_t owner;
+};
+
+/**
+ * struct mspd_audit_opts - of a trail
+ * @dir:       created if missing; must not be ""
+ * @records:   a user's budget: so many KiB of lines at once
+ * @per_second: and so many more each second; root has four times as much
+ * @merge_ms:  how long what repeats is counted before a line tells of it
+ * @on_fault:  NULL, or told when the file cannot be written, with an errno,
+ *             and when it can be again, with 0. In the writer's thread
+ * @arg:       of on_fault
+ */
+struct mspd_audit_opts {
+	const char *dir;
+	uint32_t records;
+	uint32_t per_second;
+	uint32_t merge_ms;
+	void (*on_fault)(void *arg, int err);
+	void *arg;
 };
 
 struct mspd_audit;
@@ -53,16 +81,19 @@ struct mspd_audit;
 /**
  * mspd_audit_open - start the trail and its writer thread
  * @out: the trail, or NULL on error; end with mspd_audit_close()
- * @dir: created if missing; must not be ""
  * Returns 0 or -errno.
  */
-int mspd_audit_open(struct mspd_audit **out, const char *dir);
+int mspd_audit_open(struct mspd_audit **out,
+		    const struct mspd_audit_opts *opts);
 
 /**
- * mspd_audit_write - add one line
+ * mspd_audit_write - add one line, or count one more in another
  *
- * Waits while there is no room, so ask mspd_audit_ready() first where waiting
- * is not wanted. Threads: any.
+ * Never waits. A user beyond its budget has what is identical counted: the
+ * same uid, program, endpoint, method, path, decision and status; if there is
+ * more of that than can be kept apart, without method and path; and if even
+ * that is too much, all with the same verdict. So is done with everybody's
+ * when there is no room in memory, so ask mspd_audit_ready() first.
  *
  * Keys, in this order: time (RFC 3339, microseconds, Z), id; who it was: uid,
  * user, pid, exe, comm, exe_state, gid, groups (supplementary, numbers), euid,
@@ -70,7 +101,9 @@ int mspd_audit_open(struct mspd_audit **out, const char *dir);
  * container, netns, mntns, pidns, userns (null: not known), flags (names);
  * endpoint, method, path, verdict, reason, canon (only if the decision has a
  * code), rule, privilege, identity, epoch, status, us, mode, port. Without a
- * decision: verdict deny, reason refused, the rest null.
+ * decision: verdict deny, reason refused, the rest null. A line that stands
+ * for more than one request ends with merged, how many more, and last, the
+ * time of the last of them.
  *
  * exe_state: "verified": the file at exe is the one that ran; "replaced": it
  * is the one an upgrade put there, which the configuration accepts;
@@ -81,19 +114,25 @@ int mspd_audit_open(struct mspd_audit **out, const char *dir);
 void mspd_audit_write(struct mspd_audit *audit,
 		      const struct mspd_audit_record *record);
 
-/* Is there room for one more line, whatever is in it? Threads: any. */
+/* May one more request be taken in: does the file take what is written, and
+ * is there room? Threads: any. */
 bool mspd_audit_ready(struct mspd_audit *audit);
 
-/* Did the last attempt to write the file fail? It is repeated every second.
+/* A descriptor that is readable when mspd_audit_ready() would no longer say no;
+ * read 8 bytes of it. Borrowed. */
+int mspd_audit_room_fd(const struct mspd_audit *audit);
+
+/* Did the last attempt to write the file fail? It is repeated all the time.
  * Threads: any; no lock. */
 bool mspd_audit_failed(const struct mspd_audit *audit);
 
-/* Wait until everything added so far is on file, at most @ms. Returns 0 or
- * -ETIMEDOUT. */
+/* Wait until every line added so far is on file, at most @ms; what is counted
+ * need not be. Returns 0 or -ETIMEDOUT. */
 int mspd_audit_flush(struct mspd_audit *audit, unsigned int ms);
 
 /**
- * mspd_audit_close - write what waits, stop and free; NULL is fine
+ * mspd_audit_close - write what waits or is counted, stop and free; NULL is
+ * fine
  *
  * Returns 0, or -errno if lines are lost because the file cannot be written.
  */

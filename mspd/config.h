@@ -68,6 +68,11 @@
  *                        request line fits
  *   maxRequestHeaders    94; 1-94; as sent by the client; 431. With what the
  *                        agent adds a host sees 100 at most
+ *   auditRecordsPerUser  5000; 1-1000000000; records of one user that are
+ *                        written at once, in KiB; root: four times as many
+ *   auditRecordsPerUserPerSecond  1; 0-1000000; and so many more each second;
+ *                        of more, what is identical is merged, and counted
+ *   auditMergeIntervalInSeconds    30; 0.05-86400; a record tells how many
  *   requestHeaderTimeoutInSeconds  30; 0.05-3600; until a request's head is in
  *   bodyTimeoutInSeconds  30; 0.05-3600; in which minBodyBytesPerSecond holds
  *   minBodyBytesPerSecond  500; 0-1000000; of a request's body, as far as the
@@ -159,6 +164,9 @@ struct mspd_uids {
  * @max_line_bytes:     of a request
  * @max_head_bytes:     memory for heads
  * @max_headers:        that a client may send
+ * @audit_records:      of one user at once, in KiB of lines
+ * @audit_per_second:   and each second
+ * @audit_merge_ms:     how long what is more is counted before that is told
  * @header_timeout_ms:  for a request's head
  * @body_timeout_ms:    over which the speed of a body is looked at
  * @min_body_rate:      bytes per second; 0: no limit
@@ -211,6 +219,9 @@ struct mspd_config {
 	uint32_t max_line_bytes;
 	uint32_t max_head_bytes;
 	uint32_t max_headers;
+	uint32_t audit_records;
+	uint32_t audit_per_second;
+	uint32_t audit_merge_ms;
 	uint32_t header_timeout_ms;
 	uint32_t body_timeout_ms;
 	uint32_t min_body_rate;

@@ -197,6 +197,11 @@ static int open_records(struct mspd *d)
 {
 	const char *dir =
 		d->config.log_dir[0] ? d->config.log_dir : d->config.status_dir;
+	struct mspd_audit_opts audit = {
+		.records = d->config.audit_records,
+		.per_second = d->config.audit_per_second,
+		.merge_ms = d->config.audit_merge_ms,
+	};
 	int err;
 
 	err = mspd_status_new(&d->status);
@@ -209,7 +214,8 @@ static int open_records(struct mspd *d)
 		mspd_log(MSPD_WARN, "cannot write a connection log in %s",
 			 d->config.log_dir);
 	/* "no log files" is a wish about logs: decisions are recorded */
-	err = mspd_audit_open(&d->audit, dir);
+	audit.dir = dir;
+	err = mspd_audit_open(&d->audit, &audit);
 	if (err < 0)
 		mspd_log(MSPD_ERROR, "cannot open the audit trail in %s", dir);
 	return err;

@@ -34,6 +34,11 @@ void mspd_text_put(struct mspd_text *text, const char *constant)
 	append(text, constant, strlen(constant));
 }
 
+void mspd_text_bytes(struct mspd_text *text, const char *at, size_t len)
+{
+	append(text, at, len);
+}
+
 /* By hand: with printf, numbers were half of what an audit line costs. */
 void mspd_text_number(struct mspd_text *text, uint64_t number)
 {

@@ -37,6 +37,9 @@ void mspd_text_init(struct mspd_text *text, char *buffer, size_t size);
 /* Append as it is, whole or not at all; for our own constants. */
 void mspd_text_put(struct mspd_text *text, const char *constant);
 
+/* The same of so many bytes. */
+void mspd_text_bytes(struct mspd_text *text, const char *at, size_t len);
+
 /* Append a decimal number. */
 void mspd_text_number(struct mspd_text *text, uint64_t number);
 

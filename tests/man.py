@@ -222,14 +222,15 @@ def config_values():
 
 
 def audit_keys():
-    code = read("mspd/audit.c")
-    names = re.findall(r'put_\w+\(line, "(\w+)"', code)
+    code = read("mspd/audit_text.c")
+    names = re.findall(r'[A-Z]+\(line, "(\w+)"', code)
     return compare(items(section(page("mspd.8"), "Audit record"), "Ic"),
                    names + ["time"], 15)
 
 
 def audit_states():
-    code = read("mspd/audit.c").split("*exe_state(", 1)[1].split("\n}", 1)[0]
+    code = read("mspd/audit_text.c")
+    code = code.split("*exe_state(", 1)[1].split("\n}", 1)[0]
     return compare(items(section(page("mspd.8"), "Audit record"), "Sy"),
                    re.findall(r'"([a-z-]+)"', code), 6)
 
@@ -239,14 +240,14 @@ def audit_flags():
     text = text.split(".It Ic flags\n", 1)[-1].split("\n.It ", 1)[0]
     return compare(re.findall(r"^\.Ql (\S+) :$", text, re.M),
                    re.findall(r'MSP_CALLER_\w+, "([a-z0-9-]+)"',
-                              read("mspd/audit.c")), 7)
+                              read("mspd/audit_text.c")), 7)
 
 
 def audit_reasons():
     code = read("libmsp/decision.c").split("msp_reason_name", 1)[1]
     names = set(re.findall(r'return "([a-z-]+)"', code)) - {"unknown"}
     return compare(items(section(page("mspd.8"), "Audit record"), "Cm"),
-                   names | {"refused"}, 10)
+                   names | {"refused", "other"}, 10)
 
 
 def host_reasons():

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: a decision and what became of it. Out: its line, in JSON. Must never
+ * write a line that is not whole, nor let a caller's text break one.
+ */
+#include "mspd/audit_text.h"
+
+#include <string.h>
+
+/* Most bytes of a text in its quotes: an escape is six for one. */
+#define QUOTED(n) (6 * (n) + 2)
+/* user, exe, method, path, rule, privilege, identity, cgroup */
+#define TEXTS  8
+#define UNIT   255
+#define ID     64
+#define DIGITS 10 /* of 32 bits */
+#define COMM   16
+#define PARENT (COMM + DIGITS + 2)
+/* names of keys, punctuation, words of ours, other numbers */
+#define FIXED 1536
+#define LONGEST                                                                \
+	(QUOTED(MSPD_AUDIT_TEXT) * TEXTS + QUOTED(COMM) + QUOTED(UNIT) +       \
+	 QUOTED(ID) + (DIGITS + 1) * MSP_CALLER_GROUPS_MAX +                   \
+	 (QUOTED(PARENT) + 1) * MSP_CALLER_PARENTS + FIXED)
+_Static_assert(LONGEST < MSPD_AUDIT_LINE - MSPD_AUDIT_END,
+	       "a line is never cut");
+
+/* ---- values ------------------------------------------------------------ */
+
+/* For constants: their length is known here. */
+#define PUT(line, constant)                                                    \
+	mspd_text_bytes(line, constant, sizeof(constant) - 1)
+/* ,"name": in front of a value; the name is a constant of ours */
+#define NAME(line, name)    PUT(line, ",\"" name "\":")
+#define NOTHING(line, name) PUT(line, ",\"" name "\":null")
+#define STRING(line, name, value)                                              \
+	(NAME(line, name), mspd_text_json(line, value, MSPD_AUDIT_TEXT))
+#define NUMBER(line, name, value)                                              \
+	(NAME(line, name), mspd_text_number(line, value))
+
+static void put_time(struct mspd_text *line, struct timespec when,
+		     struct mspd_audit_stamp *stamp)
+{
+	unsigned long us = (unsigned long)when.tv_nsec / 1000;
+	char fraction[8] = ".000000";
+	size_t i;
+
+	if (when.tv_sec != stamp->second || !stamp->text[0]) {
+		mspd_text_time(stamp->text, when, ':');
+		stamp->second = when.tv_sec;
+	}
+	for (i = 6; i; i--, us /= 10)
+		fraction[i] = (char)('0' + us % 10);
+	PUT(line, "\"");
+	mspd_text_bytes(line, stamp->text, sizeof("YYYY-MM-DDTHH:MM:SS") - 1);
+	mspd_text_bytes(line, fraction, 7);
+	PUT(line, "Z\"");
+}
+
+/* ---- who it was -------------------------------------------------------- */
+
+/* Did the file that ran have no name left? A kernel thread runs none. */
+static bool deleted(const struct msp_caller *c)
+{
+	return !(c->flags & MSP_CALLER_KERNEL) && c->exe.nlink == 0;
+}
+
+static const char *exe_state(const struct msp_caller *c)
+{
+	if (c->flags & MSP_CALLER_EXE_VERIFIED)
+		return c->flags & MSP_CALLER_EXE_REPLACED ? "replaced"
+							  : "verified";
+	if (deleted(c))
+		return "deleted";
+	if (!*c->exe_path)
+		return "unknown";
+	return c->flags & MSP_CALLER_EXE_CHECKED ? "not-at-path" : "unchecked";
+}
+
+static void put_groups(struct mspd_text *line, const struct msp_caller *c)
+{
+	uint32_t i;
+
+	NAME(line, "groups");
+	PUT(line, "[");
+	for (i = 0; i < c->n_gids && i < MSP_CALLER_GROUPS_MAX; i++) {
+		mspd_text_put(line, i ? "," : "");
+		mspd_text_number(line, c->gids[i]);
+	}
+	PUT(line, "]");
+}
+
+static void put_parents(struct mspd_text *line, const struct msp_caller *c)
+{
+	char buffer[PARENT + 1];
+	struct mspd_text text;
+	size_t i;
+
+	NAME(line, "parents");
+	PUT(line, "[");
+	for (i = 0; i < MSP_CALLER_PARENTS && c->parents[i].pid; i++) {
+		mspd_text_init(&text, buffer, sizeof(buffer));
+		mspd_text_bytes(&text, c->parents[i].comm,
+				strnlen(c->parents[i].comm, COMM - 1));
+		PUT(&text, "[");
+		mspd_text_number(&text, c->parents[i].pid);
+		PUT(&text, "]");
+		mspd_text_put(line, i ? "," : "");
+		mspd_text_json_bytes(line, text.at, text.len, sizeof(buffer));
+	}
+	PUT(line, "]");
+}
+
+static void put_cgroup(struct mspd_text *line, const struct msp_caller *c)
+{
+	const char *path = c->cgroup_path;
+	struct msp_unit u;
+
+	/* of the whole path, before it is cut */
+	msp_caller_unit(&u, path, path ? strlen(path) : 0);
+	STRING(line, "cgroup", path);
+	NAME(line, "unit");
+	mspd_text_json_bytes(line, u.unit, u.unit_len, UNIT);
+	NAME(line, "container");
+	mspd_text_json_bytes(line, u.container, u.container_len, ID);
+}
+
+/* No namespace has number 0: the kernel did not say. */
+#define NAMESPACE(line, name, number)                                          \
+	((number) ? NUMBER(line, name, number) : NOTHING(line, name))
+
+static void put_flags(struct mspd_text *line, uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		const char *name;
+	} known[] = {
+		{ MSP_CALLER_DIRECT, "direct" },
+		{ MSP_CALLER_V6_MAPPED, "v6-mapped" },
+		{ MSP_CALLER_KERNEL, "kernel" },
+		{ MSP_CALLER_PATH_CUT, "path-cut" },
+		{ MSP_CALLER_DEVICE, "device" },
+		{ MSP_CALLER_GROUPS_CUT, "groups-cut" },
+		{ MSP_CALLER_NO_PATH, "no-path" },
+		{ MSP_CALLER_EXE_ELSEWHERE, "exe-elsewhere" },
+	};
+	const char *before = "\"";
+	size_t i;
+
+	NAME(line, "flags");
+	PUT(line, "[");
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!(flags & known[i].flag))
+			continue;
+		mspd_text_put(line, before);
+		mspd_text_put(line, known[i].name);
+		PUT(line, "\"");
+		before = ",\"";
+	}
+	PUT(line, "]");
+}
+
+/* Of nobody but a user, perhaps. */
+static void put_nobody(struct mspd_text *line, const uint32_t *uid)
+{
+	if (uid)
+		NUMBER(line, "uid", *uid);
+	else
+		NOTHING(line, "uid");
+	PUT(line, ",\"user\":null,\"pid\":null,\"exe\":null,\"comm\":null,"
+		  "\"exe_state\":null,\"gid\":null,\"groups\":null,"
+		  "\"euid\":null,\"loginuid\":null,\"parents\":null,"
+		  "\"cgroup\":null,\"unit\":null,\"container\":null,"
+		  "\"netns\":null,\"mntns\":null,\"pidns\":null,"
+		  "\"userns\":null,\"flags\":null");
+}
+
+static void put_caller(struct mspd_text *line,
+		       const struct mspd_audit_record *record)
+{
+	const struct msp_caller *c = record->caller;
+
+	if (!c || !(c->flags & MSP_CALLER_KNOWN)) {
+		put_nobody(line, NULL);
+		return;
+	}
+	NUMBER(line, "uid", c->uid);
+	STRING(line, "user", record->user);
+	NUMBER(line, "pid", c->pid);
+	STRING(line, "exe", *c->exe_path ? c->exe_path : NULL);
+	STRING(line, "comm", *c->comm ? c->comm : NULL);
+	STRING(line, "exe_state", exe_state(c));
+	NUMBER(line, "gid", c->gid);
+	put_groups(line, c);
+	NUMBER(line, "euid", c->euid);
+	if (c->loginuid == UINT32_MAX)
+		NOTHING(line, "loginuid");
+	else
+		NUMBER(line, "loginuid", c->loginuid);
+	put_parents(line, c);
+	put_cgroup(line, c);
+	NAMESPACE(line, "netns", c->net_ns);
+	NAMESPACE(line, "mntns", c->mnt_ns);
+	NAMESPACE(line, "pidns", c->pid_ns);
+	NAMESPACE(line, "userns", c->user_ns);
+	put_flags(line, c->flags);
+}
+
+/* ---- one line ---------------------------------------------------------- */
+
+static void put_request(struct mspd_text *line,
+			const struct mspd_audit_record *record)
+{
+	const char *endpoint = NULL;
+
+	if (record->endpoint >= 0)
+		endpoint =
+			msp_endpoint_name((enum msp_endpoint)record->endpoint);
+	STRING(line, "endpoint", endpoint);
+	STRING(line, "method", record->method);
+	STRING(line, "path", record->path);
+}
+
+static void put_decision(struct mspd_text *line, const struct msp_decision *d)
+{
+	if (!d) {
+		STRING(line, "verdict", msp_verdict_name(MSP_DENY));
+		STRING(line, "reason", "refused");
+		NOTHING(line, "rule");
+		NOTHING(line, "privilege");
+		NOTHING(line, "identity");
+		NOTHING(line, "epoch");
+		return;
+	}
+	STRING(line, "verdict", msp_verdict_name(d->verdict));
+	STRING(line, "reason", msp_reason_name(d->reason));
+	if (d->canon != MSP_CANON_OK)
+		STRING(line, "canon", msp_canon_name(d->canon));
+	STRING(line, "rule", d->rule_id);
+	STRING(line, "privilege", d->privilege);
+	STRING(line, "identity", d->identity);
+	NUMBER(line, "epoch", d->epoch);
+}
+
+void mspd_audit_text(struct mspd_text *line,
+		     const struct mspd_audit_record *record,
+		     struct mspd_audit_stamp *stamp)
+{
+	PUT(line, "{\"time\":");
+	put_time(line, record->time, stamp);
+	NUMBER(line, "id", record->id);
+	put_caller(line, record);
+	put_request(line, record);
+	put_decision(line, record->decision);
+	NUMBER(line, "status", record->status);
+	NUMBER(line, "us", record->us);
+	if (record->decision)
+		STRING(line, "mode", msp_mode_name(record->decision->mode));
+	else
+		NOTHING(line, "mode");
+	NUMBER(line, "port", record->client_port);
+}
+
+void mspd_audit_text_rest(struct mspd_text *line,
+			  const struct mspd_audit_rest *rest,
+			  struct mspd_audit_stamp *stamp)
+{
+	PUT(line, "{\"time\":");
+	put_time(line, rest->time, stamp);
+	NUMBER(line, "id", rest->id);
+	put_nobody(line, rest->known ? &rest->uid : NULL);
+	PUT(line, ",\"endpoint\":null,\"method\":null,\"path\":null");
+	STRING(line, "verdict", msp_verdict_name(rest->verdict));
+	PUT(line, ",\"reason\":\"other\",\"rule\":null,\"privilege\":null,"
+		  "\"identity\":null,\"epoch\":null,\"status\":null,"
+		  "\"us\":null,\"mode\":null,\"port\":null");
+}
+
+void mspd_audit_text_end(struct mspd_text *line, uint64_t merged,
+			 struct timespec last, struct mspd_audit_stamp *stamp)
+{
+	if (merged) {
+		NUMBER(line, "merged", merged);
+		NAME(line, "last");
+		put_time(line, last, stamp);
+	}
+	PUT(line, "}\n");
+}

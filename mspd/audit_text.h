@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * audit_text.h - a record as a line of audit.jsonl. Only audit.c and
+ * audit_merge.c need it.
+ */
+#ifndef MSPD_AUDIT_TEXT_H
+#define MSPD_AUDIT_TEXT_H
+
+#include "mspd/audit.h"
+#include "mspd/text.h"
+
+/* Room for what ends a line, mspd_audit_text_end(). */
+#define MSPD_AUDIT_END 128
+
+/**
+ * struct mspd_audit_stamp - the second that was written last
+ * Saves a calendar for each record. All zero is a fresh one; not shared by
+ * threads.
+ */
+struct mspd_audit_stamp {
+	time_t second;
+	char text[MSPD_TEXT_TIME]; /* "" at first */
+};
+
+/**
+ * struct mspd_audit_rest - requests of a user that have nothing in common
+ * @time:  of the first of them
+ * @id:    its number
+ * @known: the user is
+ * @uid:   it, if it is known
+ * @verdict: of all of them
+ */
+struct mspd_audit_rest {
+	struct timespec time;
+	uint64_t id;
+	bool known;
+	uint32_t uid;
+	enum msp_verdict verdict;
+};
+
+/* Append a line but for its end; MSPD_AUDIT_LINE less MSPD_AUDIT_END bytes are
+ * always enough. */
+void mspd_audit_text(struct mspd_text *line,
+		     const struct mspd_audit_record *record,
+		     struct mspd_audit_stamp *stamp);
+
+/* The same for requests of which only the user and the verdict are told. */
+void mspd_audit_text_rest(struct mspd_text *line,
+			  const struct mspd_audit_rest *rest,
+			  struct mspd_audit_stamp *stamp);
+
+/* End it; @merged more requests are counted in it, the last one at @last. */
+void mspd_audit_text_end(struct mspd_text *line, uint64_t merged,
+			 struct timespec last, struct mspd_audit_stamp *stamp);
+
+#endif
