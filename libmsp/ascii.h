@@ -34,11 +34,12 @@ static inline int msp_ascii_hex(unsigned char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* tchar of RFC 9110 5.6.2 */
+/* by byte: in lower case if it is a tchar of RFC 9110 5.6.2, else 0 */
+extern const unsigned char msp_ascii_token_lower[256];
+
 static inline bool msp_ascii_tchar(unsigned char c)
 {
-	return msp_ascii_alpha(c) || msp_ascii_digit(c) ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
+	return msp_ascii_token_lower[c] != 0;
 }
 
 static inline bool msp_ascii_token(const char *text, size_t len)
@@ -50,6 +51,24 @@ static inline bool msp_ascii_token(const char *text, size_t len)
 			return false;
 	return len > 0;
 }
+
+/* a visible character, a blank, a tab or a byte from 0x80 (RFC 9110 5.5) */
+static inline bool msp_ascii_value_char(unsigned char c)
+{
+	return c == '\t' || (c >= 0x20 && c != 0x7f);
+}
+
+/* are all of them that? */
+bool msp_ascii_value(const char *text, size_t len);
+
+/* does a text hold neither CR, LF, NUL nor that one? */
+bool msp_ascii_line(const char *text, size_t len, char but);
+
+/* neither CR, LF nor NUL? */
+bool msp_ascii_unbroken(const char *text, size_t len);
+
+/* A copy in lower case, whole if true is returned: if it is a token. */
+bool msp_ascii_lower_token(char *to, const char *from, size_t len);
 
 /* same text but for the case of ASCII letters */
 static inline bool msp_ascii_equal(const char *a, size_t a_len, const char *b,

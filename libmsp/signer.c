@@ -8,36 +8,35 @@
 
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
 
 #include "libmsp/ascii.h"
+#include "libmsp/ascii_wide.h"
 #include "libmsp/key_priv.h"
 #include "libmsp/mem.h"
 #include "libmsp/opts.h"
+#include "libmsp/signer_mac.h"
 
-#define MAC_BYTES 32
 /* Up to here insertion sort beats heap sort. */
 #define FEW 32
-
-struct span {
-	const char *at;
-	size_t len;
-};
+/* Room for so many headers or parameters there is always. */
+#define FIRST_ENTRIES 64
+/* scheme, blank, guid, blank */
+#define PREFIX_LEN (MSP_AUTHORIZATION_LEN - 2 * (size_t)MSP_MAC_BYTES)
 
 /* One header or query parameter to be signed. */
 struct entry {
-	struct span name;
-	struct span value;
-	size_t order; /* position in the request */
+	struct msp_signer_span name;
+	struct msp_signer_span value;
+	size_t order;	/* position in the request */
+	uint64_t first; /* what most are told apart by; the smaller is before */
 };
 
 struct msp_signer {
 	struct msp_key *key;
-	EVP_MAC_CTX *mac;
-	char *text; /* method LF | LF headers path LF parameters */
+	struct msp_signer_mac mac;
+	char prefix[PREFIX_LEN]; /* of all authorization values */
+	char *text;		 /* method LF | LF headers path LF parameters */
 	size_t text_room;
 	char *whole; /* only for msp_signer_string() */
 	size_t whole_room;
@@ -47,33 +46,26 @@ struct msp_signer {
 
 /* The string-to-sign in three pieces; the body is never copied. */
 struct pieces {
-	struct span head;
-	struct span body;
-	struct span tail;
+	struct msp_signer_span head;
+	struct msp_signer_span body;
+	struct msp_signer_span tail;
 };
 
-struct writer {
-	char *at;
-};
-
-static void put(struct writer *w, const char *text, size_t len)
+static char *put(char *at, const char *text, size_t len)
 {
 	if (len)
-		memcpy(w->at, text, len);
-	w->at += len;
+		memcpy(at, text, len);
+	return at + len;
 }
 
-static void put_char(struct writer *w, char c)
-{
-	*w->at++ = c;
-}
-
-static void put_lower(struct writer *w, struct span s)
+/* Of a parameter, which need not be a token. */
+static char *put_lower(char *at, struct msp_signer_span s)
 {
 	size_t i;
 
 	for (i = 0; i < s.len; i++)
-		*w->at++ = (char)msp_ascii_lower((unsigned char)s.at[i]);
+		at[i] = (char)msp_ascii_lower((unsigned char)s.at[i]);
+	return at + s.len;
 }
 
 /* ---- sorting ----------------------------------------------------------- */
@@ -88,9 +80,12 @@ static int by_order(const struct entry *a, const struct entry *b)
 static int compare_names(const struct entry *a, const struct entry *b)
 {
 	size_t n = a->name.len < b->name.len ? a->name.len : b->name.len;
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < n; i++) {
+	/* many begin alike */
+	while (n - i >= 8 && memcmp(a->name.at + i, b->name.at + i, 8) == 0)
+		i += 8;
+	for (; i < n; i++) {
 		int d = msp_ascii_lower((unsigned char)a->name.at[i]) -
 			msp_ascii_lower((unsigned char)b->name.at[i]);
 
@@ -139,14 +134,24 @@ static int param_order(const struct entry *a, const struct entry *b)
 	return d ? d : by_order(a, b);
 }
 
+/* Is a before b? */
+static bool less(const struct entry *a, const struct entry *b,
+		 entry_order order)
+{
+	return a->first < b->first || (a->first == b->first && order(a, b) < 0);
+}
+
 static void sort_few(struct entry *e, size_t n, entry_order order)
 {
 	size_t i, k;
 
 	for (i = 1; i < n; i++) {
-		struct entry moving = e[i];
+		struct entry moving;
 
-		for (k = i; k > 0 && order(&e[k - 1], &moving) > 0; k--)
+		if (!less(&e[i], &e[i - 1], order))
+			continue;
+		moving = e[i];
+		for (k = i; k > 0 && less(&moving, &e[k - 1], order); k--)
 			e[k] = e[k - 1];
 		e[k] = moving;
 	}
@@ -159,9 +164,9 @@ static void sift(struct entry *e, size_t at, size_t n, entry_order order)
 	size_t child;
 
 	while ((child = 2 * at + 1) < n) {
-		if (child + 1 < n && order(&e[child], &e[child + 1]) < 0)
+		if (child + 1 < n && less(&e[child], &e[child + 1], order))
 			child++;
-		if (order(&moving, &e[child]) >= 0)
+		if (!less(&moving, &e[child], order))
 			break;
 		e[at] = e[child];
 		at = child;
@@ -192,30 +197,28 @@ static void sort_entries(struct entry *e, size_t n, entry_order order)
 
 /* ---- taking a message apart -------------------------------------------- */
 
-static bool clean_value(const char *value, size_t len)
+static bool is_blank(char c)
 {
-	return len == 0 ||
-	       (!memchr(value, '\r', len) && !memchr(value, '\n', len) &&
-		!memchr(value, '\0', len));
+	return c == ' ' || c == '\t';
 }
 
-static struct span trim(const char *value, size_t len)
+static struct msp_signer_span trim(const char *value, size_t len)
 {
-	struct span s = { value, len };
+	struct msp_signer_span s = { value, len };
 
-	while (s.len && (s.at[0] == ' ' || s.at[0] == '\t')) {
+	if (len && value[0] > ' ' && value[len - 1] > ' ')
+		return s;
+	while (s.len && is_blank(s.at[0])) {
 		s.at++;
 		s.len--;
 	}
-	while (s.len && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
+	while (s.len && is_blank(s.at[s.len - 1]))
 		s.len--;
 	return s;
 }
 
 static int check_message(const struct msp_message *m)
 {
-	size_t i;
-
 	if (!m || !msp_opts_ok(m, m->size, sizeof(*m)) || !m->method ||
 	    !m->target || (m->n_headers && !m->headers) ||
 	    (m->body_len && !m->body))
@@ -224,17 +227,9 @@ static int check_message(const struct msp_message *m)
 		return MSP_ERR_LIMIT;
 	if (!msp_ascii_token(m->method, m->method_len))
 		return MSP_ERR_INVAL;
-	if (m->target_len == 0 || !clean_value(m->target, m->target_len) ||
-	    memchr(m->target, '#', m->target_len))
+	if (m->target_len == 0 ||
+	    !msp_ascii_line(m->target, m->target_len, '#'))
 		return MSP_ERR_INVAL;
-	for (i = 0; i < m->n_headers; i++) {
-		const struct msp_header *h = &m->headers[i];
-
-		if (!h->name || (h->value_len && !h->value) ||
-		    !msp_ascii_token(h->name, h->name_len) ||
-		    !clean_value(h->value, h->value_len))
-			return MSP_ERR_INVAL;
-	}
 	return 0;
 }
 
@@ -251,8 +246,9 @@ static size_t scheme_len(const char *text, size_t len)
 }
 
 /* path and query of origin, absolute or asterisk form */
-static int split_target(const struct msp_message *m, struct span *path,
-			struct span *query)
+static int split_target(const struct msp_message *m,
+			struct msp_signer_span *path,
+			struct msp_signer_span *query)
 {
 	const char *at = m->target;
 	const char *end = m->target + m->target_len;
@@ -270,34 +266,53 @@ static int split_target(const struct msp_message *m, struct span *path,
 			return MSP_ERR_INVAL;
 		at = memchr(at, '/', (size_t)(path_end - at));
 		if (!at) {
-			*path = (struct span){ "/", 1 };
+			*path = (struct msp_signer_span){ "/", 1 };
 			return 0;
 		}
 	}
-	*path = (struct span){ at, (size_t)(path_end - at) };
+	*path = (struct msp_signer_span){ at, (size_t)(path_end - at) };
 	return 0;
 }
 
-static size_t collect_headers(struct entry *out, const struct msp_message *m)
+static bool is_signature(const struct msp_header *h)
 {
-	size_t n = 0, i;
-
-	for (i = 0; i < m->n_headers; i++) {
-		const struct msp_header *h = &m->headers[i];
-
-		if (msp_ascii_equal(h->name, h->name_len,
-				    MSP_HEADER_AUTHORIZATION,
-				    sizeof(MSP_HEADER_AUTHORIZATION) - 1))
-			continue;
-		out[n].name = (struct span){ h->name, h->name_len };
-		out[n].value = trim(h->value, h->value_len);
-		out[n].order = i;
-		n++;
-	}
-	return n;
+	return msp_ascii_equal(h->name, h->name_len, MSP_HEADER_AUTHORIZATION,
+			       sizeof(MSP_HEADER_AUTHORIZATION) - 1);
 }
 
-static size_t collect_params(struct entry *out, struct span query)
+/* How many there are to be signed, and how many bytes they take at most: no
+ * line is longer than in the request, but for its LF and its colon. What is
+ * not signed may not be sent either. */
+static int collect_headers(struct entry *out, size_t *n, size_t *bytes,
+			   const struct msp_message *m)
+{
+	size_t i, longest = 0;
+
+	*n = 0;
+	*bytes = 2 * m->n_headers;
+	for (i = 0; i < m->n_headers; i++) {
+		const struct msp_header *h = &m->headers[i];
+		struct entry *e = &out[*n];
+
+		if (!h->name || (h->value_len && !h->value))
+			return MSP_ERR_INVAL;
+		if (is_signature(h)) {
+			if (!msp_ascii_line(h->value, h->value_len, '\0'))
+				return MSP_ERR_INVAL;
+			continue;
+		}
+		longest |= h->name_len | h->value_len; /* none is longer */
+		*bytes += h->name_len + h->value_len;
+		e->name = (struct msp_signer_span){ h->name, h->name_len };
+		e->value = trim(h->value, h->value_len);
+		e->order = i;
+		e->first = msp_wide_first(h->name, h->name_len);
+		++*n;
+	}
+	return longest > SIZE_MAX / 4 / MSP_MAX_HEADERS ? MSP_ERR_LIMIT : 0;
+}
+
+static size_t collect_params(struct entry *out, struct msp_signer_span query)
 {
 	const char *at = query.at;
 	const char *end = query.at + query.len;
@@ -315,6 +330,7 @@ static size_t collect_params(struct entry *out, struct span query)
 		out[n].value.at = equal ? equal + 1 : stop;
 		out[n].value.len = (size_t)(stop - out[n].value.at);
 		out[n].order = n;
+		out[n].first = 0;
 		if (out[n].name.len)
 			n++;
 		at = stop + 1;
@@ -322,10 +338,13 @@ static size_t collect_params(struct entry *out, struct span query)
 	return n;
 }
 
-static size_t count_params(struct span query)
+/* At least as many as there are. */
+static size_t count_params(struct msp_signer_span query)
 {
 	size_t n = 1, i;
 
+	if (query.len < FIRST_ENTRIES)
+		return query.len + 1;
 	for (i = 0; i < query.len; i++)
 		n += query.at[i] == '&';
 	return n;
@@ -333,40 +352,58 @@ static size_t count_params(struct span query)
 
 /* ---- putting the string together --------------------------------------- */
 
-static void put_headers(struct writer *w, struct entry *e, size_t n)
+static bool same_name(const struct entry *a, const struct entry *b)
+{
+	return a->first == b->first && a->name.len == b->name.len &&
+	       compare_names(a, b) == 0;
+}
+
+/* NULL: a name that is no token, or a value that ends its line. */
+static char *put_headers(char *at, struct entry *e, size_t n)
 {
 	size_t i;
 
 	sort_entries(e, n, header_order);
 	for (i = 0; i < n; i++) {
+		struct msp_signer_span name = e[i].name, value = e[i].value;
+
 		/* of several with one name only the last is signed */
-		if (i + 1 < n && compare_names(&e[i], &e[i + 1]) == 0)
+		if (i + 1 < n && same_name(&e[i], &e[i + 1])) {
+			if (!msp_ascii_line(value.at, value.len, '\0'))
+				return NULL;
 			continue;
-		put_lower(w, e[i].name);
-		put_char(w, ':');
-		put(w, e[i].value.at, e[i].value.len);
-		put_char(w, '\n');
+		}
+		if (!msp_wide_copy_token(at, name.at, name.len))
+			return NULL;
+		at += name.len;
+		*at++ = ':';
+		if (!msp_wide_copy_line(at, value.at, value.len))
+			return NULL;
+		at += value.len;
+		*at++ = '\n';
 	}
+	return at;
 }
 
-static void put_params(struct writer *w, struct entry *e, size_t n)
+static char *put_params(char *at, struct entry *e, size_t n)
 {
-	bool first = true;
+	const char *start = at;
 	size_t i;
 
-	sort_entries(e, n, param_order);
+	if (n > 1)
+		sort_entries(e, n, param_order);
 	for (i = 0; i < n; i++) {
 		if (i + 1 < n && compare_keys(&e[i], &e[i + 1]) == 0)
 			continue;
-		if (!first)
-			put_char(w, '&');
-		first = false;
-		put_lower(w, e[i].name);
+		if (at != start)
+			*at++ = '&';
+		at = put_lower(at, e[i].name);
 		if (e[i].value.len) {
-			put_char(w, '=');
-			put(w, e[i].value.at, e[i].value.len);
+			*at++ = '=';
+			at = put(at, e[i].value.at, e[i].value.len);
 		}
 	}
+	return at;
 }
 
 /* Nothing in the old buffer is needed any more. Not realloc(): it would leave
@@ -389,131 +426,124 @@ static int grow(void **buffer, size_t *room, size_t need, size_t unit)
 	return 0;
 }
 
-/* No line is longer in the string than in the request, but for its LF, its
- * colon, and the "/" an absolute form may lack. */
-static int reserve(struct msp_signer *s, const struct msp_message *m,
-		   size_t n_params)
+static int grow_entries(struct msp_signer *s, size_t headers, size_t params)
 {
-	size_t need = m->method_len + m->target_len + 8;
-	size_t entries = m->n_headers > n_params ? m->n_headers : n_params;
-	size_t i;
-	int rc;
+	size_t need = FIRST_ENTRIES;
 
-	for (i = 0; i < m->n_headers; i++) {
-		const struct msp_header *h = &m->headers[i];
-
-		if (h->name_len > SIZE_MAX / 4 || h->value_len > SIZE_MAX / 4 ||
-		    need > SIZE_MAX / 4)
-			return MSP_ERR_LIMIT;
-		need += h->name_len + h->value_len + 2;
-	}
-	rc = grow((void **)&s->text, &s->text_room, need, 1);
-	if (rc < 0)
-		return rc;
-	return grow((void **)&s->entries, &s->entries_room, entries,
+	if (headers > need)
+		need = headers;
+	if (params > need)
+		need = params;
+	return grow((void **)&s->entries, &s->entries_room, need,
 		    sizeof(*s->entries));
 }
 
 static int build(struct msp_signer *s, struct pieces *out,
 		 const struct msp_message *m)
 {
-	struct span path, query;
-	struct writer w;
-	size_t n;
+	struct msp_signer_span path, query;
+	size_t n, bytes;
+	char *at;
 	int rc;
 
 	rc = check_message(m);
+	if (rc == 0)
+		rc = split_target(m, &path, &query);
+	if (rc == 0)
+		rc = grow_entries(s, m->n_headers, count_params(query));
+	if (rc == 0)
+		rc = collect_headers(s->entries, &n, &bytes, m);
 	if (rc < 0)
 		return rc;
-	rc = split_target(m, &path, &query);
-	if (rc < 0)
-		return rc;
-	rc = reserve(s, m, count_params(query));
+	if (m->method_len > SIZE_MAX / 4 || m->target_len > SIZE_MAX / 4)
+		return MSP_ERR_LIMIT;
+	/* LFs, and the "/" an absolute form may lack */
+	rc = grow((void **)&s->text, &s->text_room,
+		  m->method_len + m->target_len + bytes + 8, 1);
 	if (rc < 0)
 		return rc;
 
-	w.at = s->text;
-	put(&w, m->method, m->method_len);
-	put_char(&w, '\n');
-	out->head = (struct span){ s->text, (size_t)(w.at - s->text) };
-	out->body = (struct span){ m->body, m->body_len };
-	out->tail.at = w.at;
-	put_char(&w, '\n');
-	n = collect_headers(s->entries, m);
-	put_headers(&w, s->entries, n);
-	put(&w, path.at, path.len);
-	put_char(&w, '\n');
+	at = put(s->text, m->method, m->method_len);
+	*at++ = '\n';
+	out->head.at = s->text;
+	out->head.len = (size_t)(at - s->text);
+	out->body.at = m->body;
+	out->body.len = m->body_len;
+	out->tail.at = at;
+	*at++ = '\n';
+	at = put_headers(at, s->entries, n);
+	if (!at)
+		return MSP_ERR_INVAL;
+	at = put(at, path.at, path.len);
+	*at++ = '\n';
 	n = collect_params(s->entries, query);
-	put_params(&w, s->entries, n);
-	out->tail.len = (size_t)(w.at - out->tail.at);
+	at = put_params(at, s->entries, n);
+	out->tail.len = (size_t)(at - out->tail.at);
 	return 0;
 }
 
 /* ---- the MAC ----------------------------------------------------------- */
 
-static bool update(EVP_MAC_CTX *mac, struct span s)
-{
-	return s.len == 0 ||
-	       EVP_MAC_update(mac, (const unsigned char *)s.at, s.len) == 1;
-}
-
-static int compute(struct msp_signer *s, unsigned char out[MAC_BYTES],
+static int compute(struct msp_signer *s, unsigned char out[MSP_MAC_BYTES],
 		   const struct msp_message *m)
 {
+	struct msp_signer_span spans[3];
 	struct pieces p;
-	size_t len = 0;
 	int rc;
 
 	rc = build(s, &p, m);
 	if (rc < 0)
 		return rc;
-	/* no key: start over with the one already set */
-	if (EVP_MAC_init(s->mac, NULL, 0, NULL) != 1 ||
-	    !update(s->mac, p.head) || !update(s->mac, p.body) ||
-	    !update(s->mac, p.tail) ||
-	    EVP_MAC_final(s->mac, out, &len, MAC_BYTES) != 1 ||
-	    len != MAC_BYTES)
-		return MSP_ERR_CRYPTO;
-	return 0;
+	if (!p.body.len) { /* the others are one behind the other */
+		p.head.len += p.tail.len;
+		return msp_signer_mac_run(&s->mac, out, &p.head, 1);
+	}
+	spans[0] = p.head;
+	spans[1] = p.body;
+	spans[2] = p.tail;
+	return msp_signer_mac_run(&s->mac, out, spans, 3);
 }
 
-static void write_authorization(char *out, const char *guid,
-				const unsigned char mac[MAC_BYTES])
+typedef unsigned char bytes8 __attribute__((vector_size(8)));
+typedef uint16_t digits8 __attribute__((vector_size(16)));
+
+/* Sixteen digits of eight bytes. */
+static void write_hex(char out[16], const unsigned char in[8])
 {
-	static const char digits[] = "0123456789abcdef";
-	struct writer w = { out };
+	msp_wide_vector text;
+	digits8 pairs;
+	bytes8 bytes;
+
+	memcpy(&bytes, in, sizeof(bytes));
+	pairs = __builtin_convertvector(bytes, digits8);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	pairs = pairs >> 4 | (pairs & 15) << 8;
+#else
+	pairs = pairs >> 4 << 8 | (pairs & 15);
+#endif
+	text = (msp_wide_vector)pairs;
+	text += '0' + ((msp_wide_vector)(text > 9) & ('a' - '0' - 10));
+	msp_wide_store16(out, text);
+}
+
+static void write_authorization(char *out, const char prefix[PREFIX_LEN],
+				const unsigned char mac[MSP_MAC_BYTES])
+{
 	size_t i;
 
-	put(&w, MSP_SCHEME " ", sizeof(MSP_SCHEME));
-	put(&w, guid, MSP_GUID_LEN);
-	put_char(&w, ' ');
-	for (i = 0; i < MAC_BYTES; i++) {
-		put_char(&w, digits[mac[i] >> 4]);
-		put_char(&w, digits[mac[i] & 15]);
-	}
-	put_char(&w, '\0');
+	memcpy(out, prefix, PREFIX_LEN);
+	out += PREFIX_LEN;
+	for (i = 0; i < MSP_MAC_BYTES; i += 8)
+		write_hex(out + 2 * i, mac + i);
+	out[2 * i] = '\0';
 }
 
-static int set_key(struct msp_signer *s)
+static void write_prefix(char prefix[PREFIX_LEN], const char *guid)
 {
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest,
-				       sizeof(digest) - 1),
-		OSSL_PARAM_END,
-	};
-	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	char *at = put(prefix, MSP_SCHEME " ", sizeof(MSP_SCHEME));
 
-	if (!hmac)
-		return MSP_ERR_CRYPTO;
-	s->mac = EVP_MAC_CTX_new(hmac);
-	EVP_MAC_free(hmac); /* the context holds its own reference */
-	if (!s->mac)
-		return MSP_ERR_CRYPTO;
-	if (EVP_MAC_init(s->mac, msp_key_bytes(s->key), MSP_KEY_BYTES,
-			 params) != 1)
-		return MSP_ERR_CRYPTO;
-	return 0;
+	at = put(at, guid, MSP_GUID_LEN);
+	*at = ' ';
 }
 
 int msp_signer_new(struct msp_signer **out, struct msp_key *key)
@@ -530,7 +560,8 @@ int msp_signer_new(struct msp_signer **out, struct msp_key *key)
 	if (!s)
 		return MSP_ERR_NOMEM;
 	s->key = msp_key_ref(key);
-	rc = set_key(s);
+	write_prefix(s->prefix, msp_key_guid(key));
+	rc = msp_signer_mac_set(&s->mac, msp_key_bytes(key));
 	if (rc < 0) {
 		msp_signer_free(s);
 		return rc;
@@ -543,7 +574,7 @@ void msp_signer_free(struct msp_signer *signer)
 {
 	if (!signer)
 		return;
-	EVP_MAC_CTX_free(signer->mac); /* wipes its copy of the key */
+	msp_signer_mac_drop(&signer->mac);
 	msp_key_free(signer->key);
 	msp_mem_wipe(signer->text, signer->text_room);
 	msp_mem_free(signer->text);
@@ -561,7 +592,7 @@ struct msp_key *msp_signer_key(const struct msp_signer *signer)
 int msp_signer_sign(struct msp_signer *signer, char *out, size_t out_size,
 		    const struct msp_message *message)
 {
-	unsigned char mac[MAC_BYTES];
+	unsigned char mac[MSP_MAC_BYTES];
 	int rc;
 
 	if (!out || out_size == 0)
@@ -572,7 +603,7 @@ int msp_signer_sign(struct msp_signer *signer, char *out, size_t out_size,
 	rc = compute(signer, mac, message);
 	if (rc < 0)
 		return rc;
-	write_authorization(out, msp_key_guid(signer->key), mac);
+	write_authorization(out, signer->prefix, mac);
 	return 0;
 }
 
@@ -607,7 +638,7 @@ int msp_signer_string(struct msp_signer *signer, const char **out,
 		      size_t *out_len, const struct msp_message *message)
 {
 	struct pieces p;
-	struct writer w;
+	char *at;
 	int rc;
 
 	if (!out || !out_len)
@@ -625,11 +656,10 @@ int msp_signer_string(struct msp_signer *signer, const char **out,
 		  p.head.len + p.body.len + p.tail.len, 1);
 	if (rc < 0)
 		return rc;
-	w.at = signer->whole;
-	put(&w, p.head.at, p.head.len);
-	put(&w, p.body.at, p.body.len);
-	put(&w, p.tail.at, p.tail.len);
+	at = put(signer->whole, p.head.at, p.head.len);
+	at = put(at, p.body.at, p.body.len);
+	at = put(at, p.tail.at, p.tail.len);
 	*out = signer->whole;
-	*out_len = (size_t)(w.at - signer->whole);
+	*out_len = (size_t)(at - signer->whole);
 	return 0;
 }

@@ -63,7 +63,8 @@ static void make_message(struct bench *b, const char *target, const char *body,
 					   .body_len = body_len };
 }
 
-/* The cheapest way that OpenSSL documents: the key is set once. */
+/* The cheapest way to an HMAC that OpenSSL 3 documents as one: a context that
+ * has the key, started again without it. */
 static void make_mac(struct bench *b)
 {
 	char digest[] = "SHA256";
@@ -140,14 +141,16 @@ static void allocations(struct bench *b)
 {
 	char value[MSP_AUTHORIZATION_LEN + 1];
 	unsigned char mac[MAC_BYTES];
-	uint64_t start = allocs_count(), signing;
+	uint64_t start = allocs_count(), signing, hmac;
 
 	sign(b, value);
 	signing = allocs_count() - start;
+	start = allocs_count();
 	bare(b, mac);
-	measure_result("- allocations", (double)signing, "1/call", 0,
-		       "bare HMAC %u",
-		       (unsigned int)(allocs_count() - start - signing));
+	hmac = allocs_count() - start;
+	measure_result("- allocations", (double)signing - (double)hmac,
+		       "1/call", 0, "besides the %u within OpenSSL",
+		       (unsigned int)hmac);
 }
 
 static void report(const char *name, const char *target, const char *body,
@@ -170,8 +173,8 @@ static void report(const char *name, const char *target, const char *body,
 		over[i] = signing[i] / hmac[i];
 	}
 	measure_result(name, measure_median(signing, n), "ns", NO_GOAL,
-		       "bare HMAC of the same %zu bytes: %.0f ns", b.text_len,
-		       measure_median(hmac, n));
+		       "EVP_MAC of the same %zu bytes, key set before: %.0f ns",
+		       b.text_len, measure_median(hmac, n));
 	measure_result("- over bare HMAC", measure_median(over, n), "ratio",
 		       1.15, "%s", "");
 	allocations(&b);
