@@ -171,6 +171,19 @@ void mspd_call_refuse(struct mspd_call *call, unsigned int status)
 	mspd_call_reply(call, &reply);
 }
 
+void mspd_call_refuse_rate(struct mspd_call *call)
+{
+	/* there is a token within a second, whatever the limit */
+	static const struct msp_header retry = { "retry-after", 11, "1", 1 };
+	struct mspd_reply reply = {
+		.status = 429,
+		.headers = &retry,
+		.n_headers = 1,
+	};
+
+	mspd_call_reply(call, &reply);
+}
+
 void mspd_call_refuse_text(struct mspd_call *call, unsigned int status,
 			   const char *allow, const char *text)
 {

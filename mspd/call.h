@@ -26,6 +26,7 @@ struct mspd_proxy {
 	uint64_t requests;
 	uint64_t connections;
 	uint8_t ahead[MSPD_READ_AHEAD]; /* body of the answer at hand */
+	struct mspd_limits limits;
 };
 
 /** Most stages that are remembered of a request. */
@@ -90,6 +91,8 @@ void mspd_call_record(struct mspd_call *call, unsigned int status);
 void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *reply);
 /* Answer with an empty body, record; close if something failed. */
 void mspd_call_refuse(struct mspd_call *call, unsigned int status);
+/* Answer 429. */
+void mspd_call_refuse_rate(struct mspd_call *call);
 /* The same with a text for people; allow: value of that header, or NULL. */
 void mspd_call_refuse_text(struct mspd_call *call, unsigned int status,
 			   const char *allow, const char *text);

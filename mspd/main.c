@@ -40,6 +40,7 @@ struct mspd {
 	struct mspd_provision *provision;
 	struct mspd_identities identities;
 	struct mspd_upstreams *upstreams;
+	struct mspd_rate *rate; /* NULL: no limit */
 	struct mspd_proxy *proxy;
 	struct mspd_server *server;
 	struct mspd_keeper *keeper;
@@ -259,6 +260,18 @@ static int open_upstreams(struct mspd *d)
 	return mspd_upstreams_new(&d->upstreams, d->loop, &opts);
 }
 
+static int open_rate(struct mspd *d)
+{
+	const struct mspd_rate_opts opts = {
+		.per_second = d->config.requests_per_second,
+		.burst = d->config.request_burst,
+		.exempt = d->config.rate_exempt.uid,
+		.n_exempt = d->config.rate_exempt.n,
+	};
+
+	return mspd_rate_new(&d->rate, &opts);
+}
+
 /* Of the listener, in the status: who was not let in. */
 static void put_door(void *arg, struct mspd_states *out)
 {
@@ -288,11 +301,17 @@ static int open_proxy(struct mspd *d)
 		.connlog = d->connlog,
 		.trace = d->config.trace,
 		.provision = d->provision,
+		.rate = d->rate,
 	};
 	struct mspd_server_opts server = {
 		.max_connections =
 			mspd_process_places(d->config.max_connections),
 		.max_user_connections = d->config.max_user_connections,
+		.max_line_bytes = d->config.max_line_bytes,
+		.max_headers = d->config.max_headers,
+		.min_body_rate = d->config.min_body_rate,
+		.body_timeout_ms = d->config.body_timeout_ms,
+		.total_timeout_ms = d->config.total_timeout_ms,
 		.header_timeout_ms = d->config.header_timeout_ms,
 		.idle_timeout_ms = d->config.idle_timeout_ms,
 		.head_bytes = d->config.max_head_bytes,
@@ -404,8 +423,8 @@ static int open_all(struct mspd *d)
 {
 	int (*const steps[])(struct mspd *) = {
 		take_signals,	open_records, open_provision, open_identities,
-		open_upstreams, open_proxy,   open_telemetry, open_keeper,
-		open_notify,	open_enter,
+		open_upstreams, open_rate,    open_proxy,     open_telemetry,
+		open_keeper,	open_notify,  open_enter,
 	};
 	size_t i;
 	int err;
@@ -432,6 +451,7 @@ static void close_all(struct mspd *d)
 	d->server = NULL;
 	mspd_proxy_free(d->proxy);
 	mspd_upstreams_free(d->upstreams);
+	mspd_rate_free(d->rate);
 	hangs = mspd_identities_close(&d->identities, WORKERS_WAIT_MS);
 	mspd_connlog_close(d->connlog);
 	if (d->audit && mspd_audit_close(d->audit) < 0)

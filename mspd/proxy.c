@@ -162,6 +162,20 @@ static bool identify(struct mspd_call *call)
 				      call);
 }
 
+/* Before names are looked up or anything is decided: it must cost little. */
+static bool too_often(struct mspd_call *call)
+{
+	struct mspd_proxy *p = call->proxy;
+	uint64_t owner = mspd_identity_owner(&call->identity);
+	uint64_t now = mspd_loop_now(p->opts.loop).boot_ms;
+
+	if (mspd_rate_take(p->opts.rate, owner, now))
+		return false;
+	mspd_limits_hit(&p->limits, MSPD_LIMIT_RATE, owner, now);
+	mspd_call_refuse_rate(call);
+	return true;
+}
+
 static bool take_request(struct mspd_call *call)
 {
 	int rc = msp_request_set(call->request, call->head.method,
@@ -173,7 +187,7 @@ static bool take_request(struct mspd_call *call)
 		return false;
 	}
 	call->exempt = msp_request_exempt(call->request);
-	return true;
+	return !too_often(call);
 }
 
 /* Then not even a refusal is recorded: the loop may not wait for a disk that
@@ -222,11 +236,20 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 	if (trail_is_full(call->proxy))
 		return;
 	/* its path is for the record only */
-	if (msp_request_set(call->request, head->method, strlen(head->method),
-			    head->target, head->target_len) < 0)
+	if (head->target_len &&
+	    msp_request_set(call->request, "GET", 3, head->target,
+			    head->target_len) < 0)
 		mspd_log(MSPD_WARN, "request %llu: no path for the record",
 			 (unsigned long long)call->id);
 	mspd_call_audit(call, status);
+}
+
+static void on_late(void *connection, unsigned int status)
+{
+	struct mspd_call *call = connection;
+
+	if (!call->replied)
+		mspd_call_record(call, status);
 }
 
 /* ---- connections ------------------------------------------------------- */
@@ -340,6 +363,7 @@ const struct mspd_server_ops mspd_proxy_ops = {
 	.close = on_close,
 	.head = on_head,
 	.malformed = on_malformed,
+	.late = on_late,
 	.body = on_body,
 	.end = on_end,
 	.read = on_read,

@@ -9,8 +9,10 @@
 #include "mspd/audit.h"
 #include "mspd/connlog.h"
 #include "mspd/identity.h"
+#include "mspd/limits.h"
 #include "mspd/policy.h"
 #include "mspd/provision.h"
+#include "mspd/rate.h"
 #include "mspd/server.h"
 #include "mspd/status.h"
 #include "mspd/upstream.h"
@@ -29,6 +31,7 @@ struct mspd_proxy_opts {
 	struct mspd_connlog *connlog; /* NULL: none */
 	bool trace;		      /* stages of requests */
 	struct mspd_provision *provision;
+	struct mspd_rate *rate; /* NULL: no limit */
 	struct msp_address endpoints[MSP_ENDPOINTS];
 };
 

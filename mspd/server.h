@@ -56,9 +56,13 @@ struct mspd_server_ops {
 	void (*head)(void *connection, struct mspd_exchange *x,
 		     const struct mspd_head *head);
 	/* A head that was answered with status here: neither head() nor
-	 * done() is called for it. */
+	 * done() is called for it. Method and target are empty, and there are
+	 * no headers, as far as nobody knows them. */
 	void (*malformed)(void *connection, const struct mspd_head *head,
 			  unsigned int status);
+	/* The exchange is given up: what it could have been answered with.
+	 * done() follows. */
+	void (*late)(void *connection, unsigned int status);
 	/* A piece of body: how much was taken; less pauses the exchange. */
 	size_t (*body)(void *connection, const void *data, size_t len);
 	/* The body is complete. */
@@ -75,6 +79,11 @@ struct mspd_server_ops {
 struct mspd_server_opts {
 	unsigned int max_connections;
 	unsigned int max_user_connections; /* of one owner; 0: a quarter */
+	size_t max_line_bytes;		   /* 0: no limit of these three */
+	size_t max_headers;
+	uint32_t min_body_rate; /* bytes per second, over each */
+	uint32_t body_timeout_ms;
+	uint32_t total_timeout_ms; /* of an exchange; 0: one day */
 	uint32_t header_timeout_ms;
 	uint32_t idle_timeout_ms; /* within a body, rounded up to seconds */
 	/* for the head of a request and of its reply, with 64 bytes more for

@@ -6,9 +6,12 @@
 #ifndef MSPD_SERVER_PRIV_H
 #define MSPD_SERVER_PRIV_H
 
+#include <stdarg.h>
+
 #include <microhttpd.h>
 
 #include "mspd/door.h"
+#include "mspd/limits.h"
 #include "mspd/server.h"
 
 enum stage {
@@ -43,6 +46,12 @@ struct mspd_exchange {
 	bool hasty; /* no reply of ours waits for this body */
 	uint64_t discarded, patience;
 	const char *received; /* target, in libmicrohttpd's memory */
+	uint64_t total_at;    /* when the exchange is given up */
+	uint64_t body_bytes;  /* that have come since the timer was set */
+	bool has_body;
+	bool held_up; /* since then by the application */
+	bool late;    /* given up */
+	bool served;  /* an exchange has ended on it */
 	char *target;
 	size_t target_len, target_room;
 	struct msp_header *headers;
@@ -62,19 +71,39 @@ struct mspd_server {
 	struct mspd_exchange *arriving; /* inside MHD_add_connection() */
 	bool draining;
 	bool in_place; /* heads stay where libmicrohttpd received them */
-	bool dirty; /* libmicrohttpd must run before the turn ends */
+	bool dirty;    /* libmicrohttpd must run before the turn ends */
 	struct mspd_door *door;	 /* owned */
 	struct mspd_watch inner; /* libmicrohttpd's own epoll */
 	struct mspd_timer timer; /* libmicrohttpd's next timeout */
 	struct msp_header collected[MSP_MAX_HEADERS + 1];
+	struct mspd_limits limits;
+	unsigned int own_status; /* libmicrohttpd's last refusal, 0: told */
 	char scratch[MSP_CLIENT_HEAD_MAX + 4];
 };
 
-/* What libmicrohttpd keeps for each header and each parameter of the query,
- * beside their text: 56 bytes, rounded up. */
+/* What libmicrohttpd keeps for each header beside its text: 56 bytes, rounded
+ * up. */
 #define MSPD_POOL_PER_HEADER 64
 /* Status line, date and framing of a reply. */
 #define MSPD_POOL_REPLY 320
+
+/* ---- server_limit.c: what a client may take of memory and time --------- */
+
+/* Of a head: status to refuse with, or 0. */
+unsigned int mspd_limit_head(struct mspd_exchange *x, const char *method,
+			     const char *version, size_t n_headers);
+/* Times of an exchange whose head is there. */
+void mspd_limit_start(struct mspd_exchange *x);
+/* Its body is waited for from now on. */
+void mspd_limit_body(struct mspd_exchange *x);
+/* Its timer has come: is it in time? If so the timer is set again. */
+bool mspd_limit_in_time(struct mspd_exchange *x);
+/* libmicrohttpd says something; arg is the server. */
+void mspd_limit_message(void *arg, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+/* The request ends before it was one, or the connection without one: tell the
+ * application if it was refused. */
+void mspd_limit_not_taken(struct mspd_exchange *x);
 
 /* libmicrohttpd leaves the connection alone until mspd_exchange_resume(). */
 void mspd_exchange_suspend(struct mspd_exchange *x);
