@@ -7,6 +7,7 @@
 #ifndef MSPD_CALL_H
 #define MSPD_CALL_H
 
+#include "mspd/audit_hold.h"
 #include "mspd/proxy.h"
 
 /** Largest body of a request that is signed, in bytes (spec 6.6). */
@@ -23,6 +24,7 @@ struct mspd_proxy {
 	struct mspd_policy *held;  /* newest snapshot seen by the loop */
 	struct msp_signer *signer; /* for held->key, NULL without */
 	uint64_t signer_generation;
+	struct mspd_hold hold; /* requests that cannot be recorded yet */
 	uint64_t requests;
 	uint64_t connections;
 	uint8_t ahead[MSPD_READ_AHEAD]; /* body of the answer at hand */
@@ -50,6 +52,7 @@ struct mspd_call {
 	/* of the request at hand */
 	struct mspd_exchange *x;
 	struct mspd_head head;
+	struct mspd_held held;
 	struct mspd_policy *policy; /* one epoch from start to end */
 	struct msp_decision decision;
 	bool decided; /* decision holds something */

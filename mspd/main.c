@@ -194,6 +194,18 @@ static void open_log(const struct mspd_config *config, bool foreground)
 	fflush(stdout);
 }
 
+/* Why requests wait, and are refused. */
+static void on_audit_fault(void *arg, int err)
+{
+	char cause[128], text[256];
+	struct mspd *d = arg;
+
+	snprintf(text, sizeof(text),
+		 "audit.jsonl cannot be written, so requests are refused: %s",
+		 strerror_r(err, cause, sizeof(cause)));
+	mspd_status_fault(d->status, MSPD_MODULE_LISTENER, err ? text : NULL);
+}
+
 static int open_records(struct mspd *d)
 {
 	const char *dir =
@@ -202,6 +214,8 @@ static int open_records(struct mspd *d)
 		.records = d->config.audit_records,
 		.per_second = d->config.audit_per_second,
 		.merge_ms = d->config.audit_merge_ms,
+		.on_fault = on_audit_fault,
+		.arg = d,
 	};
 	int err;
 

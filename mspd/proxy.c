@@ -190,12 +190,27 @@ static bool take_request(struct mspd_call *call)
 	return !too_often(call);
 }
 
-/* Then not even a refusal is recorded: the loop may not wait for a disk that
- * is full. */
-static bool trail_is_full(const struct mspd_proxy *p)
+/* First of all who it is: a refusal is recorded with a name, too. */
+static void take_in(struct mspd_call *call)
 {
-	return mspd_audit_failed(p->opts.audit) &&
-	       !mspd_audit_ready(p->opts.audit);
+	if (identify(call))
+		judge(call);
+}
+
+/* Nothing is allowed that cannot be recorded. */
+static void on_unrecorded(struct mspd_call *call)
+{
+	mspd_call_refuse(call, 503);
+}
+
+static void on_slow_disk(void *arg, bool yes)
+{
+	const struct mspd_proxy *p = arg;
+
+	mspd_status_fault(p->opts.status, MSPD_MODULE_LISTENER,
+			  yes ? "audit.jsonl is written too slowly, so "
+				"requests are refused"
+			      : NULL);
 }
 
 static void on_head(void *connection, struct mspd_exchange *x,
@@ -212,18 +227,12 @@ static void on_head(void *connection, struct mspd_exchange *x,
 		mspd_call_refuse(call, 500);
 		return;
 	}
-	if (trail_is_full(p)) {
-		/* nothing is allowed that cannot be recorded */
-		call->recorded = true;
-		mspd_call_refuse(call, 503);
-		return;
-	}
 	call->policy = mspd_policy_ref(p->held);
 	if (!take_request(call))
 		return;
-	/* first of all who it is: a refusal is recorded with a name, too */
-	if (identify(call))
-		judge(call);
+	/* what the agent answers itself tells how it is, also then */
+	if (mspd_local_wanted(call) || !mspd_hold(&p->hold, call))
+		take_in(call);
 }
 
 /* Only recorded: what it asks for is not known, so nothing was decided. */
@@ -233,8 +242,6 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 	struct mspd_call *call = connection;
 
 	mspd_call_start(call, head);
-	if (trail_is_full(call->proxy))
-		return;
 	/* its path is for the record only */
 	if (head->target_len &&
 	    msp_request_set(call->request, "GET", 3, head->target,
@@ -333,6 +340,7 @@ static void on_done(void *connection, bool complete)
 {
 	struct mspd_call *call = connection;
 
+	mspd_hold_leave(&call->proxy->hold, call);
 	/* the client left before it could be answered */
 	if (!call->replied)
 		mspd_call_record(call, 0);
@@ -378,13 +386,20 @@ int mspd_proxy_new(struct mspd_proxy **out, const struct mspd_proxy_opts *opts)
 	if (!p)
 		return -ENOMEM;
 	p->opts = *opts;
-	return 0;
+	p->hold.loop = opts->loop;
+	p->hold.audit = opts->audit;
+	p->hold.go = take_in;
+	p->hold.expire = on_unrecorded;
+	p->hold.slow = on_slow_disk;
+	p->hold.arg = p;
+	return mspd_hold_open(&p->hold);
 }
 
 void mspd_proxy_free(struct mspd_proxy *proxy)
 {
 	if (!proxy)
 		return;
+	mspd_hold_close(&proxy->hold);
 	mspd_policy_free(proxy->held);
 	msp_signer_free(proxy->signer);
 	free(proxy);

@@ -21,6 +21,7 @@
 
 #define MESSAGE_MAX 1024
 #define RAW_MAX	    4096
+#define FAULT_MAX   256
 /* The host's own texts; a rule id may be a base64 string. */
 #define STATE_MAX 4096
 
@@ -32,6 +33,7 @@ struct source {
 struct module {
 	enum mspd_state state;
 	char message[MESSAGE_MAX + sizeof("...")];
+	char fault[FAULT_MAX]; /* "": none */
 	struct source sources[MSPD_SOURCES];
 	size_t n_sources;
 };
@@ -168,6 +170,30 @@ void mspd_status_module(struct mspd_status *status, enum mspd_module module,
 			       module_names[module], "%s", message);
 }
 
+void mspd_status_fault(struct mspd_status *status, enum mspd_module module,
+		       const char *text)
+{
+	struct mspd_text fault;
+
+	if ((unsigned int)module >= MSPD_MODULES)
+		return;
+	pthread_mutex_lock(&status->lock);
+	mspd_text_init(&fault, status->modules[module].fault, FAULT_MAX);
+	if (text)
+		mspd_text_clean(&fault, text, strlen(text));
+	pthread_mutex_unlock(&status->lock);
+}
+
+static enum mspd_state state_of(const struct module *m)
+{
+	return *m->fault ? MSPD_STATE_STOPPED : m->state;
+}
+
+static const char *message_of(const struct module *m)
+{
+	return *m->fault ? m->fault : m->message;
+}
+
 enum mspd_state mspd_status_state(struct mspd_status *status,
 				  enum mspd_module module)
 {
@@ -175,7 +201,7 @@ enum mspd_state mspd_status_state(struct mspd_status *status,
 
 	pthread_mutex_lock(&status->lock);
 	if ((unsigned int)module < MSPD_MODULES)
-		state = status->modules[module].state;
+		state = state_of(&status->modules[module]);
 	pthread_mutex_unlock(&status->lock);
 	return state;
 }
@@ -189,8 +215,8 @@ void mspd_status_message(struct mspd_status *status, enum mspd_module module,
 	mspd_text_init(&text, out, size);
 	if ((unsigned int)module >= MSPD_MODULES)
 		return;
-	message = status->modules[module].message;
 	pthread_mutex_lock(&status->lock);
+	message = message_of(&status->modules[module]);
 	mspd_text_clean(&text, message, strlen(message));
 	pthread_mutex_unlock(&status->lock);
 }
@@ -199,9 +225,9 @@ static bool success(const struct mspd_status *status)
 {
 	const struct module *m = status->modules;
 
-	return m[MSPD_MODULE_KEY_KEEPER].state == MSPD_STATE_RUNNING &&
-	       m[MSPD_MODULE_REDIRECTOR].state == MSPD_STATE_RUNNING &&
-	       m[MSPD_MODULE_LISTENER].state == MSPD_STATE_RUNNING;
+	return state_of(&m[MSPD_MODULE_KEY_KEEPER]) == MSPD_STATE_RUNNING &&
+	       state_of(&m[MSPD_MODULE_REDIRECTOR]) == MSPD_STATE_RUNNING &&
+	       state_of(&m[MSPD_MODULE_LISTENER]) == MSPD_STATE_RUNNING;
 }
 
 bool mspd_status_success(struct mspd_status *status)
@@ -375,8 +401,8 @@ static void put_module(yajl_gen gen, const struct mspd_status *status,
 
 	mspd_json_put(gen, name);
 	yajl_gen_map_open(gen);
-	put_pair(gen, "status", state_name(m->state));
-	put_pair(gen, "message", m->message);
+	put_pair(gen, "status", state_name(state_of(m)));
+	put_pair(gen, "message", message_of(m));
 	if (module == MSPD_MODULE_KEY_KEEPER)
 		put_key_states(gen, &status->states);
 	else if (m->n_sources)

@@ -73,6 +73,11 @@ void mspd_status_module(struct mspd_status *status, enum mspd_module module,
 			enum mspd_state state, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* While this is set, whatever else a module reports, it is STOPPED with this
+ * message; NULL: no longer. Cut like a message, at 256 bytes. */
+void mspd_status_fault(struct mspd_status *status, enum mspd_module module,
+		       const char *text);
+
 /* State of a module. */
 enum mspd_state mspd_status_state(struct mspd_status *status,
 				  enum mspd_module module);

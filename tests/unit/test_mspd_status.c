@@ -209,6 +209,38 @@ START_TEST(status_is_success_only_if_all_three_run)
 }
 END_TEST
 
+/* Whoever reports meanwhile that it runs does not know of the fault. */
+START_TEST(status_fault_hides_what_is_reported)
+{
+	char message[64];
+	char *text;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		mspd_status_module(status, (enum mspd_module)i,
+				   MSPD_STATE_RUNNING, "runs");
+	mspd_status_fault(status, MSPD_MODULE_LISTENER, "full\xff");
+	mspd_status_module(status, MSPD_MODULE_LISTENER, MSPD_STATE_RUNNING,
+			   "goes on");
+	ck_assert(!mspd_status_success(status));
+	ck_assert_int_eq(mspd_status_state(status, MSPD_MODULE_LISTENER),
+			 MSPD_STATE_STOPPED);
+	mspd_status_message(status, MSPD_MODULE_LISTENER, message,
+			    sizeof(message));
+	ck_assert_str_eq(message, "full\xef\xbf\xbd");
+	text = document(false);
+	ck_assert_ptr_nonnull(
+		strstr(text, "\"proxyListenerStatus\":{\"status\":\"STOPPED\","
+			     "\"message\":\"full\xef\xbf\xbd\""));
+	free(text);
+	mspd_status_fault(status, MSPD_MODULE_LISTENER, NULL);
+	ck_assert(mspd_status_success(status));
+	mspd_status_message(status, MSPD_MODULE_LISTENER, message,
+			    sizeof(message));
+	ck_assert_str_eq(message, "goes on");
+}
+END_TEST
+
 /* ---- messages ---------------------------------------------------------- */
 
 static const struct {
@@ -471,6 +503,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, status_begins_unknown);
+	tcase_add_test(tc, status_fault_hides_what_is_reported);
 	tcase_add_test(tc, status_shows_what_was_reported);
 	tcase_add_test(tc, status_timestamp_has_23_characters);
 	tcase_add_test(tc, status_pretty_has_two_blanks_and_no_last_newline);
