@@ -140,10 +140,17 @@ static uint64_t content_length(const struct msp_response *r)
 	return MSPD_LENGTH_UNKNOWN;
 }
 
+/* Its length is that of another answer. */
+static bool is_bodiless(const struct mspd_call *call,
+			const struct msp_response *r)
+{
+	return strcmp(call->head.method, "HEAD") == 0 || r->status == 304;
+}
+
 static uint64_t answer_length(const struct mspd_call *call,
 			      const struct msp_response *r)
 {
-	if (strcmp(call->head.method, "HEAD") == 0)
+	if (is_bodiless(call, r))
 		return content_length(r);
 	if (r->length == MSP_BODY_CHUNKED)
 		return MSPD_LENGTH_UNKNOWN;
@@ -227,6 +234,7 @@ static void compose_reply(struct mspd_call *call, struct mspd_reply *reply,
 	}
 	headers[reply->n_headers++] = seen;
 	reply->length = answer_length(call, r);
+	reply->bodiless = is_bodiless(call, r);
 }
 
 static void upstream_error(struct mspd_call *call, int rc,
@@ -242,7 +250,7 @@ static void answer(struct mspd_call *call)
 	mspd_call_stage(call, "host answers");
 	drop_body(call);
 	compose_reply(call, &reply, headers);
-	if (strcmp(call->head.method, "HEAD") != 0)
+	if (!reply.bodiless)
 		rc = read_ahead(call, &reply, &info);
 	if (rc < 0) {
 		upstream_error(call, rc, &info);

@@ -41,6 +41,7 @@ struct mspd_reply {
 	uint64_t length;  /* of the body to be read, MSPD_LENGTH_UNKNOWN */
 	const void *body; /* the whole body, copied; NULL: ask read() */
 	bool close;	  /* close the connection after it */
+	bool bodiless;	  /* length is only said: HEAD, 304 */
 	/* of the request's body, dropped before it; 0: as for a refusal */
 	uint64_t patience;
 };

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define READ_BLOCK (32 * 1024)
 
@@ -25,6 +26,15 @@ bool mspd_exchange_has_room(const struct mspd_exchange *x,
 	return needed <= x->server->opts.head_bytes;
 }
 
+/* In its turbo mode libmicrohttpd itself says nothing to the client until an
+ * event makes it look at the connection again. */
+static ssize_t cut_off(struct mspd_exchange *x)
+{
+	shutdown(x->fd, SHUT_RDWR);
+	x->server->dirty = true;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
 {
 	struct mspd_exchange *x = arg;
@@ -32,12 +42,12 @@ static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
 
 	(void)position;
 	if (x->aborted)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return cut_off(x);
 	n = x->server->ops->read(x->app, out, size);
 	if (n == MSPD_READ_END)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (n < 0)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return cut_off(x);
 	if (n == 0)
 		mspd_exchange_suspend(x);
 	return n;
@@ -48,14 +58,23 @@ static struct MHD_Response *make_response(struct mspd_exchange *x,
 {
 	uint64_t length =
 		r->length == MSPD_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : r->length;
+	struct MHD_Response *response;
 
 	if (r->body || r->length == 0)
 		/* libmicrohttpd copies it; it does not write to it */
 		return MHD_create_response_from_buffer(
 			(size_t)r->length, (void *)(uintptr_t)r->body,
 			MHD_RESPMEM_MUST_COPY);
-	return MHD_create_response_from_callback(length, READ_BLOCK, read_reply,
-						 x, NULL);
+	response = MHD_create_response_from_callback(length, READ_BLOCK,
+						     read_reply, x, NULL);
+	/* libmicrohttpd would say "chunked", and send a last chunk as well,
+	 * which were the start of the next answer; or a length that nobody
+	 * said. Without either the connection has to end. */
+	if (response && r->bodiless && r->length == MSPD_LENGTH_UNKNOWN)
+		MHD_set_response_options(response,
+					 MHD_RF_HTTP_1_0_COMPATIBLE_STRICT,
+					 MHD_RO_END);
+	return response;
 }
 
 /* libmicrohttpd refuses empty values; such a line is left out. */

@@ -364,7 +364,8 @@ class Requests(Recorded):
     def run_table(self, table, prefix, address=(IMDS, 80), uid=0):
         rows = list(rows_of(table, prefix))
         talks = self.world.call(converse_all, address,
-                                [(data,) for _, _, data in rows], uid=uid)
+                                [(data, (b"GET",), row[3])
+                                 for row, _, data in rows], uid=uid)
         return [(row, path, talk) for (row, path, _), talk
                 in zip(rows, talks)]
 
@@ -378,7 +379,7 @@ class Requests(Recorded):
                 self.check_outcome(row, talk)
         after = {r.target for _, r, _ in self.recorder.requests()}
         self.assertEqual(after - before - {b"/probe"}, set())
-        self.assertFalse(list(self.recorder.unfinished()))
+        self.assertFalse(self.recorder.unfinished())
 
     def test_each_sound_request_arrives_as_one_with_one_reading(self):
         for row, path, talk in self.run_table(PASSED, b"passed"):

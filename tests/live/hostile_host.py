@@ -15,7 +15,8 @@ import threading
 import time
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"
+# Too long to be read before it is passed on.
+LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nshort"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 FOREIGN = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nFOREIGN"
 # What is sent, and what then becomes of the connection: True if it is kept.

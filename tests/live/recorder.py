@@ -3,7 +3,7 @@
 """
 In: an address, a folder with answers.json. Out: a host that writes each byte
 it receives into the folder and answers with the steps that the last segment of
-the path names. Must never repair what it receives, nor answer what is not one
+the path names, or else a header x-steps. Must never repair what it receives, nor answer what is not one
 request exactly. A process of its own, for clients that are forked would hold
 its connections open.
 
@@ -63,10 +63,10 @@ class Connection:
     def serve(self):
         while True:
             self.left = None  # of data, after this request
-            line, _, rest = self.head()
+            line, headers, rest = self.head()
             before = len(self.data) - len(rest)
             path = line.split(b" ")[1].partition(b"?")[0].decode("latin-1")
-            self.steps(self.host.steps_of(path), path, before)
+            self.steps(self.host.steps_of(path, headers), path, before)
             self.data = self.body() if self.left is None else self.left
 
     def steps(self, steps, path, head):
@@ -115,8 +115,13 @@ class Host:
         with self.lock:
             self.log.write(json.dumps({"connection": number, **what}) + "\n")
 
-    def steps_of(self, path):
-        return self.answers.get(path.rpartition("/")[2], USUAL)
+    def steps_of(self, path, headers):
+        names = [path.rpartition("/")[2]]
+        names += [v.decode() for v in wire.values(headers, b"x-steps")]
+        for name in names:
+            if name in self.answers:
+                return self.answers[name]
+        return USUAL
 
     def seen(self, path):
         with self.lock:
@@ -158,35 +163,30 @@ class Recorder:
         for line in data[:data.rfind("\n") + 1].splitlines():
             yield json.loads(line)
 
-    def streams(self):
-        """Bytes by connection."""
-        out = {}
+    def read(self):
+        """What was received: (connection, request, its bytes) in the order in
+        which they ended, and by connection what has not ended."""
+        found, left = [], {}
         for entry in self.entries():
-            piece = base64.b64decode(entry.get("bytes", ""), validate=True)
             number = entry["connection"]
-            out[number] = out.get(number, b"") + piece
-        return out
-
-    def requests(self):
-        """(connection, request, its bytes), strictly read; a request that
-        has not ended is none."""
-        for number, data in self.streams().items():
-            while data:
-                try:
-                    request, rest = wire.parse_request(data)
-                except wire.Incomplete:
-                    break
-                yield number, request, data[:len(data) - len(rest)]
-                data = rest
-
-    def unfinished(self):
-        """What came of requests that have not ended, by connection."""
-        for number, data in self.streams().items():
+            data = left.get(number, b"") + base64.b64decode(
+                entry.get("bytes", ""), validate=True)
             try:
                 while data:
-                    data = wire.parse_request(data)[1]
+                    request, rest = wire.parse_request(data)
+                    found.append((number, request,
+                                  data[:len(data) - len(rest)]))
+                    data = rest
             except wire.Incomplete:
-                yield number, data
+                pass
+            left[number] = data
+        return found, {n: data for n, data in left.items() if data}
+
+    def requests(self):
+        return self.read()[0]
+
+    def unfinished(self):
+        return self.read()[1]
 
 
 if __name__ == "__main__":
