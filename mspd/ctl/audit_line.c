@@ -10,9 +10,9 @@
 
 #define DEPTH_MAX 8
 
-enum kind { KIND_TEXT, KIND_NUMBER, KIND_GROUPS };
+enum kind { KIND_TEXT, KIND_NUMBER, KIND_COUNT, KIND_GROUPS };
 
-/* All of them are in every line; others are not looked at. */
+/* All but the last are in every line; others are not looked at. */
 static const struct member {
 	const char *name;
 	enum kind kind;
@@ -30,10 +30,11 @@ static const struct member {
 	{ "path", KIND_TEXT, offsetof(struct ctl_audit, path) },
 	{ "verdict", KIND_TEXT, offsetof(struct ctl_audit, verdict) },
 	{ "reason", KIND_TEXT, offsetof(struct ctl_audit, reason) },
+	{ "merged", KIND_COUNT, offsetof(struct ctl_audit, merged) },
 };
 
 #define MEMBERS (sizeof(members) / sizeof(members[0]))
-#define ALL	((1u << MEMBERS) - 1)
+#define ALL	((1u << (MEMBERS - 1)) - 1)
 
 struct reader {
 	struct ctl_audit *out;
@@ -70,18 +71,28 @@ static int on_boolean(void *ctx, int value)
 	return r->depth > 0 && !wanted(r);
 }
 
-static bool take_number(const char *text, size_t len, uint32_t *out)
+static bool take_number(const char *text, size_t len, uint64_t most,
+			uint64_t *out)
 {
 	uint64_t n = 0;
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (text[i] < '0' || text[i] > '9' || i >= 10)
+		if (text[i] < '0' || text[i] > '9' || i >= 18)
 			return false;
 		n = n * 10 + (uint64_t)(text[i] - '0');
 	}
+	*out = n;
+	return len > 0 && n <= most;
+}
+
+static bool take_id(const char *text, size_t len, uint32_t *out)
+{
+	uint64_t n = 0;
+	bool fine = take_number(text, len, UINT32_MAX, &n);
+
 	*out = (uint32_t)n;
-	return len > 0 && n <= UINT32_MAX;
+	return fine;
 }
 
 static int on_number(void *ctx, const char *text, size_t len)
@@ -91,12 +102,13 @@ static int on_number(void *ctx, const char *text, size_t len)
 
 	if (r->depth == 2 && r->member && r->member->kind == KIND_GROUPS)
 		return out->n_gids < MSP_CALLER_GROUPS_MAX &&
-		       take_number(text, len, &out->gids[out->n_gids++]);
+		       take_id(text, len, &out->gids[out->n_gids++]);
 	if (!wanted(r))
 		return r->depth > 0;
 	r->numbers |= 1u << (r->member - members);
-	return r->member->kind == KIND_NUMBER &&
-	       take_number(text, len, place(r));
+	if (r->member->kind == KIND_COUNT)
+		return take_number(text, len, CTL_AUDIT_MERGED, place(r));
+	return r->member->kind == KIND_NUMBER && take_id(text, len, place(r));
 }
 
 static int on_string(void *ctx, const unsigned char *text, size_t len)
@@ -230,7 +242,8 @@ bool ctl_audit_parse(struct ctl_audit *out, const char *line, size_t len)
 	struct reader r = { .out = out };
 
 	memset(out, 0, sizeof(*out));
-	if (!escapes_ok(line, len) || !parse(&r, line, len) || out->seen != ALL)
+	if (!escapes_ok(line, len) || !parse(&r, line, len) ||
+	    (out->seen & ALL) != ALL)
 		return false;
 	out->known = (r.numbers & ids) == ids;
 	return out->verdict.given && out->reason.given;

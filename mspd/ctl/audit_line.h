@@ -9,6 +9,8 @@
 
 /** Bytes of a text in a line; the agent cuts longer ones to this. */
 #define CTL_AUDIT_TEXT 512
+/** Most requests that are merged in a line. */
+#define CTL_AUDIT_MERGED 1000000000000u
 
 /**
  * struct ctl_audit_text - one member that is a string
@@ -24,6 +26,7 @@ struct ctl_audit_text {
  * struct ctl_audit - what is of use of a line
  * @seen: which members there were
  * @known: the caller is known, so uid, euid and gid are set
+ * @merged: so many more requests it stands for
  */
 struct ctl_audit {
 	uint32_t seen;
@@ -41,6 +44,7 @@ struct ctl_audit {
 	struct ctl_audit_text path;
 	struct ctl_audit_text verdict;
 	struct ctl_audit_text reason;
+	uint64_t merged;
 };
 
 /**

@@ -174,7 +174,8 @@ static void tell(const struct ctl_diff *diff)
 {
 	ctl_note("%zu requests tried, %zu change", diff->tried, diff->changed);
 	if (diff->skipped)
-		ctl_note("%zu lines skipped: refused before any rules",
+		ctl_note("%zu lines skipped: refused before any rules, or "
+			 "merged without a path",
 			 diff->skipped);
 	if (diff->queries)
 		ctl_note("%zu lines have query parameters without values: "

@@ -36,11 +36,13 @@ struct learn {
 	struct msp_request *request;
 	size_t lines;
 	size_t taken;
+	uint64_t merged; /* requests without a line of their own */
 	size_t unreadable;
 	size_t elsewhere; /* other endpoints */
 	size_t denied;
 	size_t exempt;	   /* allowed whatever the profile says */
 	size_t impossible; /* refused whatever the profile says */
+	size_t pathless;   /* merged with others that had other paths */
 	size_t nameless;   /* the user has no name to be written */
 	size_t cut;	   /* path not whole */
 	size_t by_user;	   /* program not verified */
@@ -67,7 +69,7 @@ static bool wanted_endpoint(const struct learn *l, const struct ctl_audit *a)
 	return endpoint == (enum msp_endpoint)l->endpoint.value;
 }
 
-static bool impossible(const struct ctl_audit *a)
+static bool refused(const struct ctl_audit *a)
 {
 	static const char *const reasons[] = { "refused", "unknown-caller",
 					       "direct",  "not-root",
@@ -77,7 +79,18 @@ static bool impossible(const struct ctl_audit *a)
 	for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (is(&a->reason, reasons[i]))
 			return true;
-	return !a->known || !a->path.given || !a->method.given;
+	return !a->known && !is(&a->reason, "other");
+}
+
+static bool impossible(const struct ctl_audit *a)
+{
+	return refused(a) || !a->path.given || !a->method.given;
+}
+
+/* A user who asks for too much has it merged, whatever the paths are. */
+static bool pathless(const struct ctl_audit *a)
+{
+	return !refused(a) && !a->path.given;
 }
 
 static bool has_name(const struct ctl_audit *a)
@@ -142,15 +155,20 @@ static bool learn_line(struct learn *l, const char *line, size_t len)
 	struct ctl_audit a;
 
 	l->lines++;
-	if (!line || !ctl_audit_parse(&a, line, len))
+	if (!line || !ctl_audit_parse(&a, line, len)) {
 		l->unreadable++;
-	else if (!wanted_endpoint(l, &a))
+		return true;
+	}
+	l->merged += a.merged;
+	if (!is(&a.reason, "other") && !wanted_endpoint(l, &a))
 		l->elsewhere++;
 	else if (!is(&a.verdict, "allow") && !is(&a.verdict, "allow-audited") &&
 		 !l->include_denied)
 		l->denied++;
 	else if (is(&a.reason, "exempt"))
 		l->exempt++;
+	else if (pathless(&a))
+		l->pathless++;
 	else if (impossible(&a))
 		l->impossible++;
 	else if (!has_name(&a))
@@ -185,11 +203,15 @@ static void tell(size_t n, const char *what)
 static void tell_counts(const struct learn *l)
 {
 	ctl_note("%zu lines, %zu learnt from", l->lines, l->taken);
+	if (l->merged)
+		ctl_note("%llu requests more are merged in these lines",
+			 (unsigned long long)l->merged);
 	tell(l->unreadable, "skipped: not readable");
 	tell(l->elsewhere, "skipped: about other endpoints");
 	tell(l->denied, "skipped: denied (--include-denied)");
 	tell(l->exempt, "skipped: allowed whatever a profile says");
 	tell(l->impossible, "skipped: refused whatever a profile says");
+	tell(l->pathless, "skipped: merged, so that no path is told");
 	tell(l->nameless, "skipped: the user has no name");
 	tell(l->cut, "skipped: the path is cut");
 	tell(l->by_user, "learnt by user: the program is not verified");

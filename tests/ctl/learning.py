@@ -203,6 +203,11 @@ def skipped(ctl):
          "1 skipped: the user has"),
         ("cut_path", {"path": "/other/" + "x" * 505},
          "1 skipped: the path is cut"),
+        ("merged_paths", {"path": None, "method": None, "merged": 8},
+         "1 skipped: merged"),
+        ("merged_rest", {"path": None, "method": None, "endpoint": None,
+                         "reason": "other", "euid": None, "gid": None},
+         "1 skipped: merged"),
     )
     for name, change, said in table:
         ctl.file("trail", kit.lines({}, change))
@@ -210,6 +215,16 @@ def skipped(ctl):
         ctl.claim(f"learn_skips_{name}",
                   status == 0 and said in err and "other" not in out and
                   "2 lines, 1 learnt from" in err, err + out)
+    ctl.file("trail", kit.lines({}, {"merged": 5000000000}, {"merged": 1}))
+    ctl.expect("learn_counts_what_is_merged", ("learn", "trail"), 0,
+               ["/metadata/instance"],
+               err=["3 lines, 3 learnt from",
+                    "5000000001 requests more are merged"])
+    for merged in ("-1", '"1"', "1.5", "1000000000001", "{}"):
+        line = kit.lines({"merged": 77}).replace("77", merged)
+        ctl.file("trail", kit.lines({}) + line)
+        ctl.expect(f"learn_does_not_take_merged_{merged}", ("learn", "trail"),
+                   0, err=["1 skipped: not readable"])
     for reason in ("refused", "unknown-caller", "direct", "not-root", "error"):
         ctl.file("trail", kit.lines({}, {**other, "verdict": "deny",
                                          "reason": reason}))
@@ -288,14 +303,15 @@ def wireserver(ctl):
 
 def groups_of_members(ctl):
     """The members learn looks at are ones that the agent writes."""
-    with open("mspd/audit.c", encoding="utf-8") as file:
-        written = set(re.findall(r'put_\w+\(line, "(\w+)"', file.read()))
+    with open("mspd/audit_text.c", encoding="utf-8") as file:
+        written = set(re.findall(r'[A-Z]+\(line, "(\w+)"', file.read()))
     with open("mspd/ctl/audit_line.c", encoding="utf-8") as file:
         looked = set(re.findall(r'{ "(\w+)", KIND_', file.read()))
     ctl.claim("members_are_those_of_the_trail",
-              len(looked) == 12 and looked <= written, looked - written)
+              len(looked) == 13 and looked <= written, looked - written)
     ctl.claim("lines_here_are_those_of_the_trail",
-              set(kit.LINE) == (written | {"time"}) - {"canon"},
+              set(kit.LINE) == (written | {"time"}) -
+              {"canon", "merged", "last"},
               set(kit.LINE) ^ (written | {"time"}))
 
 
