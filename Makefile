@@ -43,7 +43,11 @@
 #                        bench.json (15 minutes; QUICK: 2; says what to install);
 #                        README=1 puts them into README.md
 #   make soak [MINUTES=20 AGENTS=300 SEED=1]  root: at real speed, the long
-#                        scenarios, and a fleet among resets and faults
+#                        scenarios, a fleet among resets and faults, and
+#   make soak-abuse [MINUTES=30 SEED=1 WEAK=]  root: half of what the agent can
+#                        do, among clients that misbehave: no wrong answer, no
+#                        request without a record, nothing that grows. WEAK=1:
+#                        of an agent made to, which must fail
 #   make check-mutants [MUTANTS='WORD...']  root: behaviours taken out, one at
 #                        a time; the scenario of each must fail
 #   make fuzz SECONDS=60 [FUZZ_ONLY='key json']  libFuzzer on each of
@@ -93,6 +97,8 @@ SHLIB	:= libmsp.so.$(VERSION)
 
 # ---- flags: the user's stay the user's, ours stand beside them ------------
 CFLAGS	?= -O2 -g
+# What -O2 is for all that no request passes through; SMALL= leaves it -O2.
+SMALL	?= -Os
 WARN	:= -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	   -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \
 	   -Wformat=2 -Wundef
@@ -101,10 +107,22 @@ HARDEN	:= -fstack-protector-strong -fno-strict-aliasing \
 	   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=address -fsanitize=undefined \
 	   -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# Nothing is thrown through us: an eighth of what is loaded would be tables for
+# that. Debuggers have theirs with -g.
+LEAN	:= $(if $(SAN),,-fno-asynchronous-unwind-tables)
+# What is read-only shares pages with the code. Addresses that are adapted when
+# it is loaded are packed, where linker and C library know of that.
+LDLEAN	:= $(if $(SAN),,-Wl,-z,noseparate-code)
+RELR	= $(eval RELR := $$(if $$(SAN),,$$(shell $$(FIND_RELR))))$(RELR)
+FIND_RELR = libc=`$(CC) -print-file-name=libc.so.6`; \
+	  flag=-Wl,-z,pack-relative-relocs; \
+	  grep -qs GLIBC_ABI_DT_RELR $$libc && $(CC) -shared $$flag \
+	  -Wl,--fatal-warnings -o /dev/null -x c /dev/null 2>/dev/null && \
+	  echo $$flag
 OURS	:= -std=c11 $(WARN) $(if $(WERROR),-Werror) $(HARDEN) $(SANFLAGS) \
-	   -fPIC -fvisibility=hidden -MMD -MP
+	   -fPIC -fvisibility=hidden $(LEAN) -MMD -MP
 CPPOURS	:= -D_GNU_SOURCE -Iinclude -I. -isystem $(O)
-LDOURS	:= -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS)
+LDOURS	= -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDLEAN) $(RELR)
 # A call of the library to itself is not somebody else's to answer.
 LDSHARED := -Wl,-Bsymbolic-functions
 DEP_LIB	= $$($(PKG_CONFIG) $1 libcrypto yajl libbpf zlib)
@@ -125,6 +143,12 @@ MSPD_OBJ := $(MSPD_SRC:%.c=$(O)/%.o)
 CTL_SRC	:= $(wildcard mspd/ctl/*.c)
 CTL_OBJ	:= $(CTL_SRC:%.c=$(O)/%.o)
 MSPCTL	:= $(O)/mspd/ctl/mspctl
+# For speed: what looks at each byte of a request, or at each request.
+HOT	:= $(addprefix libmsp/,arena ascii buffer canon date decision \
+	   http_parse http_write mem request% signer% text) \
+	   $(addprefix mspd/,audit% forward http_check proxy server% text)
+$(filter-out $(HOT:%=$(O)/%.o),$(LIB_OBJ) $(MSPD_OBJ) $(CTL_OBJ)): \
+	SIZE = $(if $(filter -O2,$(CFLAGS)),$(SMALL))
 HOST_SRC := $(wildcard examples/msp-host/*.c examples/msp-host/*/*.c)
 HOST_OBJ := $(HOST_SRC:%.c=$(O)/%.o)
 EXAMPLES := $(patsubst %.c,$(O)/%,$(wildcard examples/*.c))
@@ -137,6 +161,7 @@ REDACT	:= $(O)/tests/redact/filter
 BENCH	:= $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 SOAK	:= $(O)/tests/bench/soak_fleet
 RELAY	:= $(O)/tests/bench/relay
+SOAKERS	:= $(patsubst %.c,$(O)/%,$(wildcard tests/soak/*.c))
 BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_% \
 	   tests/bench/soak_% tests/bench/relay.c,$(wildcard tests/bench/*.c)))
 TOOLS_MAN := $(wildcard man/msp-host*.[1-9])
@@ -193,7 +218,8 @@ $(O)/%.packed.h: $(O)/%.skel.h $(O)/%.bpf.o
 $(O)/%.o: %.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPOURS) $(CPPFLAGS) $(OURS) $(CFLAGS) -MT $@ -c $< -o $@
+	$(Q)$(CC) $(CPPOURS) $(CPPFLAGS) $(OURS) $(CFLAGS) $(SIZE) -MT $@ \
+		-c $< -o $@
 $(LIB_OBJ): | $(SKEL)
 # included as a system header (its one string literal is longer than ISO C
 # promises), which -MMD does not list
@@ -296,6 +322,10 @@ $(RELAY): $(RELAY).o $(O)/tests/bench/measure.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^
 
+$(SOAKERS): $(O)/%: $(O)/%.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $<
+
 # The attacks know nothing of the library; the agent built to lose to them has
 # eBPF programs of its own.
 $(ATTACKS): $(O)/%: $(O)/%.o $(patsubst %.c,$(O)/%.o,$(ATTACK_LIB))
@@ -322,7 +352,7 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 	check-package check-package-full check-host \
 	check-valgrind check-kernels check-arm64 check-rules check-rules-long \
 	check-redact \
-	check-scenarios check-mutants coverage coverage-run fuzz bench soak \
+	check-scenarios check-mutants coverage coverage-run fuzz bench soak soak-abuse \
 	unit-programs attack-programs
 
 deps:
@@ -427,7 +457,7 @@ check-package: deb
 check-package-full: check-package
 	$(SUITE) machine python3 tests/package/check.py $(DEB)
 
-attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS) $(LIVEPRE)
+attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS) $(LIVEPRE) $(SOAKERS)
 
 check-live: all attack-programs
 	$(SUITE) live python3 tests/live/run.py $(O)
@@ -453,6 +483,11 @@ soak: all $(SOAK)
 	$(Q)SOAK=1 SCALE=1 V=1 python3 tests/live/scenarios.py $(O)
 	$(Q)MINUTES=$(MINUTES) AGENTS=$(AGENTS) SEED=$(SEED) \
 		python3 tests/live/soak.py $(O)
+	+$(Q)$(MAKE) --no-print-directory soak-abuse
+
+soak-abuse: all $(SOAKERS) $(LIVEPRE)
+	$(Q)MINUTES=$(MINUTES) SEED=$(SEED) WEAK=$(WEAK) \
+		python3 tests/soak/soak_abuse.py $(O)
 
 # Changes and builds a copy, not what is here.
 check-mutants:
