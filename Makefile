@@ -314,8 +314,12 @@ $(GUEST): $(GUEST_OBJ) $(O)/libmsp.a
 $(BENCH) $(SOAK): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
 		$(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
-	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(BENCHLIB) -L$(O) -lmsp \
-		$(call DEP_LIB,--libs)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(BENCHLIB) \
+		$(filter $(O)/mspd/%.o,$^) -L$(O) -lmsp \
+		$(call DEP_LIB,--libs) -lpthread
+# Rooms of the agent.
+$(O)/tests/bench/bench_audit: $(addprefix $(O)/mspd/,audit.o audit_merge.o \
+	audit_text.o event.o file.o journal.o log.o rotate.o text.o worker.o)
 
 # Alone, so that its memory is that of a relay and no more.
 $(RELAY): $(RELAY).o $(O)/tests/bench/measure.o
