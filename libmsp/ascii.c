@@ -27,6 +27,23 @@ const unsigned char msp_ascii_token_lower[256] = {
 };
 /* clang-format on */
 
+bool msp_ascii_token(const char *text, size_t len)
+{
+	size_t i = 0;
+
+	while (len - i >= 16 &&
+	       msp_wide_all(msp_wide_common16(msp_wide_load16(text + i))))
+		i += 16;
+	if (i < len && len - i < 16 && len - i >= 4 &&
+	    msp_wide_all(
+		    msp_wide_common16(msp_wide_load_short(text + i, len - i))))
+		return true;
+	for (; i < len; i++)
+		if (!msp_ascii_tchar((unsigned char)text[i]))
+			return false;
+	return len > 0;
+}
+
 bool msp_ascii_lower_token(char *to, const char *from, size_t len)
 {
 	bool token = len > 0;

@@ -42,15 +42,8 @@ static inline bool msp_ascii_tchar(unsigned char c)
 	return msp_ascii_token_lower[c] != 0;
 }
 
-static inline bool msp_ascii_token(const char *text, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (!msp_ascii_tchar((unsigned char)text[i]))
-			return false;
-	return len > 0;
-}
+/* are there any, and all of them that? */
+bool msp_ascii_token(const char *text, size_t len);
 
 /* a visible character, a blank, a tab or a byte from 0x80 (RFC 9110 5.5) */
 static inline bool msp_ascii_value_char(unsigned char c)

@@ -55,7 +55,7 @@ struct msp_client {
 	/* answer */
 	struct msp_http http;
 	struct msp_response response;
-	char *in; /* IN_SIZE bytes, only while an answer is awaited; owned */
+	char *in; /* IN_SIZE bytes, while there is a connection; owned */
 	size_t in_start;
 	size_t in_end;
 	size_t in_dirty; /* bytes ever written: to be wiped */
@@ -105,14 +105,19 @@ static void close_socket(struct msp_client *c)
 }
 
 /* An answer may have held a key or a token. */
-static void release_in(struct msp_client *c)
+static void wipe_in(struct msp_client *c)
 {
 	msp_mem_wipe(c->in, c->in_dirty);
-	msp_mem_free(c->in);
-	c->in = NULL;
 	c->in_start = 0;
 	c->in_end = 0;
 	c->in_dirty = 0;
+}
+
+static void release_in(struct msp_client *c)
+{
+	wipe_in(c);
+	msp_mem_free(c->in);
+	c->in = NULL;
 }
 
 void msp_client_free(struct msp_client *client)
@@ -335,9 +340,7 @@ int msp_client_send(struct msp_client *client, struct msp_time now,
 		    struct msp_signer *signer, struct msp_error_info *info)
 {
 	struct msp_client *c = client;
-	struct msp_http_out out;
-	bool connected = true;
-	char *in;
+	bool connected = true, reusable;
 	int rc;
 
 	if (!c)
@@ -345,25 +348,23 @@ int msp_client_send(struct msp_client *client, struct msp_time now,
 	if (under_way(c))
 		return msp_fail(info, MSP_ERR_STATE,
 				"the last answer has not ended yet");
-	rc = msp_http_write(&out, message, body_len, signer,
+	if (!c->in)
+		c->in = msp_mem_alloc(IN_SIZE);
+	if (!c->in)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	reusable = msp_client_reusable(c);
+	/* over the last one, of which the rest is lost with its connection */
+	rc = msp_http_write(&c->out, message, body_len, signer,
 			    is_streamed(message, body_len) ? OUT_ROOM : 0,
 			    info);
 	if (rc < 0)
 		return rc;
-	in = msp_mem_alloc(IN_SIZE);
-	if (!in) {
-		msp_http_out_free(&out);
-		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
-	}
 
-	if (!msp_client_reusable(c)) {
+	if (!reusable) {
 		close_socket(c);
 		rc = open_socket(c, &connected, info);
 	}
-	release_in(c);
-	msp_http_out_free(&c->out);
-	c->in = in;
-	c->out = out;
+	wipe_in(c);
 	begin(c, message, body_len);
 	if (rc < 0)
 		return fail(c, rc);
@@ -403,7 +404,7 @@ static int flush(struct msp_client *c, struct msp_time now,
 		stop_sending(c);
 	}
 	if (!owed(c))
-		msp_http_out_free(&c->out);
+		msp_http_out_rest(&c->out);
 	return 0;
 }
 
@@ -519,7 +520,10 @@ static void end_answer(struct msp_client *c)
 	c->phase = PHASE_DONE;
 	c->waiting = false;
 	c->excess = c->in_start < c->in_end;
-	release_in(c);
+	if (msp_http_keeps(&c->http))
+		wipe_in(c);
+	else
+		release_in(c);
 }
 
 static int receive_head(struct msp_client *c, struct msp_time now,
@@ -564,14 +568,18 @@ static int timed_out(struct msp_client *c, struct msp_error_info *info)
 static int run_to_head(struct msp_client *c, struct msp_time now,
 		       struct msp_error_info *info)
 {
+	bool whole;
 	int rc = 0;
 
 	if (c->phase == PHASE_CONNECTING)
 		rc = finish_connect(c, now, info);
+	whole = unsent(c);
 	if (rc == 0)
 		rc = flush(c, now, info);
+	/* what the host has only now got in whole it has not answered yet */
+	whole = whole && !unsent(c) && !owed(c) && !c->deaf;
 	if (rc == 0)
-		rc = receive_head(c, now, info);
+		rc = whole ? MSP_ERR_AGAIN : receive_head(c, now, info);
 	if (rc == MSP_ERR_AGAIN && now.boot_ms >= msp_client_deadline(c))
 		rc = timed_out(c, info);
 	return rc;

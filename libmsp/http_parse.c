@@ -14,6 +14,8 @@
 
 #define HEAD_FIRST_SIZE 1024
 
+static const char version[] = "HTTP/1.";
+
 enum chunk_state {
 	CHUNK_SIZE = 0,
 	CHUNK_EXTENSION,
@@ -35,20 +37,9 @@ static int bad(struct msp_error_info *info, const char *what)
 
 /* ---- characters (RFC 9110 5.5) ----------------------------------------- */
 
-static bool is_value_char(unsigned char c)
-{
-	return c == '\t' || (c >= 0x20 && c != 0x7f);
-}
-
 bool msp_http_is_value(const char *text, size_t len)
 {
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if (!is_value_char((unsigned char)text[i]))
-			return false;
-	}
-	return true;
+	return msp_ascii_value(text, len);
 }
 
 bool msp_http_named(const struct msp_header *header, const char *name)
@@ -131,10 +122,10 @@ MSP_MEM_NO_TRACE static int grow_head(struct msp_http *http,
 /* CR and LF only as a pair: other readers end lines at one of them. */
 static int head_byte(struct msp_http *http, char c, struct msp_error_info *info)
 {
-	static const char start[] = "HTTP/1.";
 	bool after_cr = http->crlf == 1 || http->crlf == 3;
 
-	if (http->head_len < sizeof(start) - 1 && c != start[http->head_len])
+	if (http->head_len < sizeof(version) - 1 &&
+	    c != version[http->head_len])
 		return bad(info, "no HTTP/1 status line");
 	if (after_cr != (c == '\n'))
 		return bad(info, after_cr ? "a carriage return alone"
@@ -277,6 +268,8 @@ static int parse_framing(struct msp_http *http, struct msp_error_info *info)
 	for (i = 0; i < http->n_headers; i++) {
 		const struct msp_header *h = &http->headers[i];
 
+		if (h->name_len < sizeof("connection") - 1)
+			continue; /* the shortest of them */
 		if (msp_http_named(h, "connection")) {
 			http->close |= lists_close(h);
 		} else if (msp_http_named(h, "content-length")) {
@@ -339,24 +332,59 @@ static int finish_head(struct msp_http *http, struct msp_error_info *info)
 	return MSP_ERR_AGAIN;
 }
 
-int msp_http_head(struct msp_http *http, const char *data, size_t len,
-		  size_t *used, struct msp_error_info *info)
+/* How many bytes from here are neither CR nor LF; 0 where the version or the
+ * second half of a line's end is due, which is looked at byte by byte. */
+static size_t plain_bytes(const struct msp_http *http, const char *data,
+			  size_t len)
 {
+	const char *cr, *lf;
+
+	if (http->head_len < sizeof(version) - 1 || http->crlf == 1 ||
+	    http->crlf == 3)
+		return 0;
+	cr = memchr(data, '\r', len);
+	if (cr)
+		len = (size_t)(cr - data);
+	lf = memchr(data, '\n', len);
+	return lf ? (size_t)(lf - data) : len;
+}
+
+/* Of one line, or one byte; *n says how many. */
+static int head_bytes(struct msp_http *http, const char *data, size_t len,
+		      size_t *n, struct msp_error_info *info)
+{
+	int rc = 0;
+
+	*n = plain_bytes(http, data, len);
+	if (*n)
+		http->crlf = 0;
+	else
+		rc = head_byte(http, *data, info);
+	if (rc == 0 && http->head_len == http->head_cap)
+		rc = grow_head(http, info);
+	if (rc < 0)
+		return rc;
+	if (!*n)
+		*n = 1;
+	if (*n > http->head_cap - http->head_len)
+		*n = http->head_cap - http->head_len;
+	memcpy(http->head + http->head_len, data, *n);
+	http->head_len += *n;
+	return 0;
+}
+
+MSP_MEM_NO_TRACE int msp_http_head(struct msp_http *http, const char *data,
+				   size_t len, size_t *used,
+				   struct msp_error_info *info)
+{
+	size_t n;
 	int rc;
 
 	for (*used = 0; *used < len;) {
-		char c = data[*used];
-
-		rc = head_byte(http, c, info);
+		rc = head_bytes(http, data + *used, len - *used, &n, info);
 		if (rc < 0)
 			return rc;
-		if (http->head_len == http->head_cap) {
-			rc = grow_head(http, info);
-			if (rc < 0)
-				return rc;
-		}
-		http->head[http->head_len++] = c;
-		(*used)++;
+		*used += n;
 		if (http->crlf < 4)
 			continue;
 		rc = finish_head(http, info);
@@ -427,7 +455,7 @@ static int size_byte(struct msp_http *http, unsigned char c,
 static int skip_byte(struct msp_http *http, unsigned char c, size_t limit,
 		     struct msp_error_info *info)
 {
-	if (!is_value_char(c))
+	if (!msp_ascii_value_char(c))
 		return bad(info, "a control character between its chunks");
 	if (++http->skipped > limit)
 		return bad(info, "too much text between its chunks");

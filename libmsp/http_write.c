@@ -11,11 +11,15 @@
 #include <string.h>
 
 #include "libmsp/ascii.h"
+#include "libmsp/ascii_wide.h"
 #include "libmsp/http_parse.h"
 #include "libmsp/info.h"
 #include "libmsp/mem.h"
 #include "libmsp/opts.h"
 
+/* What is allocated at least, and what is kept at most. */
+#define FIRST_SIZE 1024
+#define KEPT_SIZE  4096
 /* Frame of one chunk of up to 16^8 bytes, and "0" CR LF CR LF. */
 #define CHUNK_FRAME (8 + 2 + 2)
 #define LAST_CHUNK  "0\r\n\r\n"
@@ -60,18 +64,24 @@ static bool target_ok(const struct msp_message *m)
 /* Headers that are about one connection: ours says what is true of ours. */
 static bool is_framing(const struct msp_header *h)
 {
-	static const char *const names[] = {
-		"content-length", "transfer-encoding", "connection",
-		"keep-alive",	  "proxy-connection",  "te",
-		"trailer",	  "upgrade",
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (msp_http_named(h, names[i]))
-			return true;
+	switch (h->name_len) {
+	case 2:
+		return msp_http_named(h, "te");
+	case 7:
+		return msp_http_named(h, "trailer") ||
+		       msp_http_named(h, "upgrade");
+	case 10:
+		return msp_http_named(h, "connection") ||
+		       msp_http_named(h, "keep-alive");
+	case 14:
+		return msp_http_named(h, "content-length");
+	case 16:
+		return msp_http_named(h, "proxy-connection");
+	case 17:
+		return msp_http_named(h, "transfer-encoding");
+	default:
+		return false;
 	}
-	return false;
 }
 
 static int check_header(const struct msp_header *h, struct msp_error_info *info)
@@ -245,13 +255,11 @@ static void put(struct msp_http_out *out, const void *data, size_t len)
 	out->end += len;
 }
 
+/* A name: check_header() has seen that it is a token. */
 static void put_lower(struct msp_http_out *out, const char *text, size_t len)
 {
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		out->data[out->end++] =
-			(char)msp_ascii_lower((unsigned char)text[i]);
+	msp_wide_copy_token(out->data + out->end, text, len);
+	out->end += len;
 }
 
 static void put_request(struct msp_http_out *out, const struct lines *l,
@@ -273,6 +281,27 @@ static void put_request(struct msp_http_out *out, const struct lines *l,
 	put(out, m->body, m->body_len);
 }
 
+static int make_room(struct msp_http_out *out, size_t size,
+		     struct msp_error_info *info)
+{
+	char *data = out->data;
+
+	if (size < FIRST_SIZE)
+		size = FIRST_SIZE;
+	if (size > out->cap) {
+		data = msp_mem_alloc(size);
+		if (!data)
+			return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+		msp_http_out_free(out);
+		out->data = data;
+		out->cap = size;
+	}
+	msp_mem_wipe(data, out->end);
+	out->start = 0;
+	out->end = 0;
+	return 0;
+}
+
 int msp_http_write(struct msp_http_out *out, const struct msp_message *message,
 		   uint64_t body_len, struct msp_signer *signer, size_t room,
 		   struct msp_error_info *info)
@@ -281,7 +310,6 @@ int msp_http_write(struct msp_http_out *out, const struct msp_message *message,
 	size_t size;
 	int rc;
 
-	memset(out, 0, sizeof(*out));
 	rc = check_message(message, body_len, signer, info);
 	if (rc < 0)
 		return rc;
@@ -297,10 +325,9 @@ int msp_http_write(struct msp_http_out *out, const struct msp_message *message,
 		return msp_fail(info, MSP_ERR_LIMIT,
 				"request not sent: larger than %d bytes",
 				MSP_CLIENT_REQUEST_MAX);
-	out->data = msp_mem_alloc(size + room);
-	if (!out->data)
-		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
-	out->cap = size + room;
+	rc = make_room(out, size + room, info);
+	if (rc < 0)
+		return rc;
 	put_request(out, &l, message);
 	return 0;
 }
@@ -310,6 +337,17 @@ void msp_http_out_free(struct msp_http_out *out)
 	msp_mem_wipe(out->data, out->end);
 	msp_mem_free(out->data);
 	memset(out, 0, sizeof(*out));
+}
+
+void msp_http_out_rest(struct msp_http_out *out)
+{
+	if (out->cap > KEPT_SIZE) {
+		msp_http_out_free(out);
+		return;
+	}
+	msp_mem_wipe(out->data, out->end);
+	out->start = 0;
+	out->end = 0;
 }
 
 size_t msp_http_out_room(struct msp_http_out *out, bool chunked)

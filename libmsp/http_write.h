@@ -7,7 +7,7 @@
 
 #include <msp/client.h>
 
-/* Bytes waiting to be sent; data is owned. */
+/* Bytes waiting to be sent; data is owned. Zeroed: none. */
 struct msp_http_out {
 	char *data;
 	size_t start; /* first byte not sent yet */
@@ -16,9 +16,10 @@ struct msp_http_out {
 };
 
 /*
- * Serialize a request; arguments as of msp_client_send(). The new buffer has
- * room for at least room bytes more than a complete request. Errors:
- * MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_NOMEM, MSP_ERR_CRYPTO; *out is empty.
+ * Serialize a request over what was there; arguments as of msp_client_send().
+ * There is room for at least room bytes more than a complete request. Errors:
+ * MSP_ERR_INVAL, MSP_ERR_LIMIT, MSP_ERR_NOMEM, MSP_ERR_CRYPTO; then *out is as
+ * it was.
  */
 int msp_http_write(struct msp_http_out *out, const struct msp_message *message,
 		   uint64_t body_len, struct msp_signer *signer, size_t room,
@@ -26,6 +27,9 @@ int msp_http_write(struct msp_http_out *out, const struct msp_message *message,
 
 /* Wipe and free; an authorization is good for as long as its date is. */
 void msp_http_out_free(struct msp_http_out *out);
+
+/* Wipe, and keep what the next request will need: a small buffer. */
+void msp_http_out_rest(struct msp_http_out *out);
 
 /*
  * Room for more, sent bytes dropped: then append that much at most. A chunk
