@@ -254,17 +254,6 @@ static enum MHD_Result settle(struct mspd_exchange *x)
 	return MHD_YES;
 }
 
-/* One who waits for 100 may not send the body at all after a refusal; that of
- * another is too long to be taken for nothing. */
-static bool is_hasty(const struct mspd_head *head)
-{
-	if (head->length == 0)
-		return false;
-	return mspd_http_expects_continue(head) ||
-	       (head->length != MSPD_LENGTH_UNKNOWN &&
-		head->length > DISCARD_MAX);
-}
-
 static enum MHD_Result on_head(struct mspd_exchange *x, const char *method,
 			       const char *version)
 {
@@ -279,7 +268,10 @@ static enum MHD_Result on_head(struct mspd_exchange *x, const char *method,
 	}
 	x->stage = STAGE_WAIT;
 	x->taken = true;
-	x->hasty = is_hasty(&head);
+	/* after a refusal it may not send the body at all */
+	x->hasty = head.length > 0 && mspd_http_expects_continue(&head);
+	x->lengthy =
+		head.length != MSPD_LENGTH_UNKNOWN && head.length > DISCARD_MAX;
 	x->has_body = head.length != 0;
 	mspd_limit_start(x);
 	mspd_door_busy(x->server->door, &x->place, true);

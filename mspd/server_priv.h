@@ -43,7 +43,8 @@ struct mspd_exchange {
 	struct MHD_Response *reply; /* given by the application, not sent yet */
 	bool close;		    /* the connection after it */
 	unsigned int status;
-	bool hasty; /* no reply of ours waits for this body */
+	bool hasty;   /* no reply waits for this body, */
+	bool lengthy; /* and no refusal for this one */
 	uint64_t discarded, patience;
 	const char *received; /* target, in libmicrohttpd's memory */
 	uint64_t total_at;    /* when the exchange is given up */

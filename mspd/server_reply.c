@@ -126,7 +126,8 @@ int mspd_exchange_reply(struct mspd_exchange *x, const struct mspd_reply *r)
 	if (x->reply || x->stage == STAGE_REPLY)
 		return err;
 	x->close = r->close || x->server->draining ||
-		   (x->stage == STAGE_WAIT && x->hasty);
+		   (x->stage == STAGE_WAIT &&
+		    (x->hasty || (x->lengthy && !r->patience)));
 	response = make_response(x, r);
 	err = response ? fill_response(x, response, r) : -ENOMEM;
 	if (err < 0) {
