@@ -267,7 +267,9 @@ class Mspd(Way):
             host_args=["--imds", IMDS_OF_HOST],
             config={"pollKeyStatusIntervalInSeconds": 15,
                     "fileLogLevel": "Info", "maxConnections": PLACES,
-                    "maxConnectionsPerUser": PLACES})
+                    "maxConnectionsPerUser": PLACES,
+                    # each request has a record of its own, none is merged
+                    "auditRecordsPerUser": 1000000000})
 
     def prepare(self):
         self.world.join()
