@@ -149,8 +149,10 @@ static unsigned int refusal_of(struct mspd_exchange *x)
 		return x->stage == STAGE_HEAD ? MHD_HTTP_REQUEST_TIMEOUT : 0;
 	if (!status || x->aborted)
 		return 0;
-	/* a first line that was refused leaves no other trace */
-	if (x->stage == STAGE_IDLE && (x->served ? x->ended : !answered(x)))
+	/* A first line that was refused leaves no other trace. Of a later one
+	 * there is none at all: whoever just leaves looks the same, and must
+	 * not be told to have sent what somebody else did. */
+	if (x->stage == STAGE_IDLE && (x->served || !answered(x)))
 		return 0;
 	x->server->own_status = 0;
 	return status;
