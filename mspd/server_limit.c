@@ -68,7 +68,7 @@ void mspd_limit_body(struct mspd_exchange *x)
 	if (!x->has_body || !x->server->opts.min_body_rate)
 		return;
 	x->body_bytes = 0;
-	x->held_up = false;
+	x->held_up = x->suspended;
 	wait_until(x, now_ms(x) + x->server->opts.body_timeout_ms);
 }
 

@@ -101,9 +101,16 @@ static void *on_target(void *cls, const char *target,
 		       struct MHD_Connection *connection)
 {
 	struct http *http = cls;
+	struct call *call = call_new(http->emu, target);
+	char *query = strchr((char *)(uintptr_t)target, '?');
 
 	(void)connection;
-	return call_new(http->emu, target);
+	/* the library would put each parameter into its pool, and where they
+	 * do not fit nobody gets an answer; it has yet to look for them in
+	 * this text, in its own buffer */
+	if (query && query[1])
+		query[1] = '\0';
+	return call;
 }
 
 /* How much of what the client sent was this request. Of one in chunks that is
