@@ -29,16 +29,21 @@ const unsigned char msp_ascii_token_lower[256] = {
 
 bool msp_ascii_token(const char *text, size_t len)
 {
-	size_t i = 0;
+	msp_wide_vector good;
+	size_t i;
 
-	while (len - i >= 16 &&
-	       msp_wide_all(msp_wide_common16(msp_wide_load16(text + i))))
-		i += 16;
-	if (i < len && len - i < 16 && len - i >= 4 &&
-	    msp_wide_all(
-		    msp_wide_common16(msp_wide_load_short(text + i, len - i))))
-		return true;
-	for (; i < len; i++)
+	if (len >= 16) {
+		good = msp_wide_common16(msp_wide_load16(text + len - 16));
+		for (i = 0; len - i > 16; i += 16)
+			good &= msp_wide_common16(msp_wide_load16(text + i));
+		if (msp_wide_all(good))
+			return true;
+	} else if (len >= 4) {
+		good = msp_wide_common16(msp_wide_load_short(text, len));
+		if (msp_wide_all(good))
+			return true;
+	}
+	for (i = 0; i < len; i++)
 		if (!msp_ascii_tchar((unsigned char)text[i]))
 			return false;
 	return len > 0;
@@ -103,12 +108,20 @@ static inline msp_wide_vector control16(msp_wide_vector v)
 
 bool msp_ascii_value(const char *text, size_t len)
 {
-	size_t i = 0;
+	msp_wide_vector bad;
+	size_t i;
 
-	for (; len - i >= 16; i += 16)
-		if (!msp_wide_none(control16(msp_wide_load16(text + i))))
-			break; /* a tab, perhaps */
-	for (; i < len; i++)
+	if (len >= 16) {
+		bad = control16(msp_wide_load16(text + len - 16));
+		for (i = 0; len - i > 16; i += 16)
+			bad |= control16(msp_wide_load16(text + i));
+		if (msp_wide_none(bad))
+			return true;
+	} else if (len >= 4) {
+		if (msp_wide_none(control16(msp_wide_load_short(text, len))))
+			return true;
+	}
+	for (i = 0; i < len; i++) /* a tab, perhaps */
 		if (!msp_ascii_value_char((unsigned char)text[i]))
 			return false;
 	return true;

@@ -42,12 +42,6 @@ bool msp_http_is_value(const char *text, size_t len)
 	return msp_ascii_value(text, len);
 }
 
-bool msp_http_named(const struct msp_header *header, const char *name)
-{
-	return msp_ascii_equal(header->name, header->name_len, name,
-			       strlen(name));
-}
-
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';

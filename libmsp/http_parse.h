@@ -12,6 +12,8 @@
 
 #include <msp/client.h>
 
+#include "libmsp/ascii.h"
+
 /* Most 1xx answers skipped before the real one. */
 #define MSP_HTTP_MAX_INTERIM 8
 /* Most bytes of one chunk's extension, and of all trailers. */
@@ -84,6 +86,11 @@ bool msp_http_keeps(const struct msp_http *http);
 /* visible characters, blanks, tabs and bytes from 0x80 */
 bool msp_http_is_value(const char *text, size_t len);
 /* is this header's name, ASCII case ignored, that one? */
-bool msp_http_named(const struct msp_header *header, const char *name);
+static inline bool msp_http_named(const struct msp_header *header,
+				  const char *name)
+{
+	return msp_ascii_equal(header->name, header->name_len, name,
+			       strlen(name));
+}
 
 #endif
