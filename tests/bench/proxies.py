@@ -268,6 +268,9 @@ class Mspd(Way):
             config={"pollKeyStatusIntervalInSeconds": 15,
                     "fileLogLevel": "Info", "maxConnections": PLACES,
                     "maxConnectionsPerUser": PLACES,
+                    # looked at, and never reached
+                    "requestsPerSecondPerUser": 1000000,
+                    "requestBurstPerUser": 1000000,
                     # each request has a record of its own, none is merged
                     "auditRecordsPerUser": 1000000000})
 

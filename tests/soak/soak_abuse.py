@@ -85,7 +85,8 @@ class Soak:
             imds=world.item(access="deny", rules=rules),
             wireserver=world.item(), host_args=["--imds", IMDS_OF_HOST],
             config={"pollKeyStatusIntervalInSeconds": 15,
-                    "fileLogLevel": "Info", "requestsPerSecondPerUser": 0,
+                    "fileLogLevel": "Info", "requestBurstPerUser": 1000000,
+                    "requestsPerSecondPerUser": 1000000,
                     **(config or {})})
         self.world.weak = weak
         self.host = self.load = None
@@ -206,10 +207,12 @@ class Soak:
 
     def finish(self):
         """Whoever is gone is forgotten; then all is told."""
-        end = time.monotonic() + (WEAK_SETTLE_S if self.weak else SETTLE_S)
+        start = time.monotonic()
+        end = start + (WEAK_SETTLE_S if self.weak else SETTLE_S)
         while self.descriptors() > self.before and time.monotonic() < end:
             self.trail.poll()
             time.sleep(0.1)
+        self.settled_s = time.monotonic() - start
         self.after = self.descriptors()
         self.at_rest = self.pss_mb()
         if self.world.stop_mspd() != 0:
@@ -273,7 +276,8 @@ class Soak:
                        for part in (pss[:third], pss[-third:]))
         self.say(f"  PSS: {first:.2f} -> {last:.2f} MB after {warm:.0f} s, at "
                  f"most {max(pss):.2f}, at rest {self.at_rest:.2f}; "
-                 f"descriptors: {self.before} -> {self.after}, at most "
+                 f"descriptors: {self.before} -> {self.after} within "
+                 f"{self.settled_s:.0f} s, at most "
                  f"{max(n for _, _, n in self.samples)}")
         self.claim(last <= first + (SHORT_GROWTH_MB if self.seconds < SHORT_S
                                     else GROWTH_MB),
