@@ -44,10 +44,10 @@
 #                        README=1 puts them into README.md
 #   make soak [MINUTES=20 AGENTS=300 SEED=1]  root: at real speed, the long
 #                        scenarios, a fleet among resets and faults, and
-#   make soak-abuse [MINUTES=30 SEED=1 WEAK=]  root: half of what the agent can
-#                        do, among clients that misbehave: no wrong answer, no
-#                        request without a record, nothing that grows. WEAK=1:
-#                        of an agent made to, which must fail
+#   make soak-abuse [MINUTES=30 SEED=1 BROKEN=]  root: half of what the agent
+#                        can do, among clients that misbehave: no wrong answer,
+#                        no request without a record, nothing that grows.
+#                        BROKEN=1: of an agent that leaks, and must fail
 #   make check-mutants [MUTANTS='WORD...']  root: behaviours taken out, one at
 #                        a time; the scenario of each must fail
 #   make fuzz SECONDS=60 [FUZZ_ONLY='key json']  libFuzzer on each of
@@ -391,7 +391,8 @@ check-san:
 
 # Of mspd, what its threads share. Addresses are not randomized: the shadow of
 # ThreadSanitizer has no room for all that newer kernels choose.
-TSAN_MSPD := provision ruleset worker resolver snapshot identity names
+TSAN_MSPD := provision ruleset worker resolver snapshot identity names \
+	audit_budget
 .PHONY: check-tsan tsan-run
 check-tsan:
 	+$(Q)$(MAKE) --no-print-directory $(PARALLEL) O=$(O)-tsan HARDEN= \
@@ -490,7 +491,7 @@ soak: all $(SOAK)
 	+$(Q)$(MAKE) --no-print-directory soak-abuse
 
 soak-abuse: all $(SOAKERS) $(LIVEPRE)
-	$(Q)MINUTES=$(MINUTES) SEED=$(SEED) WEAK=$(WEAK) \
+	$(Q)MINUTES=$(MINUTES) SEED=$(SEED) BROKEN=$(BROKEN) \
 		python3 tests/soak/soak_abuse.py $(O)
 
 # Changes and builds a copy, not what is here.

@@ -367,6 +367,28 @@ static void grow_file(size_t size)
 	free(lines);
 }
 
+/* And if nothing else happens any more. */
+START_TEST(audit_tells_what_was_counted_last)
+{
+	size_t before = 0, len = 0;
+	int i;
+
+	opts.per_second = 0;
+	restart_with(1, 50);
+	write_as(1000, 1);
+	ck_assert_int_eq(mspd_audit_flush(audit, 10000), 0);
+	free(scratch_read("audit.jsonl", &before));
+	usleep(50000); /* the writer has nothing to wait for */
+	write_as(1000, 1);
+	for (i = 0; i < 500 && len <= before; i++) {
+		usleep(10000);
+		free(scratch_read("audit.jsonl", &len));
+	}
+	ck_assert_uint_gt(len, before);
+	free(close_and_read());
+}
+END_TEST
+
 START_TEST(audit_tells_what_is_counted_in_the_file_it_began_in)
 {
 	size_t lines;
@@ -414,6 +436,7 @@ int main(void)
 	tcase_add_test(tc, audit_tells_of_a_fault_and_of_its_end);
 	tcase_add_test(tc, audit_counts_what_repeats_beyond_a_budget);
 	tcase_add_test(tc, audit_tells_what_is_counted_before_it_ends);
+	tcase_add_test(tc, audit_tells_what_was_counted_last);
 	tcase_add_test(tc, audit_tells_what_is_counted_in_the_file_it_began_in);
 	tcase_add_test(tc, audit_close_reports_lost_lines);
 	suite_add_tcase(s, tc);

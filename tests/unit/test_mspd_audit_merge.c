@@ -181,6 +181,19 @@ START_TEST(merge_long_lines_cost_more)
 }
 END_TEST
 
+/* The lines that count are paid for, too, even if there is nothing left. */
+START_TEST(merge_lines_that_count_cost_as_much)
+{
+	start(2, 1);
+	add_many(5);
+	now += 1000;
+	ck_assert(next_line(true));
+	record.path = "/other";
+	ck_assert(!add());
+	expect_all_told();
+}
+END_TEST
+
 static struct msp_decision other_decision;
 
 /* Each changes one thing by which requests are told apart. */
@@ -367,6 +380,22 @@ START_TEST(merge_of_too_many_users_loses_nobody)
 }
 END_TEST
 
+/* Of whom something is counted nobody takes the place. */
+START_TEST(merge_forgets_nobody_too_soon)
+{
+	uint32_t i;
+
+	start(2, 1);
+	for (i = 0; i < 4 * MSPD_MERGE_USERS; i++)
+		add_as(5000 + i / 4);
+	now += 5000;
+	for (i = 0; i < 4 * MSPD_MERGE_USERS; i++)
+		add_as(90000 + i / 4);
+	ck_assert_uint_le(written, 2 * (MSPD_MERGE_USERS + 1));
+	expect_all_told();
+}
+END_TEST
+
 START_TEST(merge_uids_of_a_namespace_are_one_user)
 {
 	uint32_t i;
@@ -423,6 +452,8 @@ int main(void)
 	tcase_add_test(tc, merge_goes_on_counting_what_goes_on);
 	tcase_add_test(tc, merge_forgets_what_has_ended);
 	tcase_add_test(tc, merge_long_lines_cost_more);
+	tcase_add_test(tc, merge_lines_that_count_cost_as_much);
+	tcase_add_test(tc, merge_forgets_nobody_too_soon);
 	tcase_add_loop_test(tc, merge_keeps_what_differs_apart, 0, CHANGES);
 	tcase_add_test(tc,
 		       merge_takes_other_processes_of_a_program_for_the_same);

@@ -96,6 +96,17 @@ START_TEST(text_line_escapes_nul)
 }
 END_TEST
 
+START_TEST(text_json_keeps_as_much_as_has_room)
+{
+	char buffer[6];
+	struct mspd_text t;
+
+	mspd_text_init(&t, buffer, sizeof(buffer));
+	mspd_text_json(&t, "abcdefgh", 100);
+	ck_assert_str_eq(buffer, "\"abc\"");
+}
+END_TEST
+
 START_TEST(text_json_of_nothing_is_null)
 {
 	char buffer[32];
@@ -220,6 +231,7 @@ int main(void)
 	tcase_add_loop_test(tc, utf8_step_follows_rfc_3629, 0, COUNT(steps));
 	tcase_add_loop_test(tc, text_line_and_json_escape, 0, COUNT(texts));
 	tcase_add_test(tc, text_line_escapes_nul);
+	tcase_add_test(tc, text_json_keeps_as_much_as_has_room);
 	tcase_add_test(tc, text_json_of_nothing_is_null);
 	tcase_add_test(tc, text_json_of_bytes_stops_at_their_end);
 	tcase_add_test(tc, text_json_is_whole_wherever_it_is_cut);
