@@ -327,6 +327,8 @@ int mspd_audit_open(struct mspd_audit **out, const struct mspd_audit_opts *opts)
 		destroy(audit);
 		return rc;
 	}
+	/* for who looks at the process with top(1), and wonders */
+	pthread_setname_np(audit->writer, "audit writer");
 	*out = audit;
 	return 0;
 }

@@ -4,6 +4,7 @@ In: a disk that is full, users who ask all the time. Out: the audit trail, in
 which nobody's records are missing, whoever else asks, and what cannot be
 recorded does not happen. Must never leave a mount behind.
 """
+import ctypes
 import os
 import subprocess
 import threading
@@ -14,6 +15,9 @@ import wire
 import world
 from world import DAEMON, NOBODY, WIRESERVER
 
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+WALL = 0x40000000
+LIBC = ctypes.CDLL(None, use_errno=True)
 FLOOD = 2000
 BUDGET = 20  # records of one user at once
 REFUSED = wire.request(b"GET", "/machine?comp=goalstate", WIRESERVER)
@@ -108,6 +112,56 @@ class FullDisk(unittest.TestCase):
         for name, n in self.sent.items():
             path = f"/metadata/instance?api-version&{name}"
             self.assertEqual(requests(of(lines, path=path)), n, name)
+
+
+class SlowDisk(unittest.TestCase):
+    """The writer's thread is stopped, as it is by a disk that hangs."""
+
+    def setUp(self):
+        self.world = world.World(
+            imds=world.item(), wireserver=world.item(),
+            config={"fileLogLevel": "Info", "requestsPerSecondPerUser": 0})
+        self.addCleanup(self.world.close)
+        self.world.start()
+
+    def ptrace(self, request, tid):
+        if LIBC.ptrace(request, tid, None, None) != 0:
+            raise OSError(ctypes.get_errno(), f"ptrace {request:#x}")
+
+    def writer(self):
+        tasks = f"/proc/{self.world.mspd.pid}/task"
+        for tid in os.listdir(tasks):
+            with open(f"{tasks}/{tid}/comm", encoding="ascii") as f:
+                if f.read() == "audit writer\n":
+                    return int(tid)
+        raise world.Failed("no writer")
+
+    def listener(self):
+        return self.world.status()["proxyAgentStatus"]["proxyListenerStatus"]
+
+    def test_refuses_what_finds_no_room_and_goes_on_by_itself(self):
+        w = self.world
+        tid = self.writer()
+        self.ptrace(PTRACE_SEIZE, tid)
+        self.ptrace(PTRACE_INTERRUPT, tid)
+        os.waitpid(tid, WALL)
+        statuses = []
+        while 503 not in statuses and len(statuses) < 2000:
+            answers = w.talk((WIRESERVER, 80), [REFUSED] * 20, uid=NOBODY)
+            statuses += [x.status for x in answers if x]
+        self.assertGreater(statuses.index(503), 20)
+        self.assertEqual(self.listener()["status"], "STOPPED")
+        self.assertIn("audit.jsonl is written too slowly",
+                      self.listener()["message"])
+        self.ptrace(PTRACE_DETACH, tid)
+        world.wait_until(lambda: self.listener()["status"] == "RUNNING",
+                         why="listener")
+        self.assertEqual(w.get(world.INSTANCE).status, 200)
+        self.assertEqual(w.stop_mspd(), 0)
+        lines = of(w.audit(), uid=NOBODY)
+        for status in (403, 503):
+            self.assertEqual(requests(of(lines, status=status)),
+                             statuses.count(status))
 
 
 class Flood(unittest.TestCase):
