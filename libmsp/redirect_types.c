@@ -57,6 +57,8 @@ struct types {
 	int pointer; /* number of the one there is, 0: none */
 	struct kept kept[KEPT_MAX];
 	size_t n_kept;
+	uint32_t found[KEPT_MAX]; /* numbers of those that are wanted */
+	size_t n_found;
 };
 
 /* ---- names ------------------------------------------------------------- */
@@ -328,7 +330,7 @@ static bool is_wanted(struct types *k, const struct btf_type *t)
 	       has(&k->wanted, text_at(k, t->name_off));
 }
 
-/* Where they are, and that all of them can be read. */
+/* Where they are, that all of them can be read, and which are wanted. */
 static int find_all(struct types *k)
 {
 	const struct btf_type *t;
@@ -346,22 +348,22 @@ static int find_all(struct types *k)
 		if (k->count % STRIDE == 0)
 			k->stride[k->count / STRIDE] = (uint32_t)offset;
 		k->count++;
+		if (!is_wanted(k, t))
+			continue;
+		if (k->n_found == KEPT_MAX)
+			return -EINVAL;
+		k->found[k->n_found++] = k->count;
 	}
 	return 0;
 }
 
 static bool keep_wanted(struct types *k)
 {
-	const struct btf_type *t;
-	size_t offset, next = 0;
-	uint32_t number = 0;
+	size_t i;
 
-	for (offset = 0; offset < k->len; offset = next) {
-		t = at_offset(k, offset, &next);
-		number++;
-		if (is_wanted(k, t) && keep(k, number, 0) < 0)
+	for (i = 0; i < k->n_found; i++)
+		if (keep(k, k->found[i], 0) < 0)
 			return false;
-	}
 	return true;
 }
 

@@ -31,6 +31,9 @@
 #define WAIT_MAX_MS    60000
 #define RETRY_FIRST_MS 250
 #define FOLDER_LAST_MS 15000
+/* The first status, if nothing is to be told before: clients wait for the key,
+ * and files for the disk. */
+#define STATUS_FIRST_MS 100
 
 #define NOT_STARTED    "Failed to start redirector: "
 #define NO_FOLDER      "Failed to open the key folder: "
@@ -581,8 +584,9 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 static void *keep(void *arg)
 {
 	struct mspd_keeper *k = arg;
-	struct msp_time now;
+	struct msp_time now = read_clock();
 
+	k->status_at = now.boot_ms + STATUS_FIRST_MS;
 	mspd_status_module(k->opts.status, MSPD_MODULE_KEY_KEEPER,
 			   MSPD_STATE_RUNNING, KEEPER_STARTED);
 	mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,

@@ -451,6 +451,24 @@ static int open_all(struct mspd *d)
 	return err;
 }
 
+/* The first signature is slow, since libcrypto starts with it. One of a key
+ * that is nobody's, while the keeper is busy with the kernel, so that no client
+ * waits for that. */
+static void warm_up(void)
+{
+	static const char guid[] = "00000000-0000-0000-0000-000000000000";
+	struct msp_signer *signer = NULL;
+	struct msp_key *key = NULL;
+	char hex[64];
+
+	memset(hex, '0', sizeof(hex));
+	if (msp_key_new(&key, guid, strlen(guid), hex, sizeof(hex)) < 0 ||
+	    msp_signer_new(&signer, key) < 0)
+		mspd_log(MSPD_ERROR, "libcrypto does not start");
+	msp_signer_free(signer);
+	msp_key_free(key);
+}
+
 /* The other way round: clients first, then what served them. What hangs while
  * it looks at an executable keeps what it uses, until the process ends. */
 static void close_all(struct mspd *d)
@@ -493,10 +511,12 @@ static int serve(struct mspd *d)
 	mspd_policy_slot_init(&d->policies);
 	d->identities.root_fd = -1;
 	err = open_all(d);
-	if (err < 0)
+	if (err < 0) {
 		mspd_log(MSPD_ERROR, "cannot start: %s", strerror(-err));
-	else
+	} else {
+		warm_up();
 		err = mspd_loop_run(d->loop);
+	}
 	close_all(d);
 	mspd_log(MSPD_INFO, "stopped");
 	return err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
