@@ -30,6 +30,7 @@
 #define HEAD	32768
 #define PIECE	16384
 #define LATE_MS 20
+#define TOLD	10 /* requests that are shown */
 
 enum state { READING, BODY, WAITING, SENDING };
 
@@ -87,6 +88,12 @@ static void watch(struct connection *c, uint32_t events)
 	struct epoll_event event = { .events = events, .data.ptr = c };
 
 	epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &event);
+}
+
+static void odd(const char *what)
+{
+	if (seen.odd++ < TOLD)
+		fprintf(stderr, "odd: %.400s\n", what);
 }
 
 /* ---- answers ----------------------------------------------------------- */
@@ -165,8 +172,10 @@ static bool send_on(struct connection *c)
 	}
 	c->state = READING;
 	watch(c, EPOLLIN);
-	if (c->in_len)
-		seen.odd++; /* the next request, or what follows none */
+	if (c->in_len) {
+		c->in[c->in_len < HEAD ? c->in_len : HEAD - 1] = '\0';
+		odd((char *)c->in); /* too early, or behind the request */
+	}
 	return !c->last && !c->in_len;
 }
 
@@ -218,19 +227,29 @@ static void count(const struct connection *c, const char *head)
 	fwrite(&c->id, sizeof(c->id), 1, list);
 }
 
-static bool take_head(struct connection *c, char *head)
+/* What is no number was garbled by who asked: any answer will do. */
+static void take_number(struct connection *c, const char *head)
 {
-	char *path = strstr(head, " " SOAK_PATH), *end = NULL;
+	const char *path = strstr(head, " " SOAK_PATH);
+	char *end = NULL;
+
+	c->id = 0;
+	if (!path)
+		return;
+	c->id = strtoull(path + 1 + strlen(SOAK_PATH), &end, 16);
+	if (*end != ' ' && *end != '?')
+		c->id = 0;
+}
+
+static bool take_head(struct connection *c, const char *head)
+{
 	const char *length = field(head, "Content-Length");
 
-	if (path)
-		c->id = strtoull(path + 1 + strlen(SOAK_PATH), &end, 16);
-	if (!path || field(head, "Transfer-Encoding")) {
-		seen.odd++;
+	if (field(head, "Transfer-Encoding")) {
+		odd(head);
 		return false;
 	}
-	if (*end != ' ' && *end != '?')
-		c->id = 0; /* garbled by who asked: any answer will do */
+	take_number(c, head);
 	c->bare = strncmp(head, "HEAD ", 5) == 0;
 	c->body = c->left = length ? strtoul(length, NULL, 10) : 0;
 	count(c, head);
