@@ -77,6 +77,8 @@ def size_kb(build):
 
 # ---- what is asked for ------------------------------------------------------
 def middle_half(values):
+    if len(values) < 2:
+        return "one round"
     return "half of them %.2f to %.2f" % traffic.quartiles(values)
 
 

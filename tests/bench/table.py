@@ -16,9 +16,9 @@ privileges, each request signed and audited. nginx and haproxy do none of this,
 write no access log, and keep connections to the upstream. Each has one worker,
 the upstream and wrk one thread; none of them is tied to a CPU, but for one
 connection all are on the same: waking another takes longer than a request. CPU
-and switches are of all threads of a way, opening its connections and what it does
-until 0.1 s after the load included; "CPU %" of one CPU: far below 100, others
-were what held it up."""
+and switches are of all threads of a way, opening its connections and what it
+does until 0.1 s after the load included; "CPU %" of one CPU: far below 100,
+others were what held it up."""
 
 
 def cpu_model():

@@ -162,10 +162,10 @@ def medians(runs):
 
 
 def quartiles(values):
-    """The middle half of them: from, to."""
+    """The middle half of them: from, to; None: there is but one."""
     values = list(values)
     if len(values) < 2:
-        return values[0], values[0]
+        return None
     first, _, third = statistics.quantiles(values, method="inclusive")
     return first, third
 

@@ -235,8 +235,8 @@ static bool judge_head(struct user *u)
 		u->close = true;
 	/* the host had hung up, and it is not to be asked twice for this */
 	if (status == 502 && u->post) {
-		fault(u, &seen.excused, "502 for a POST");
-		told--;
+		seen.excused++;
+		hang_up(u);
 		return false;
 	}
 	if (status != 200 || !field(u->head, "x-ms-azure-host-authorization")) {
