@@ -284,7 +284,9 @@ bool mspd_http_is_whole(const struct mspd_head *head, const char *target,
 			return false;
 		at += h->value_len + 2;
 	}
-	return (size_t)(at + 2 - head->method) == size;
+	/* a line without a name leaves its text */
+	return (size_t)(at + 2 - head->method) == size &&
+	       memcmp(at - 2, "\0\0\0", 4) == 0;
 }
 
 bool mspd_http_expects_continue(const struct mspd_head *head)

@@ -25,9 +25,11 @@ unsigned int mspd_http_check(struct mspd_head *head, struct msp_header *headers,
  * received them, values untrimmed; size is that of the head as received. It
  * reads lines in place and puts NUL for what ended them; then nothing is
  * between the pieces but one blank in the request line, a colon and blanks in
- * a header, and CR LF. Of what it hides, this leaves one thing: NUL LF for
- * CR LF. Hidden are else folded lines, whose text it puts elsewhere, what
- * follows a NUL, lines without a name, and lines ended by LF alone.
+ * a header, and CR LF. This finds folded lines, whose text it puts elsewhere,
+ * what follows a NUL, lines without a name, and lines ended by LF alone. It
+ * cannot find what it puts NUL for as well, in the place of CR LF: NUL LF, and
+ * at the end of the head also colon LF, or NUL, CR LF, LF; nor a line that
+ * begins with NUL before the request, which is as good as empty there.
  */
 bool mspd_http_is_whole(const struct mspd_head *head, const char *target,
 			const char *version, size_t size);

@@ -144,6 +144,8 @@ REFUSED = [
     ("no name", GET + b": b\r\n\r\n", 400, SHUT),
     ("no name, then others", GET + b": b\r\nA: b\r\n\r\n", 400, SHUT),
     ("neither name nor value", GET + b"A: b\r\n:\r\n\r\n", 400, SHUT),
+    ("line without a name for the empty line", GET + b"A: b\n:x\n\r\n", 400,
+     SHUT),
     ("no name, first of all", b"GET PATH HTTP/1.1\r\n: b\r\n" + HOST + END,
      400, SHUT),
     ("no colon", GET + b"A\r\n\r\n", 400, SHUT),
@@ -273,6 +275,9 @@ PASSED = [
      OPEN, Reached(b"POST", body=b"abc")),
     ("NUL LF for CR LF", GET + b"A: b\0\nB: c\r\n\r\n", 200, OPEN,
      Reached(has=[(b"a", b"b"), (b"b", b"c")])),
+    ("line that begins with NUL before the request", b"\0GET /smuggled "
+     b"HTTP/1.1\r\n" + GET + END, 200, OPEN, Reached()),
+    ("colon LF for the empty line", GET + b":\n", 200, OPEN, Reached()),
     ("empty lines before the request", b"\r\n\r\n" + GET + END, 200, OPEN,
      Reached()),
     ("GET with a body", GET + b"Content-Length: 3\r\n\r\nabc", 200, OPEN,

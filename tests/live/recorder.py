@@ -15,6 +15,7 @@ steps A the first time this path comes, then B. Without a step that ends the
 connection, it stays for the next request.
 """
 import base64
+import bisect
 import json
 import os
 import socket
@@ -166,21 +167,29 @@ class Recorder:
     def read(self):
         """What was received: (connection, request, its bytes) in the order in
         which they ended, and by connection what has not ended."""
-        found, left = [], {}
-        for entry in self.entries():
-            number = entry["connection"]
-            data = left.get(number, b"") + base64.b64decode(
-                entry.get("bytes", ""), validate=True)
+        pieces, ends, found, left = {}, {}, [], {}
+        for i, entry in enumerate(self.entries()):
+            if "bytes" in entry:
+                number = entry["connection"]
+                data = base64.b64decode(entry["bytes"], validate=True)
+                pieces.setdefault(number, []).append(data)
+                before = ends.setdefault(number, [(0, 0)])[-1][0]
+                ends[number].append((before + len(data), i))
+        for number, data in pieces.items():
+            data = b"".join(data)
+            total = len(data)
             try:
                 while data:
                     request, rest = wire.parse_request(data)
-                    found.append((number, request,
+                    at = bisect.bisect_left(ends[number],
+                                            (total - len(rest), 0))
+                    found.append((ends[number][at][1], number, request,
                                   data[:len(data) - len(rest)]))
                     data = rest
             except wire.Incomplete:
-                pass
-            left[number] = data
-        return found, {n: data for n, data in left.items() if data}
+                left[number] = data
+        found.sort(key=lambda x: x[0])
+        return [x[1:] for x in found], left
 
     def requests(self):
         return self.read()[0]
