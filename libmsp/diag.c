@@ -39,7 +39,10 @@ struct marks {
 /* All of a request; optional parts are left off at the end or by length. */
 struct question {
 	struct nlmsghdr head;
-	struct inet_diag_req_v2 body;
+	union {
+		struct inet_diag_req_v2 body;
+		struct inet_diag_req both; /* the older form, which is longer */
+	};
 	unsigned char more[sizeof(struct nlattr) + sizeof(struct filter) +
 			   sizeof(struct marks)];
 };
@@ -105,6 +108,19 @@ static void append_marks(struct question *q, int fd)
 	append(q, &m, sizeof(m));
 }
 
+/* The kernel goes through all of its table, whatever is asked for, which is
+ * what a question costs: the older form of it is the one about both families.
+ */
+static void ask_of_both(struct question *out)
+{
+	struct inet_diag_req both = { .id = out->body.id,
+				      .idiag_states = out->body.idiag_states };
+
+	out->both = both;
+	out->head.nlmsg_len = sizeof(out->head) + sizeof(both);
+	out->head.nlmsg_type = TCPDIAG_GETSOCK;
+}
+
 static void make_question(struct question *out,
 			  const struct msp_diag_query *query)
 {
@@ -117,6 +133,8 @@ static void make_question(struct question *out,
 	out->body.idiag_states = query->states;
 	out->body.id.idiag_sport = htons(query->local_port);
 	out->body.id.idiag_dport = htons(query->remote_port);
+	if (query->family == AF_UNSPEC)
+		ask_of_both(out);
 	if (query->remote)
 		append_filter(out, query->remote);
 	if (query->mark_fd >= 0)
@@ -238,7 +256,8 @@ static int take_message(struct dump *d, const struct nlmsghdr *head,
 		err = error_of(head);
 		return err ? msp_fail_sys(info, err, "cannot list sockets") : 0;
 	}
-	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	if ((head->nlmsg_type != SOCK_DIAG_BY_FAMILY &&
+	     head->nlmsg_type != TCPDIAG_GETSOCK) ||
 	    head->nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
 		return 0;
 	take_socket(&found, head);

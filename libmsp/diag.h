@@ -19,7 +19,7 @@
 
 /**
  * struct msp_diag_query - which sockets; a zero field: any
- * @family:      AF_INET or AF_INET6
+ * @family:      AF_INET, AF_INET6, or AF_UNSPEC: both
  * @states:      bits
  * @local_port:  host byte order
  * @remote:      destination, IPv4 or mapped

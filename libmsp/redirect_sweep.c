@@ -89,27 +89,25 @@ static int look_at(void *arg, const struct msp_diag_socket *found)
 	return 0;
 }
 
-static int one_pass(struct sweep *s, struct msp_error_info *info)
+static int dump(struct sweep *s, int family, struct msp_error_info *info)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
 	struct msp_diag_query query = {
+		.family = family,
 		.states = MSP_DIAG_ALL_STATES & ~NO_CONNECTION,
 		.remote = s->endpoint.ip,
 		.remote_port = s->endpoint.port,
 		.mark_fd = s->redirect->own_fd,
 	};
-	size_t i;
-	int rc = 0;
 
+	return msp_diag_dump(s->dump_fd, &query, look_at, s, &s->partial, info);
+}
+
+static int one_pass(struct sweep *s, struct msp_error_info *info)
+{
 	s->partial = false;
 	s->destroyed = 0;
 	s->left = 0;
-	for (i = 0; rc == 0 && i < sizeof(families) / sizeof(*families); i++) {
-		query.family = families[i];
-		rc = msp_diag_dump(s->dump_fd, &query, look_at, s, &s->partial,
-				   info);
-	}
-	return rc;
+	return dump(s, AF_UNSPEC, info);
 }
 
 /* The kernel goes on where it was by counting, so what is taken out of its

@@ -285,6 +285,47 @@ START_TEST(dump_finds_a_connection_by_its_destination)
 }
 END_TEST
 
+START_TEST(dump_of_both_families_finds_both)
+{
+	struct msp_diag_query query = { .family = AF_UNSPEC,
+					.states = MSP_DIAG_ALL_STATES,
+					.remote = LOOPBACK,
+					.mark_fd = -1 };
+	struct seen seen = { .stop = 0 };
+	bool partial = false;
+	int fd, listener, client[2];
+
+	listener = bound(AF_INET, "127.0.0.1", false, &query.remote_port);
+	ck_assert_int_eq(listen(listener, 2), 0);
+	client[0] = connect_to(AF_INET, query.remote_port);
+	fd = msp_diag_open(NULL);
+	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
+			 0);
+	ck_assert_int_eq(seen.count, 1);
+	ck_assert_uint_eq(seen.last.family, AF_INET);
+	client[1] = connect_to(AF_INET6, query.remote_port);
+	seen.count = 0;
+	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
+			 0);
+	ck_assert_int_eq(seen.count, 2);
+	ck_assert(!partial);
+	ck_assert_uint_ne(seen.last.inode, 0);
+	query.remote = htonl(INADDR_LOOPBACK + 1);
+	seen.count = 0;
+	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
+			 0);
+	ck_assert_int_eq(seen.count, 0);
+	/* the longest question there is; that is no map */
+	query.mark_fd = listener;
+	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
+			 MSP_ERR_SYS);
+	close(fd);
+	close(client[0]);
+	close(client[1]);
+	close(listener);
+}
+END_TEST
+
 /* Whoever may not destroy is told so; a connection that is gone is gone. */
 START_TEST(destroy_is_refused_or_resets_the_connection)
 {
@@ -365,6 +406,7 @@ int main(void)
 	tcase_add_test(tc,
 		       longer_structs_are_filled_in_as_far_as_they_are_known);
 	tcase_add_test(tc, failed_allocation_is_reported);
+	tcase_add_test(tc, dump_of_both_families_finds_both);
 	tcase_add_loop_test(tc, dump_finds_a_connection_by_its_destination, 0,
 			    COUNT(families));
 	tcase_add_test(tc, destroy_is_refused_or_resets_the_connection);
