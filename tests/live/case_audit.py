@@ -143,6 +143,8 @@ class SlowDisk(unittest.TestCase):
         w = self.world
         tid = self.writer()
         self.ptrace(PTRACE_SEIZE, tid)
+        # its end would wait for one that is stopped
+        self.addCleanup(LIBC.ptrace, PTRACE_DETACH, tid, None, None)
         self.ptrace(PTRACE_INTERRUPT, tid)
         os.waitpid(tid, WALL)
         statuses = []
