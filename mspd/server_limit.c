@@ -149,6 +149,9 @@ static unsigned int refusal_of(struct mspd_exchange *x)
 		return x->stage == STAGE_HEAD ? MHD_HTTP_REQUEST_TIMEOUT : 0;
 	if (!status || x->aborted)
 		return 0;
+	/* whoever leaves within a head looks like one who was refused */
+	if (x->stage == STAGE_HEAD && (x->served ? x->ended : !answered(x)))
+		return 0;
 	/* A first line that was refused leaves no other trace. Of a later one
 	 * there is none at all: whoever just leaves looks the same, and must
 	 * not be told to have sent what somebody else did. */

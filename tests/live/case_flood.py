@@ -222,10 +222,13 @@ class Flooded(unittest.TestCase):
                 self.assertEqual(f.read(1), b".", "the flood has ended")
 
     def stop(self):
-        for pid in self.floods:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-        self.floods.clear()
+        while self.floods:
+            pid = self.floods.pop()
+            try:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass  # it has ended, which has failed the case
 
     def still_flooding(self):
         for pid in self.floods:
