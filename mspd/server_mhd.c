@@ -12,6 +12,7 @@
 #include "mspd/server_priv.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,10 @@
 #include "mspd/log.h"
 #include "mspd/server_probe.h"
 
+#define WATCH_BUSY    (EPOLLRDHUP | EPOLLET)
 #define RUNS_PER_TURN 32
+/* So many connections are worth tidying up after. */
+#define CROWD 256
 /* Body thrown away before a refusal, so that the connection can go on. */
 #define DISCARD_MAX (1024 * 1024)
 /* A client that has said its last byte is waited for no longer than this. */
@@ -68,6 +72,7 @@ static bool wants_more(const struct mspd_exchange *x)
 void mspd_exchange_suspend(struct mspd_exchange *x)
 {
 	x->suspended = true;
+	x->slept = true;
 	MHD_suspend_connection(x->mhd);
 	if (x->broken) /* nobody would tell us a second time */
 		mspd_exchange_abort(x);
@@ -75,6 +80,7 @@ void mspd_exchange_suspend(struct mspd_exchange *x)
 
 void mspd_exchange_resume(struct mspd_exchange *x)
 {
+	mspd_rest_forget(x);
 	if (!x->suspended)
 		return;
 	x->suspended = false;
@@ -87,10 +93,10 @@ void mspd_exchange_resume(struct mspd_exchange *x)
 void mspd_exchange_abort(struct mspd_exchange *x)
 {
 	x->aborted = true;
-	if (x->suspended)
-		mspd_exchange_resume(x);
-	else
+	/* with a request at hand libmicrohttpd asks us, and hears of it */
+	if (!x->suspended || x->is_parked)
 		shutdown(x->fd, SHUT_RDWR);
+	mspd_exchange_resume(x);
 }
 
 void mspd_exchange_accept(struct mspd_exchange *x)
@@ -108,12 +114,18 @@ static void on_client_event(void *arg, uint32_t events)
 	struct mspd_exchange *x = arg;
 
 	x->broken |= events & (EPOLLERR | EPOLLHUP);
-	if (x->suspended && x->broken) {
+	x->ended |= x->broken || events & EPOLLRDHUP;
+	if (x->is_parked) { /* whatever it is, libmicrohttpd reads it */
+		mspd_exchange_resume(x);
+		return;
+	}
+	/* it is not parked any more: from now on only its end matters, once */
+	if (mspd_loop_watch(x->server->loop, &x->watch, WATCH_BUSY) < 0 ||
+	    (x->suspended && x->broken)) {
 		mspd_exchange_abort(x);
 		return;
 	}
-	x->ended = true;
-	if (wants_more(x) && !x->suspended)
+	if (x->ended && wants_more(x) && !x->suspended)
 		arm_ms(x, GRACE_MS);
 }
 
@@ -250,7 +262,10 @@ static enum MHD_Result settle(struct mspd_exchange *x)
 			mspd_limit_body(x);
 		return MHD_YES;
 	}
-	mspd_exchange_suspend(x);
+	if (x->stage == STAGE_END)
+		mspd_rest_sleep(x);
+	else
+		mspd_exchange_suspend(x);
 	return MHD_YES;
 }
 
@@ -430,6 +445,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	x->discarded = 0;
 	x->patience = 0;
 	arm_idle(x);
+	mspd_rest_park(x);
 }
 
 /* ---- connections ------------------------------------------------------- */
@@ -451,6 +467,7 @@ static void exchange_free(struct mspd_exchange *x)
 {
 	struct mspd_server *s = x->server;
 
+	mspd_rest_forget(x);
 	mspd_loop_forget(s->loop, &x->watch);
 	mspd_loop_timer(s->loop, &x->timer, MSP_NEVER);
 	unlink_exchange(x);
@@ -495,7 +512,8 @@ static void exchange_init(struct mspd_exchange *x, struct mspd_server *s,
 	if (x->next)
 		x->next->prev = x;
 	s->connections = x;
-	s->n_connections++;
+	if (++s->n_connections > s->most)
+		s->most = s->n_connections;
 }
 
 /* NULL: nobody wants it, or there is no room for it. */
@@ -540,7 +558,7 @@ static void begin_connection(struct mspd_exchange *x)
 		return;
 	}
 	s->dirty = true;
-	if (mspd_loop_watch(s->loop, &x->watch, EPOLLRDHUP | EPOLLET) < 0)
+	if (mspd_loop_watch(s->loop, &x->watch, WATCH_BUSY) < 0)
 		mspd_exchange_abort(x);
 	else if (x->stage == STAGE_IDLE)
 		arm_idle(x);
@@ -609,6 +627,28 @@ static void on_timer(void *arg)
 	((struct mspd_server *)arg)->dirty = true;
 }
 
+/* Is there more that it can do at once? *ms: if not, until when it need not be
+ * asked. */
+static bool has_more(struct mspd_server *s, MHD_UNSIGNED_LONG_LONG *ms)
+{
+	*ms = 0;
+	if (s->dirty)
+		return true;
+	if (MHD_get_timeout(s->mhd, ms) != MHD_YES)
+		*ms = MSP_NEVER;
+	return *ms == 0;
+}
+
+/* What a crowd has left behind: the C library keeps it otherwise, in pieces
+ * between what is still in use. */
+static void give_back(struct mspd_server *s)
+{
+	if (s->most < CROWD || s->n_connections > s->most / 4)
+		return;
+	s->most = s->n_connections;
+	malloc_trim(0);
+}
+
 static void run(void *arg)
 {
 	struct mspd_server *s = arg;
@@ -617,18 +657,18 @@ static void run(void *arg)
 
 	if (!s->dirty)
 		return;
-	for (i = 0; s->dirty && i < RUNS_PER_TURN; i++) {
+	/* an answer takes two runs: one to take it, one to send it */
+	for (i = 0; has_more(s, &ms) && i < RUNS_PER_TURN; i++) {
 		s->dirty = false;
 		MHD_run(s->mhd);
+		mspd_rest_all(s);
 	}
-	if (s->dirty)
-		ms = 0; /* more to do: let others have a turn first */
-	else if (MHD_get_timeout(s->mhd, &ms) != MHD_YES) {
-		mspd_loop_postpone(s->loop, &s->timer, MSP_NEVER);
-		return;
-	}
+	give_back(s);
+	/* what is left waits until others have had a turn */
 	mspd_loop_postpone(s->loop, &s->timer,
-			   mspd_loop_now(s->loop).boot_ms + ms);
+			   ms == MSP_NEVER
+				   ? MSP_NEVER
+				   : mspd_loop_now(s->loop).boot_ms + ms);
 }
 
 static struct MHD_Daemon *start_daemon(struct mspd_server *s)

@@ -59,6 +59,13 @@ struct mspd_exchange {
 	size_t used; /* of libmicrohttpd's pool by the head, at most */
 	struct mspd_watch watch;
 	struct mspd_timer timer;
+	/* server_rest.c */
+	bool slept;	/* has been suspended since it was idle */
+	bool is_parked; /* suspended, between two requests */
+	bool rests;	/* is to be suspended when libmicrohttpd has run */
+	struct mspd_exchange *next_to_rest;
+	struct mspd_exchange *newer, *older;
+	uint64_t parked_ms;
 };
 
 struct mspd_server {
@@ -69,10 +76,14 @@ struct mspd_server {
 	struct mspd_server_opts opts;
 	struct mspd_exchange *connections;
 	unsigned int n_connections;
+	unsigned int most; /* since memory was given back */
 	struct mspd_exchange *arriving; /* inside MHD_add_connection() */
 	bool draining;
 	bool in_place; /* heads stay where libmicrohttpd received them */
 	bool dirty;    /* libmicrohttpd must run before the turn ends */
+	struct mspd_exchange *to_rest;
+	struct mspd_exchange *parked, *parked_first; /* newest, oldest */
+	unsigned int n_parked;
 	struct mspd_door *door;	 /* owned */
 	struct mspd_watch inner; /* libmicrohttpd's own epoll */
 	struct mspd_timer timer; /* libmicrohttpd's next timeout */
@@ -105,6 +116,17 @@ void mspd_limit_message(void *arg, const char *format, va_list args)
 /* The request ends before it was one, or the connection without one: tell the
  * application if it was refused. */
 void mspd_limit_not_taken(struct mspd_exchange *x);
+
+/* ---- server_rest.c: suspended when libmicrohttpd has run --------------- */
+
+/* The whole request is there, and is being answered. */
+void mspd_rest_sleep(struct mspd_exchange *x);
+/* A request has ended; if it is still idle then. */
+void mspd_rest_park(struct mspd_exchange *x);
+/* libmicrohttpd has run. */
+void mspd_rest_all(struct mspd_server *s);
+/* It is resumed, or ends. */
+void mspd_rest_forget(struct mspd_exchange *x);
 
 /* libmicrohttpd leaves the connection alone until mspd_exchange_resume(). */
 void mspd_exchange_suspend(struct mspd_exchange *x);
