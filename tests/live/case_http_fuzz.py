@@ -5,7 +5,7 @@ reaches the host is one request with one reading, signed and recorded, and the
 agent lives. Must never look at what a client is answered: that is what the
 tables are for.
 
-    FUZZ_SECONDS=600 FUZZ_SEED=7   longer, and from another start
+    FUZZ_SECONDS=60 FUZZ_SEED=7   longer, and from another start
 """
 import os
 import random
