@@ -19,6 +19,11 @@
  * go out in one piece. */
 #define MSPD_READ_AHEAD (16 * 1024)
 
+/** Requests that are kept for others, at most, and the longest target they may
+ * have had: a longer one has made them large. */
+#define MSPD_SPARE_REQUESTS 64
+#define MSPD_SPARE_TARGET   400
+
 struct mspd_proxy {
 	struct mspd_proxy_opts opts;
 	struct mspd_policy *held;  /* newest snapshot seen by the loop */
@@ -29,6 +34,9 @@ struct mspd_proxy {
 	uint64_t connections;
 	uint8_t ahead[MSPD_READ_AHEAD]; /* body of the answer at hand */
 	struct mspd_limits limits;
+	/* owned, for requests to come: one that waits for nothing has none */
+	struct msp_request *spare[MSPD_SPARE_REQUESTS];
+	size_t n_spare;
 };
 
 /** Most stages that are remembered of a request. */
@@ -47,9 +55,9 @@ struct mspd_call {
 	uint32_t client_ip;
 	uint64_t connection; /* its number */
 	int endpoint;	     /* enum msp_endpoint, -1 unknown */
-	struct msp_request *request;
 
 	/* of the request at hand */
+	struct msp_request *request; /* owned while there is one */
 	struct mspd_exchange *x;
 	struct mspd_head head;
 	struct mspd_held held;
@@ -67,7 +75,7 @@ struct mspd_call {
 	uint64_t id;
 	const char *details; /* why the host did not answer, or NULL */
 	bool logged;	     /* there are lines of it in the connection log */
-	struct mspd_stage_of_call stages[MSPD_CALL_STAGES];
+	struct mspd_stage_of_call *stages; /* owned; NULL: none so far */
 	size_t n_stages;
 	uint64_t started_us;
 	struct timespec started;

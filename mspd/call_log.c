@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mspd/event.h"
@@ -322,6 +323,10 @@ void mspd_call_stage(struct mspd_call *call, const char *text)
 	struct mspd_stage_of_call *stage;
 
 	if (!call->proxy->opts.trace || call->n_stages == MSPD_CALL_STAGES)
+		return;
+	if (!call->stages)
+		call->stages = calloc(MSPD_CALL_STAGES, sizeof(*call->stages));
+	if (!call->stages)
 		return;
 	stage = &call->stages[call->n_stages++];
 	stage->text = text;

@@ -258,17 +258,20 @@ static void ask(struct mspd_identity *id, const struct mspd_names_key *key,
 static void refresh_names(struct mspd_identity *id)
 {
 	struct mspd_resolver *resolver = id->shared->resolver;
-	struct mspd_names_key user = { .uid = id->key.uid, .user_only = true };
+	struct mspd_names_key user = { .uid = id->caller.uid,
+				       .user_only = true };
+	struct mspd_names_key key;
 	struct mspd_names *names;
 
 	if (id->names && !id->names->key.user_only &&
 	    mspd_resolver_fresh(resolver, id->names))
 		return;
-	names = mspd_resolver_get(resolver, &id->key);
+	mspd_names_key(&key, &id->caller);
+	names = mspd_resolver_get(resolver, &key);
 	take_names(id, names);
 	if (names)
 		return;
-	ask(id, &id->key, &id->all);
+	ask(id, &key, &id->all);
 	names = mspd_resolver_get(resolver, &user);
 	if (names && names->complete)
 		take_names(id, names);
@@ -451,7 +454,6 @@ void mspd_identity_open(struct mspd_identity *identity,
 	}
 	identity->known = true;
 	identity->groups_cut = identity->caller.flags & MSP_CALLER_GROUPS_CUT;
-	mspd_names_key(&identity->key, &identity->caller);
 	identity->cgroup =
 		mspd_cgroups_get(shared->cgroups, identity->caller.cgroup_id);
 	if (identity->cgroup)

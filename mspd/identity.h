@@ -85,7 +85,6 @@ struct mspd_identity {
 	bool groups_cut;
 	bool exe_checked;
 	uint64_t exe_epoch;
-	struct mspd_names_key key;
 	struct mspd_names *names;
 	struct mspd_cgroup *cgroup;
 	unsigned int needs;

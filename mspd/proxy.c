@@ -15,6 +15,32 @@
 
 #define ALLOWED "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
 
+/* ---- requests: a connection has one while it has something to ask ------- */
+
+/* NULL: no memory. */
+static struct msp_request *request_take(struct mspd_proxy *p)
+{
+	struct msp_request *request = NULL;
+
+	if (p->n_spare)
+		return p->spare[--p->n_spare];
+	if (msp_request_new(&request) < 0)
+		return NULL;
+	return request;
+}
+
+static void request_give(struct mspd_call *call)
+{
+	struct mspd_proxy *p = call->proxy;
+
+	if (call->request && p->n_spare < MSPD_SPARE_REQUESTS &&
+	    call->head.target_len <= MSPD_SPARE_TARGET)
+		p->spare[p->n_spare++] = call->request;
+	else
+		msp_request_free(call->request);
+	call->request = NULL;
+}
+
 /* ---- admission: before anything is decided ----------------------------- */
 
 static bool method_allowed(const char *method)
@@ -178,10 +204,13 @@ static bool too_often(struct mspd_call *call)
 
 static bool take_request(struct mspd_call *call)
 {
-	int rc = msp_request_set(call->request, call->head.method,
-				 strlen(call->head.method), call->head.target,
-				 call->head.target_len);
+	int rc = MSP_ERR_NOMEM;
 
+	call->request = request_take(call->proxy);
+	if (call->request)
+		rc = msp_request_set(call->request, call->head.method,
+				     strlen(call->head.method),
+				     call->head.target, call->head.target_len);
 	if (rc < 0) {
 		mspd_call_refuse(call, rc == MSP_ERR_LIMIT ? 414 : 503);
 		return false;
@@ -243,12 +272,15 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 
 	mspd_call_start(call, head);
 	/* its path is for the record only */
+	if (head->target_len)
+		call->request = request_take(call->proxy);
 	if (head->target_len &&
 	    msp_request_set(call->request, "GET", 3, head->target,
 			    head->target_len) < 0)
 		mspd_log(MSPD_WARN, "request %llu: no path for the record",
 			 (unsigned long long)call->id);
 	mspd_call_audit(call, status);
+	request_give(call);
 }
 
 static void on_late(void *connection, unsigned int status)
@@ -286,11 +318,6 @@ static void *on_open(void *arg, int fd, const struct sockaddr_in *from,
 	call->endpoint = -1;
 	/* first of all: the client may be gone any moment */
 	mspd_identity_open(&call->identity, p->opts.identities, fd);
-	if (msp_request_new(&call->request) < 0) {
-		mspd_identity_close(&call->identity);
-		free(call);
-		return NULL;
-	}
 	call->connection = ++p->connections;
 	call->client_port = ntohs(from->sin_port);
 	call->client_ip = from->sin_addr.s_addr;
@@ -303,6 +330,7 @@ static void *on_open(void *arg, int fd, const struct sockaddr_in *from,
 static void forget_request(struct mspd_call *call)
 {
 	mspd_forward_close(call);
+	request_give(call);
 	free(call->body);
 	call->body = NULL;
 	call->body_len = 0;
@@ -332,7 +360,7 @@ static void on_close(void *connection)
 
 	forget_request(call);
 	mspd_identity_close(&call->identity);
-	msp_request_free(call->request);
+	free(call->stages);
 	free(call);
 }
 
@@ -400,6 +428,8 @@ void mspd_proxy_free(struct mspd_proxy *proxy)
 	if (!proxy)
 		return;
 	mspd_hold_close(&proxy->hold);
+	while (proxy->n_spare)
+		msp_request_free(proxy->spare[--proxy->n_spare]);
 	mspd_policy_free(proxy->held);
 	msp_signer_free(proxy->signer);
 	free(proxy);

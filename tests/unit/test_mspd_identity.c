@@ -96,7 +96,6 @@ static void open_identity(struct mspd_identity *out)
 	out->known = true;
 	out->caller.uid = UID;
 	out->caller.flags = MSP_CALLER_KNOWN;
-	mspd_names_key(&out->key, &out->caller);
 	out->cgroup = mspd_cgroups_get(shared.cgroups, UID);
 	ck_assert_ptr_nonnull(out->cgroup);
 }
@@ -466,7 +465,6 @@ static void fill(struct mspd_identity *all,
 	for (i = 0; i < ALL; i++) {
 		open_identity(&all[i]);
 		tell(i, &all[i].caller);
-		mspd_names_key(&all[i].key, &all[i].caller);
 		ck_assert(i == MANY || looks(&all[i]));
 	}
 }
@@ -550,7 +548,6 @@ START_TEST(identity_asks_little_at_a_time_for_one_owner)
 	for (i = 0; i < n; i++) {
 		open_identity(&all[i]);
 		one_users_namespaces(i, &all[i].caller);
-		mspd_names_key(&all[i].key, &all[i].caller);
 		ck_assert(!complete(&all[i], EVERYONE));
 	}
 	turn_for(100);
