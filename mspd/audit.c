@@ -26,7 +26,7 @@
  * way is kept for them. */
 #define KEPT (HALF / 2)
 /* Gathering ends early with this much. */
-#define ENOUGH ((size_t)64 * 1024)
+#define ENOUGH ((size_t)128 * 1024)
 /* What a half holds on to when it has been written. */
 #define TOUCHED	 ((size_t)128 * 1024)
 #define RETRY_MS 250

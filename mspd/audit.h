@@ -40,6 +40,8 @@
  * @status:      what the client was answered, 0 if nothing
  * @us:          microseconds from the request's head to the end
  * @client_port: port the client connected from, 0 if unknown
+ * @version:     another number whenever @caller or @user is, or says, anything
+ *               else; 0: not to be relied on
  * @owner:       on whose budget it is, mspd_fair_key()
  */
 struct mspd_audit_record {
@@ -54,6 +56,7 @@ struct mspd_audit_record {
 	unsigned int status;
 	uint64_t us;
 	uint16_t client_port;
+	uint64_t version;
 	uint64_t owner;
 };
 

@@ -206,6 +206,28 @@ static void put_caller(struct mspd_text *line,
 	put_flags(line, c->flags);
 }
 
+/* As it was put for this caller the last time. */
+static void put_who(struct mspd_text *line,
+		    const struct mspd_audit_record *record,
+		    struct mspd_audit_stamp *stamp)
+{
+	size_t slot = record->version % MSPD_AUDIT_WHO_SLOTS;
+	size_t start = line->len, len;
+
+	if (record->version && stamp->who[slot].version == record->version) {
+		mspd_text_bytes(line, stamp->who[slot].text,
+				stamp->who[slot].len);
+		return;
+	}
+	put_caller(line, record);
+	len = line->len - start;
+	if (!record->version || len > MSPD_AUDIT_WHO_TEXT)
+		return;
+	memcpy(stamp->who[slot].text, line->at + start, len);
+	stamp->who[slot].len = (uint16_t)len;
+	stamp->who[slot].version = record->version;
+}
+
 /* ---- one line ---------------------------------------------------------- */
 
 static void put_request(struct mspd_text *line,
@@ -249,7 +271,7 @@ void mspd_audit_text(struct mspd_text *line,
 	PUT(line, "{\"time\":");
 	put_time(line, record->time, stamp);
 	NUMBER(line, "id", record->id);
-	put_caller(line, record);
+	put_who(line, record, stamp);
 	put_request(line, record);
 	put_decision(line, record->decision);
 	NUMBER(line, "status", record->status);

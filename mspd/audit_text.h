@@ -12,14 +12,26 @@
 /* Room for what ends a line, mspd_audit_text_end(). */
 #define MSPD_AUDIT_END 128
 
+#define MSPD_AUDIT_WHO_SLOTS 256
+#define MSPD_AUDIT_WHO_TEXT  750
+
 /**
- * struct mspd_audit_stamp - the second that was written last
- * Saves a calendar for each record. All zero is a fresh one; not shared by
- * threads.
+ * struct mspd_audit_stamp - what was written before, to be written again
+ * @second: of @text
+ * @text:   "" at first
+ * @who:    callers, by mspd_audit_record.version
+ *
+ * Saves a calendar for each record, and numbers and quotes for those of one
+ * connection. All zero is a fresh one; not shared by threads.
  */
 struct mspd_audit_stamp {
 	time_t second;
-	char text[MSPD_TEXT_TIME]; /* "" at first */
+	char text[MSPD_TEXT_TIME];
+	struct {
+		uint64_t version; /* 0: none */
+		uint16_t len;
+		char text[MSPD_AUDIT_WHO_TEXT];
+	} who[MSPD_AUDIT_WHO_SLOTS];
 };
 
 /**

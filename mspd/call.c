@@ -63,6 +63,7 @@ void mspd_call_audit(struct mspd_call *call, unsigned int status)
 		.status = status,
 		.us = mspd_call_us(call),
 		.client_port = call->client_port,
+		.version = call->identity.version,
 		.owner = mspd_identity_owner(&call->identity),
 	};
 

@@ -71,6 +71,7 @@ struct mspd_call {
 	bool recorded;
 	bool upstream_failed;
 	bool retried;
+	bool came_whole;    /* the host's answer */
 	bool body_finished; /* a streamed body has been handed over whole */
 	uint64_t id;
 	const char *details; /* why the host did not answer, or NULL */

@@ -240,6 +240,12 @@ static void compose_reply(struct mspd_call *call, struct mspd_reply *reply,
 static void upstream_error(struct mspd_call *call, int rc,
 			   const struct msp_error_info *info);
 
+/* Whatever its head says. */
+static bool has_no_body(const struct mspd_call *call)
+{
+	return msp_client_response(call->up->client)->length == 0;
+}
+
 static void answer(struct mspd_call *call)
 {
 	struct msp_header headers[MSP_MAX_HEADERS + 1];
@@ -260,6 +266,7 @@ static void answer(struct mspd_call *call)
 	if (call->exempt)
 		reply.patience = MSPD_EXEMPT_BODY_MAX;
 	mspd_upstream_rest(call->up);
+	call->came_whole = reply.body || has_no_body(call);
 	mspd_call_reply(call, &reply);
 	if (reply.body || reply.length == 0) {
 		/* it was copied: the next request can have the connection */
@@ -422,25 +429,36 @@ void mspd_forward_start(struct mspd_call *call)
 		mspd_exchange_accept(call->x);
 }
 
-static size_t keep_body(struct mspd_call *call, const void *data, size_t len)
+/* Room for a piece: at first for all that is announced, which has been found
+ * to be no more than may be. */
+static bool make_room(struct mspd_call *call, size_t len)
 {
 	size_t room = call->body_room ? call->body_room * 2 : 4096;
 	uint8_t *grown;
 
+	if (call->body_len + len <= call->body_room)
+		return true;
+	if (call->head.length != MSPD_LENGTH_UNKNOWN)
+		room = (size_t)call->head.length;
+	while (room < call->body_len + len)
+		room *= 2;
+	grown = realloc(call->body, room);
+	if (!grown)
+		return false;
+	call->body = grown;
+	call->body_room = room;
+	return true;
+}
+
+static size_t keep_body(struct mspd_call *call, const void *data, size_t len)
+{
 	if (len > MSPD_SIGNED_BODY_MAX - call->body_len) {
 		mspd_call_refuse(call, 413);
 		return len;
 	}
-	while (room < call->body_len + len)
-		room *= 2;
-	if (call->body_len + len > call->body_room) {
-		grown = realloc(call->body, room);
-		if (!grown) {
-			mspd_call_refuse(call, 503);
-			return len;
-		}
-		call->body = grown;
-		call->body_room = room;
+	if (!make_room(call, len)) {
+		mspd_call_refuse(call, 503);
+		return len;
 	}
 	memcpy(call->body + call->body_len, data, len);
 	call->body_len += len;
@@ -523,12 +541,19 @@ ssize_t mspd_forward_read(struct mspd_call *call, void *out, size_t size)
 			 (unsigned long long)call->id, info.text);
 		return MSPD_READ_FAILED;
 	}
+	call->came_whole = !got;
 	return got ? (ssize_t)got : MSPD_READ_END;
+}
+
+/* Has the request gone out whole? */
+static bool is_sent(const struct mspd_call *call)
+{
+	return !call->exempt || !call->head.length || call->body_finished;
 }
 
 void mspd_forward_close(struct mspd_call *call)
 {
 	if (call->up)
-		mspd_upstream_put(call->up);
+		mspd_upstream_put(call->up, call->came_whole && is_sent(call));
 	call->up = NULL;
 }

@@ -212,6 +212,11 @@ static void on_time(void *arg)
 	go_on(arg);
 }
 
+static void changed(struct mspd_identity *id)
+{
+	id->version = ++id->shared->versions;
+}
+
 /* ---- names ------------------------------------------------------------- */
 
 /* Takes the reference. */
@@ -220,6 +225,7 @@ static void take_names(struct mspd_identity *id, struct mspd_names *names)
 	mspd_names_free(id->names);
 	id->names = names;
 	mspd_names_apply(names, &id->caller, id->groups_cut);
+	changed(id);
 }
 
 static void on_all(void *arg, struct mspd_names *names)
@@ -305,6 +311,7 @@ static void on_exe(void *arg)
 			id->caller.flags |= job->caller.flags & EXE_FLAGS;
 		else
 			warn(id, job->info.text);
+		changed(id);
 	}
 	free(job);
 	if (id)
@@ -349,6 +356,7 @@ static void refresh_exe(struct mspd_identity *id, uint64_t epoch)
 		id->exe_epoch = epoch;
 		id->exe_checked = false;
 		id->caller.flags &= ~EXE_FLAGS;
+		changed(id);
 	}
 	if (!(id->needs & MSP_NEED_EXE) || id->exe_checked ||
 	    id->shared->root_fd < 0)
@@ -358,6 +366,7 @@ static void refresh_exe(struct mspd_identity *id, uint64_t epoch)
 		msp_peer_verify_exe(id->shared->redirect, id->shared->root_fd,
 				    &id->caller, how | MSP_PEER_EXE_CACHED,
 				    NULL) == 0;
+	changed(id);
 	if (!id->exe_checked)
 		submit_exe(id, how);
 }
@@ -453,6 +462,7 @@ void mspd_identity_open(struct mspd_identity *identity,
 		return;
 	}
 	identity->known = true;
+	changed(identity);
 	identity->groups_cut = identity->caller.flags & MSP_CALLER_GROUPS_CUT;
 	identity->cgroup =
 		mspd_cgroups_get(shared->cgroups, identity->caller.cgroup_id);

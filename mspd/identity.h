@@ -56,6 +56,7 @@ struct mspd_identities {
 	uint64_t warned_ms;  /* when last; not for each request */
 	uint64_t unknown_ms; /* the same, of callers that are not known */
 	uint64_t unknown;    /* since then */
+	uint64_t versions;   /* given out */
 };
 
 struct mspd_identity_job;
@@ -64,6 +65,8 @@ struct mspd_command_job;
 /**
  * struct mspd_identity - belongs to one connection
  * @known:      caller holds the kernel's facts
+ * @version:    another one whenever caller or names change, never one that
+ *              another identity has had
  * @groups_cut: the kernel's own verdict, which names must not change
  * @exe_checked, @exe_epoch: the executable was looked at for these rules
  * @names:      owned, NULL: not known
@@ -81,6 +84,7 @@ struct mspd_command_job;
 struct mspd_identity {
 	struct mspd_identities *shared;
 	struct msp_caller caller;
+	uint64_t version;
 	bool known;
 	bool groups_cut;
 	bool exe_checked;

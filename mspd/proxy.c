@@ -349,6 +349,7 @@ static void forget_request(struct mspd_call *call)
 	call->recorded = false;
 	call->upstream_failed = false;
 	call->retried = false;
+	call->came_whole = false;
 	call->body_finished = false;
 	call->streamed = 0;
 	call->x = NULL;

@@ -245,7 +245,7 @@ static int keep(struct mspd_upstream *up)
 	struct mspd_upstreams *pool = up->pool;
 	uint64_t now = mspd_loop_now(pool->loop).boot_ms;
 
-	if (!msp_client_reusable(up->client) ||
+	if (msp_client_fd(up->client) < 0 ||
 	    mspd_loop_watch(pool->loop, &up->watch, EPOLLIN) < 0)
 		return -1;
 	mspd_loop_postpone(pool->loop, &up->timer, now + IDLE_MS);
@@ -255,9 +255,9 @@ static int keep(struct mspd_upstream *up)
 	return 0;
 }
 
-void mspd_upstream_put(struct mspd_upstream *up)
+void mspd_upstream_put(struct mspd_upstream *up, bool whole)
 {
-	if (keep(up) < 0)
+	if (!whole || keep(up) < 0)
 		upstream_free(up);
 }
 

@@ -55,8 +55,11 @@ struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
 					bool fresh, void (*ready)(void *arg),
 					void *arg);
 
-/* Keep it if another request may use it, else close it. */
-void mspd_upstream_put(struct mspd_upstream *up);
+/* whole: the request has been sent and the answer has ended; then it is kept
+ * for another one. Else it is closed. Whether it can carry that is looked at
+ * when it comes, by msp_client_send(), which opens another socket otherwise.
+ */
+void mspd_upstream_put(struct mspd_upstream *up, bool whole);
 
 /* Call ready() when the client can go on, or at its deadline. */
 void mspd_upstream_wait(struct mspd_upstream *up);
