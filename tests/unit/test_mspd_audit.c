@@ -120,6 +120,58 @@ START_TEST(audit_line_has_all_keys_in_order)
 }
 END_TEST
 
+static size_t count(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	while ((text = strstr(text, what))) {
+		text += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+/* As many callers as there are, in turns, each with two versions. */
+START_TEST(audit_line_is_of_this_caller_whoever_was_there_before)
+{
+	const unsigned int n = 600;
+	unsigned int i, turn;
+	char what[64];
+	char *text;
+
+	for (turn = 0; turn < 4; turn++)
+		for (i = 1; i <= n; i++) {
+			caller.uid = 10000 + i;
+			record.user = turn < 2 ? NULL : "bob";
+			record.version = turn < 2 ? i : n + i;
+			mspd_audit_write(audit, &record);
+			/* what finds no room is merged */
+			if (i % 100 == 0)
+				ck_assert_int_eq(mspd_audit_flush(audit, 9000),
+						 0);
+		}
+	record.version = 0; /* not to be relied on */
+	for (i = 0; i < 3; i++) {
+		caller.uid = 9000 + i;
+		mspd_audit_write(audit, &record);
+	}
+	text = close_and_read();
+	for (i = 1; i <= n; i++) {
+		snprintf(what, sizeof(what), "\"uid\":%u,\"user\":null,",
+			 10000 + i);
+		ck_assert_uint_eq(count(text, what), 2);
+		snprintf(what, sizeof(what), "\"uid\":%u,\"user\":\"bob\",",
+			 10000 + i);
+		ck_assert_uint_eq(count(text, what), 2);
+	}
+	for (i = 0; i < 3; i++) {
+		snprintf(what, sizeof(what), "\"uid\":%u,", 9000 + i);
+		ck_assert_uint_eq(count(text, what), 1);
+	}
+	free(text);
+}
+END_TEST
+
 START_TEST(audit_line_of_unknown_caller_shows_none_of_its_facts)
 {
 	char *text;
@@ -493,6 +545,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, audit_line_has_all_keys_in_order);
+	tcase_add_test(tc,
+		       audit_line_is_of_this_caller_whoever_was_there_before);
 	tcase_add_test(tc,
 		       audit_line_of_unknown_caller_shows_none_of_its_facts);
 	tcase_add_test(tc, audit_line_names_canonical_code);
