@@ -25,8 +25,6 @@
 /* Descriptors for what is not a connection: files, programs and maps, idle
  * connections to the host, and connections that are being closed. */
 #define KEPT_DESCRIPTORS 256
-/* A connection, one to the host, and those in line. */
-#define PER_PLACE (2 + MSPD_FAIR_LINE)
 
 struct counters {
 	atomic_uint_fast64_t admitted;
@@ -57,23 +55,33 @@ struct mspd_door {
 
 /* ---- descriptors ------------------------------------------------------- */
 
+/* A connection, one to the host, and those in line. */
+static uint64_t connections_of(size_t places)
+{
+	return 2 * (uint64_t)places + mspd_fair_line(places);
+}
+
 size_t mspd_door_places(uint64_t descriptors, size_t wanted)
 {
-	uint64_t places = 1;
+	size_t least = 1, most = wanted, middle;
+	uint64_t room = descriptors / 2;
 
-	/* so few that even the files have to do with less */
-	if (descriptors < 2 * KEPT_DESCRIPTORS)
-		places = descriptors / (2 * PER_PLACE);
-	else
-		places = (descriptors - KEPT_DESCRIPTORS) / PER_PLACE;
-	if (places == 0)
-		places = 1;
-	return places < wanted ? (size_t)places : wanted;
+	/* otherwise so few that even the files have to do with less */
+	if (descriptors >= 2 * KEPT_DESCRIPTORS)
+		room = descriptors - KEPT_DESCRIPTORS;
+	while (least < most) {
+		middle = least + (most - least + 1) / 2;
+		if (connections_of(middle) <= room)
+			least = middle;
+		else
+			most = middle - 1;
+	}
+	return least;
 }
 
 uint64_t mspd_door_descriptors(size_t places)
 {
-	return PER_PLACE * (uint64_t)places + KEPT_DESCRIPTORS;
+	return connections_of(places) + KEPT_DESCRIPTORS;
 }
 
 static void take_spare(struct mspd_door *door)

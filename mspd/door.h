@@ -53,9 +53,9 @@ struct mspd_door_counts {
 #define MSPD_DOOR_IDLE_MS 1000
 #define MSPD_DOOR_BUSY_MS 5000
 
-/* Places that so many descriptors allow: each connection may need a second
- * one, to the host, some wait in line, and some are kept for files. At least
- * 1. */
+/* Places that so many descriptors allow, at most wanted: each connection may
+ * need a second one, to the host, some wait in line, and some are kept for
+ * files. At least 1. */
 size_t mspd_door_places(uint64_t descriptors, size_t wanted);
 /* The other way round. */
 uint64_t mspd_door_descriptors(size_t places);

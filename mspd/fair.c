@@ -28,6 +28,7 @@ struct mspd_fair {
 	struct mspd_owner *owners; /* each holds something, or is in line */
 	size_t total;
 	size_t share;
+	size_t line;
 	size_t taken;
 	size_t nested; /* of these, by owners of that kind */
 	size_t waiting;
@@ -35,6 +36,15 @@ struct mspd_fair {
 	uint64_t clock;
 	uint64_t now_ms;
 };
+
+size_t mspd_fair_line(size_t total)
+{
+	const size_t few = 2 * total < MSPD_FAIR_LINE_LEAST
+				   ? 2 * total
+				   : MSPD_FAIR_LINE_LEAST;
+
+	return total / 4 > few ? total / 4 : few;
+}
 
 int mspd_fair_new(struct mspd_fair **out, size_t total, size_t per_owner)
 {
@@ -47,6 +57,7 @@ int mspd_fair_new(struct mspd_fair **out, size_t total, size_t per_owner)
 	fair->share = per_owner ? per_owner : total / 4;
 	if (fair->share == 0)
 		fair->share = 1;
+	fair->line = mspd_fair_line(total);
 	return 0;
 }
 
@@ -311,11 +322,14 @@ int mspd_fair_wait(struct mspd_fair *fair, struct mspd_place *place,
 	struct mspd_owner *owner = find(fair, key);
 
 	*victim = NULL;
-	/* those in namespaces made by root have one user's part together */
+	/* those in namespaces made by root have one user's part together, and
+	 * must leave the others room: nobody can be closed for them of whom
+	 * each has but one */
 	if (mspd_fair_kind(key) == MSPD_FAIR_NESTED &&
-	    fair->nested_waiting >= fair->share)
+	    (fair->nested_waiting >= fair->share ||
+	     fair->nested_waiting >= fair->line / 4))
 		return -ENOBUFS;
-	if (fair->waiting >= MSPD_FAIR_LINE * fair->total) {
+	if (fair->waiting >= fair->line) {
 		most = longest_line(fair, owner ? owner->waiting + 1 : 1);
 		if (!most)
 			return -ENOBUFS;

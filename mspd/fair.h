@@ -53,8 +53,10 @@ enum mspd_admission {
 	MSPD_REFUSE_FULL   /* no place is free, and nobody holds more */
 };
 
-/* Most that wait in line, for each place there is. */
-#define MSPD_FAIR_LINE 2
+/* Most that wait in line: a quarter of the places, but where these are few, so
+ * many, or twice the places. */
+#define MSPD_FAIR_LINE_LEAST 512
+size_t mspd_fair_line(size_t total);
 
 struct mspd_fair;
 

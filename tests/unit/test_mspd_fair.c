@@ -411,7 +411,7 @@ START_TEST(a_full_line_is_shortened_where_it_is_longest)
 	struct mspd_place *last;
 	unsigned int i;
 
-	for (i = 0; i < MSPD_FAIR_LINE * TOTAL - 3; i++)
+	for (i = 0; i < mspd_fair_line(TOTAL) - 3; i++)
 		last = stand(ALICE);
 	for (i = 0; i < 3; i++)
 		ck_assert_ptr_nonnull(stand(BOB));
@@ -419,7 +419,7 @@ START_TEST(a_full_line_is_shortened_where_it_is_longest)
 	ck_assert_ptr_nonnull(stand(BOB));
 	ck_assert_ptr_eq(victim, last);
 	ck_assert_ptr_null(last->owner);
-	ck_assert_uint_eq(mspd_fair_waiting(fair), MSPD_FAIR_LINE * TOTAL);
+	ck_assert_uint_eq(mspd_fair_waiting(fair), mspd_fair_line(TOTAL));
 	ck_assert_ptr_eq(mspd_fair_first_to_go(fair), last - 1);
 }
 END_TEST
@@ -432,6 +432,40 @@ START_TEST(in_line_too_namespaces_share_what_is_one_users)
 		ck_assert_ptr_nonnull(stand(nested(i)));
 	ck_assert_ptr_null(stand(nested(i)));
 	ck_assert_ptr_nonnull(stand(BOB));
+}
+END_TEST
+
+START_TEST(a_long_line_is_short_beside_the_places)
+{
+	size_t n;
+
+	ck_assert_uint_eq(mspd_fair_line(1), 2);
+	ck_assert_uint_eq(mspd_fair_line(TOTAL), 2 * TOTAL);
+	ck_assert_uint_eq(mspd_fair_line(1000), MSPD_FAIR_LINE_LEAST);
+	ck_assert_uint_eq(mspd_fair_line(65536), 16384);
+	for (n = 1; n < 70000; n++)
+		ck_assert_uint_ge(mspd_fair_line(n), mspd_fair_line(n - 1));
+}
+END_TEST
+
+/* Who has one each of a line is not closed for another: a namespace's many
+ * uids must not be all of it. */
+START_TEST(no_namespace_has_the_whole_line)
+{
+	struct mspd_place *last = NULL;
+	unsigned int i;
+
+	teardown();
+	used = 0;
+	ck_assert_int_eq(mspd_fair_new(&fair, 4096, 0), 0);
+	for (i = 0; i < 4096; i++)
+		if (!stand(nested(i)))
+			break;
+	ck_assert_uint_eq(mspd_fair_waiting(fair), 256);
+	while (mspd_fair_waiting(fair) < mspd_fair_line(4096))
+		last = stand(ALICE);
+	ck_assert_ptr_nonnull(stand(BOB));
+	ck_assert_ptr_eq(victim, last);
 }
 END_TEST
 
@@ -463,12 +497,15 @@ START_TEST(places_leave_descriptors_for_the_rest)
 		ck_assert_uint_ge(p, 1);
 		ck_assert_uint_le(p, 4096);
 		if (n >= 512 && p < 4096)
-			ck_assert_uint_ge(n, 4 * p + 256);
+			ck_assert_uint_ge(n, mspd_door_descriptors(p));
+		if (n >= 512 && p < 4096)
+			ck_assert_uint_lt(n, mspd_door_descriptors(p + 1));
 		if (n >= 16)
 			ck_assert_uint_le(2 * p, n / 2 + n / 2);
 	}
 	ck_assert_uint_eq(mspd_door_places(mspd_door_descriptors(4096), 65536),
 			  4096);
+	ck_assert_uint_eq(mspd_door_places(20000, 65536), 8775);
 	ck_assert_uint_eq(mspd_door_places(UINT64_MAX, 65536), 65536);
 }
 END_TEST
@@ -503,6 +540,8 @@ int main(void)
 	tcase_add_test(tc, what_waits_counts_to_the_share);
 	tcase_add_test(tc, a_full_line_is_shortened_where_it_is_longest);
 	tcase_add_test(tc, in_line_too_namespaces_share_what_is_one_users);
+	tcase_add_test(tc, a_long_line_is_short_beside_the_places);
+	tcase_add_test(tc, no_namespace_has_the_whole_line);
 	tcase_add_test(tc, since_when_is_told);
 	tcase_add_test(tc, places_leave_descriptors_for_the_rest);
 	suite_add_tcase(suite, tc);
