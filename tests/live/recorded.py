@@ -89,10 +89,12 @@ def is_exempt(request):
 
 
 def record_text(target):
-    """What the record says of such a target: no values of its query."""
-    path, mark, query = target.partition(b"?")
-    names = b"&".join(p.partition(b"=")[0] for p in query.split(b"&"))
-    text = path + mark + names
+    """What the record says of such a target: no values of its query, and
+    nothing of what has no name there."""
+    path, _, query = target.partition(b"?")
+    names = [p.partition(b"=")[0] for p in query.split(b"&")]
+    names = b"&".join(n for n in names if n)
+    text = path + (b"?" + names if names else b"")
     return re.sub(rb'["\\]', lambda m: b"%%%02X" % ord(m.group()),
                   text).decode("ascii")
 
@@ -183,14 +185,19 @@ class Recorded(unittest.TestCase):
             self.check_signature(request)
         return found
 
-    def unrecorded(self, found):
-        """Requests that were sent on without a record that says so."""
+    def records(self):
         lines = []
         for name in os.listdir(self.world.path("log")):
             if name.startswith("audit.jsonl"):  # and those before it
                 lines += self.world.read("log", name).splitlines()
-        records = [json.loads(line) for line in lines]
-        allowed = {(a["method"], a["path"]) for a in records
-                   if a["verdict"] == "allow"}
-        return {(r.method.decode(), record_text(r.target))
-                for _, r, _ in found} - allowed
+        return [json.loads(line) for line in lines]
+
+    def unrecorded(self, found):
+        """Requests that were sent on without a record of their own that says
+        so."""
+        allowed = collections.Counter(
+            (a["method"], a["path"]) for a in self.records()
+            if a["verdict"] == "allow")
+        return collections.Counter(
+            (r.method.decode(), record_text(r.target))
+            for _, r, _ in found) - allowed
