@@ -22,12 +22,13 @@
 #define TIMER_TIME_WAIT 3	    /* what idiag_timer says of such */
 #define MAPPED		0xffffu
 
-/* "destination is this host, whatever the port": the operation, a struct
- * inet_diag_hostcond, whose last member has no size, and the address */
+/* "destination is this one": the operation, a struct inet_diag_hostcond,
+ * whose last member has no size, and the address; if so, to the end */
 struct filter {
 	struct inet_diag_bc_op op;
 	unsigned char host[sizeof(struct inet_diag_hostcond)];
 	uint32_t address;
+	struct inet_diag_bc_op found;
 };
 
 struct marks {
@@ -43,7 +44,8 @@ struct question {
 		struct inet_diag_req_v2 body;
 		struct inet_diag_req both; /* the older form, which is longer */
 	};
-	unsigned char more[sizeof(struct nlattr) + sizeof(struct filter) +
+	unsigned char more[sizeof(struct nlattr) +
+			   MSP_DIAG_REMOTES * sizeof(struct filter) +
 			   sizeof(struct marks)];
 };
 
@@ -77,24 +79,43 @@ static void append(struct question *q, const void *data, size_t len)
 	q->head.nlmsg_len += (uint32_t)len;
 }
 
-/* The kernel compares mapped addresses with an IPv4 one as well. */
-static void append_filter(struct question *q, uint32_t address)
+/* rest: bytes from this one to the end, which is what is wanted; 4 past the
+ * end is not. A jump that is no condition is always taken. The kernel compares
+ * mapped addresses with an IPv4 one as well. */
+static void append_filter(struct question *q, const struct msp_address *remote,
+			  uint16_t rest)
 {
 	struct inet_diag_hostcond host;
-	struct filter f = { .address = address };
-	struct nlattr head = { .nla_len = sizeof(head) + sizeof(f),
-			       .nla_type = INET_DIAG_REQ_BYTECODE };
+	struct filter f = { .address = remote->ip };
+	bool last = rest == sizeof(f);
 
 	f.op.code = INET_DIAG_BC_D_COND;
-	f.op.yes = sizeof(f);
-	f.op.no = sizeof(f) + 4;	/* past the end: not wanted */
+	f.op.yes = sizeof(f) - sizeof(f.found);
+	f.op.no = last ? sizeof(f) + 4 : sizeof(f);
 	memset(&host, 0, sizeof(host)); /* it has padding */
 	host.family = AF_INET;
 	host.prefix_len = 32;
-	host.port = -1;
+	host.port = remote->port;
 	memcpy(f.host, &host, sizeof(host));
-	append(q, &head, sizeof(head));
+	f.found.code = INET_DIAG_BC_JMP;
+	f.found.yes = sizeof(f.found);
+	f.found.no = rest - f.op.yes;
 	append(q, &f, sizeof(f));
+}
+
+static void append_filters(struct question *q,
+			   const struct msp_diag_query *query)
+{
+	uint16_t rest = (uint16_t)(query->n_remotes * sizeof(struct filter));
+	struct nlattr head = { .nla_len = sizeof(head) + rest,
+			       .nla_type = INET_DIAG_REQ_BYTECODE };
+	size_t i;
+
+	append(q, &head, sizeof(head));
+	for (i = 0; i < query->n_remotes; i++) {
+		append_filter(q, &query->remotes[i], rest);
+		rest -= sizeof(struct filter);
+	}
 }
 
 static void append_marks(struct question *q, int fd)
@@ -132,11 +153,10 @@ static void make_question(struct question *out,
 	out->body.sdiag_protocol = IPPROTO_TCP;
 	out->body.idiag_states = query->states;
 	out->body.id.idiag_sport = htons(query->local_port);
-	out->body.id.idiag_dport = htons(query->remote_port);
 	if (query->family == AF_UNSPEC)
 		ask_of_both(out);
-	if (query->remote)
-		append_filter(out, query->remote);
+	if (query->n_remotes)
+		append_filters(out, query);
 	if (query->mark_fd >= 0)
 		append_marks(out, query->mark_fd);
 }

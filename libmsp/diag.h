@@ -8,6 +8,7 @@
 
 #include <linux/inet_diag.h>
 
+#include <msp/endpoint.h>
 #include <msp/error.h>
 
 /* Bits of states, numbered as the kernel does. */
@@ -16,22 +17,24 @@
 #define MSP_DIAG_CLOSE	    7
 #define MSP_DIAG_LISTEN	    10
 #define MSP_DIAG_ALL_STATES 0xffffffffu
+#define MSP_DIAG_REMOTES    MSP_ENDPOINTS
 
 /**
  * struct msp_diag_query - which sockets; a zero field: any
  * @family:      AF_INET, AF_INET6, or AF_UNSPEC: both
  * @states:      bits
  * @local_port:  host byte order
- * @remote:      destination, IPv4 or mapped
- * @remote_port: host byte order
+ * @remotes:     destinations, IPv4 or mapped: one of them; ip and port are
+ *               both compared
+ * @n_remotes:   at most MSP_DIAG_REMOTES; 0: any destination
  * @mark_fd:     map of socket storage, -1: none
  */
 struct msp_diag_query {
 	int family;
 	uint32_t states;
 	uint16_t local_port;
-	uint16_t remote_port;
-	uint32_t remote;
+	const struct msp_address *remotes;
+	size_t n_remotes;
 	int mark_fd;
 };
 

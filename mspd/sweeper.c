@@ -14,11 +14,11 @@
 static const uint64_t looks_ms[] = { 0, 1000, 5000 };
 #define LOOKS (sizeof(looks_ms) / sizeof(looks_ms[0]))
 
-static int sweep_redirect(void *arg, enum msp_endpoint endpoint,
-			  unsigned int flags, struct msp_redirect_swept *out,
+static int sweep_redirect(void *arg, const unsigned int *flags,
+			  struct msp_redirect_swept *const *out, size_t count,
 			  struct msp_error_info *info)
 {
-	return msp_redirect_sweep(arg, endpoint, flags, out, info);
+	return msp_redirect_sweep_all(arg, flags, out, count, info);
 }
 
 void mspd_sweeper_init(struct mspd_sweeper *sweeper, mspd_sweep *sweep,
@@ -46,17 +46,6 @@ static void take_left(struct mspd_sweeper *s, size_t i, uint32_t left)
 		atomic_store(&s->found, sum);
 }
 
-static void take_failure(struct mspd_sweeper *s, size_t i, bool failing)
-{
-	if (s->endpoint[i].failing == failing)
-		return;
-	s->endpoint[i].failing = failing;
-	if (failing)
-		atomic_fetch_add(&s->failing, 1);
-	else
-		atomic_fetch_sub(&s->failing, 1);
-}
-
 void mspd_sweeper_set(struct mspd_sweeper *s, enum msp_endpoint i,
 		      enum msp_redirect_state state, uint64_t now_ms)
 {
@@ -69,14 +58,19 @@ void mspd_sweeper_set(struct mspd_sweeper *s, enum msp_endpoint i,
 	if (state == MSP_REDIRECT_OFF) { /* all of them bypass us then */
 		s->endpoint[i].due_ms = MSP_NEVER;
 		take_left(s, i, 0);
-		take_failure(s, i, false);
+		if (mspd_sweeper_deadline(s) == MSP_NEVER)
+			atomic_store(&s->failing, false);
 	}
 }
 
+/* One that was looked at for another's sake is looked at again when it was
+ * due anyway, unless it is steady. */
 static void schedule(struct mspd_sweeper *s, size_t i, uint64_t now_ms)
 {
-	unsigned int looks = ++s->endpoint[i].looks;
+	unsigned int looks = s->endpoint[i].looks;
 
+	if (now_ms >= s->endpoint[i].due_ms)
+		looks = ++s->endpoint[i].looks;
 	s->endpoint[i].due_ms =
 		looks < LOOKS ? s->endpoint[i].switched_ms + looks_ms[looks]
 			      : now_ms + s->steady_ms;
@@ -98,37 +92,50 @@ static bool take_result(struct mspd_sweeper *s, size_t i,
 	return news;
 }
 
-static bool look(struct mspd_sweeper *s, size_t i)
+static bool is_on(const struct mspd_sweeper *s, size_t i)
 {
-	struct msp_redirect_swept result = { .size = sizeof(result) };
-	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	unsigned int flags = 0;
-	bool failed;
+	return s->endpoint[i].state != MSP_REDIRECT_OFF;
+}
 
-	if (s->endpoint[i].state == MSP_REDIRECT_ENFORCE)
-		flags = MSP_SWEEP_DESTROY;
-	failed = s->sweep(s->arg, (enum msp_endpoint)i, flags, &result, &info) <
-		 0;
-	if (failed && !s->endpoint[i].failing)
+static bool look(struct mspd_sweeper *s)
+{
+	struct msp_redirect_swept result[MSP_ENDPOINTS];
+	struct msp_redirect_swept *out[MSP_ENDPOINTS] = { NULL };
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	unsigned int flags[MSP_ENDPOINTS] = { 0 };
+	bool failed, news = false;
+	size_t i;
+
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
+		result[i].size = sizeof(result[i]);
+		if (is_on(s, i))
+			out[i] = &result[i];
+		if (s->endpoint[i].state == MSP_REDIRECT_ENFORCE)
+			flags[i] = MSP_SWEEP_DESTROY;
+	}
+	failed = s->sweep(s->arg, flags, out, MSP_ENDPOINTS, &info) < 0;
+	if (failed && !atomic_load(&s->failing))
 		mspd_log(MSPD_ERROR,
-			 "%s: connections that bypass the agent are not found: "
-			 "%s",
-			 msp_endpoint_name((enum msp_endpoint)i), info.text);
-	take_failure(s, i, failed);
-	return !failed && take_result(s, i, &result);
+			 "connections that bypass the agent are not found: %s",
+			 info.text);
+	atomic_store(&s->failing, failed);
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		if (out[i] && !failed)
+			news |= take_result(s, i, out[i]);
+	return news;
 }
 
 bool mspd_sweeper_run(struct mspd_sweeper *s, uint64_t now_ms)
 {
-	bool news = false;
+	bool news;
 	size_t i;
 
-	for (i = 0; i < MSP_ENDPOINTS; i++) {
-		if (now_ms < s->endpoint[i].due_ms)
-			continue;
-		news |= look(s, i);
-		schedule(s, i, now_ms);
-	}
+	if (now_ms < mspd_sweeper_deadline(s))
+		return false;
+	news = look(s);
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		if (is_on(s, i))
+			schedule(s, i, now_ms);
 	return news;
 }
 
@@ -149,5 +156,5 @@ void mspd_sweeper_count(const struct mspd_sweeper *s,
 	out->destroyed = atomic_load(&s->destroyed);
 	out->left = atomic_load(&s->left);
 	out->found = atomic_load(&s->found);
-	out->failing = atomic_load(&s->failing) != 0;
+	out->failing = atomic_load(&s->failing);
 }

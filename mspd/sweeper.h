@@ -12,9 +12,9 @@
 
 #include <msp/msp.h>
 
-/* msp_redirect_sweep(), or what a test puts in its place. */
-typedef int mspd_sweep(void *arg, enum msp_endpoint endpoint,
-		       unsigned int flags, struct msp_redirect_swept *out,
+/* msp_redirect_sweep_all(), or what a test puts in its place. */
+typedef int mspd_sweep(void *arg, const unsigned int *flags,
+		       struct msp_redirect_swept *const *out, size_t count,
 		       struct msp_error_info *info);
 
 struct mspd_sweeper {
@@ -27,12 +27,11 @@ struct mspd_sweeper {
 		uint64_t switched_ms;
 		uint64_t due_ms; /* MSP_NEVER: not */
 		uint32_t left;	 /* at the last look */
-		bool failing;
 	} endpoint[MSP_ENDPOINTS];
 	atomic_uint_fast64_t found;	/* so far */
 	atomic_uint_fast64_t destroyed; /* so far */
 	atomic_uint_fast64_t left;	/* at the last look, of all */
-	atomic_uint failing;		/* endpoints whose last look failed */
+	atomic_bool failing;		/* the last look did */
 };
 
 /* How many there were so far, reset and left. */
@@ -43,7 +42,7 @@ struct mspd_sweeper_counts {
 	bool failing;
 };
 
-/* sweep NULL: msp_redirect_sweep() of the redirector that arg is. */
+/* sweep NULL: msp_redirect_sweep_all() of the redirector that arg is. */
 void mspd_sweeper_init(struct mspd_sweeper *sweeper, mspd_sweep *sweep,
 		       void *arg, uint32_t steady_ms);
 
@@ -51,8 +50,9 @@ void mspd_sweeper_init(struct mspd_sweeper *sweeper, mspd_sweep *sweep,
 void mspd_sweeper_set(struct mspd_sweeper *sweeper, enum msp_endpoint endpoint,
 		      enum msp_redirect_state state, uint64_t now_ms);
 
-/* Look where it is due: audit counts, enforce also destroys. Was there any
- * that was not known? */
+/* When a look is due, look at all endpoints that are on, which costs no more
+ * than one: audit counts, enforce also destroys. Was there any that was not
+ * known? */
 bool mspd_sweeper_run(struct mspd_sweeper *sweeper, uint64_t now_ms);
 
 /* When the next look is due, MSP_NEVER: none is. */

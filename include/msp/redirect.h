@@ -119,7 +119,7 @@ struct msp_redirect_swept {
 	uint32_t reserved;
 };
 
-/** Bits for msp_redirect_sweep(). */
+/** Bits for msp_redirect_sweep() and msp_redirect_sweep_all(). */
 enum msp_redirect_sweep_flag {
 	MSP_SWEEP_DESTROY = 1 /* else only count */
 };
@@ -274,6 +274,25 @@ MSP_API MSP_MUST_CHECK int
 msp_redirect_sweep(const struct msp_redirect *redirect,
 		   enum msp_endpoint endpoint, unsigned int flags,
 		   struct msp_redirect_swept *out, struct msp_error_info *info);
+
+/**
+ * msp_redirect_sweep_all - the same for several endpoints at the cost of one
+ * @redirect: attached
+ * @flags:    of each, an or of enum msp_redirect_sweep_flag; indexed by enum
+ *            msp_endpoint
+ * @out:      of each, as of msp_redirect_sweep(); NULL: it is not looked at
+ * @count:    elements of flags and out, at most MSP_ENDPOINTS
+ * @info:     optional detail
+ *
+ * The kernel goes through all connections of the machine once. On error all
+ * of out are zeroed but for their sizes.
+ * Threads: any. Errors: MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_SYS.
+ */
+MSP_API MSP_MUST_CHECK int
+msp_redirect_sweep_all(const struct msp_redirect *redirect,
+		       const unsigned int *flags,
+		       struct msp_redirect_swept *const *out, size_t count,
+		       struct msp_error_info *info);
 
 /**
  * msp_redirect_holder - who keeps us from binding an address

@@ -282,9 +282,9 @@ CHANGES = [
 """),
     Change("what went to the host directly is cut off when enforced",
            "audit-to-enforce", "mspd/sweeper.c", """\
-		flags = MSP_SWEEP_DESTROY;
+			flags[i] = MSP_SWEEP_DESTROY;
 """, """\
-		flags = 0;
+			flags[i] = 0;
 """),
     Change("a kept connection that was closed is tried again",
            "fault-imds-closed", "mspd/upstream.c", """\

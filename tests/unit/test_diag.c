@@ -153,6 +153,41 @@ START_TEST(bad_arguments_are_refused)
 	ck_assert_int_eq(
 		msp_redirect_sweep(NULL, MSP_ENDPOINT_IMDS, 0, NULL, NULL),
 		MSP_ERR_INVAL);
+	ck_assert_int_eq(
+		msp_redirect_sweep(NULL, MSP_ENDPOINTS, 0, &sweep, NULL),
+		MSP_ERR_INVAL);
+}
+END_TEST
+
+START_TEST(bad_arguments_about_several_endpoints_are_refused)
+{
+	struct msp_redirect_swept swept[2] = {
+		{ .size = sizeof(swept[0]), .found = 7 },
+		{ .size = 4, .found = 7 },
+	};
+	struct msp_redirect_swept *out[MSP_ENDPOINTS] = { NULL, &swept[0],
+							  NULL };
+	unsigned int flags[MSP_ENDPOINTS] = { 0 };
+
+	ck_assert_int_eq(
+		msp_redirect_sweep_all(NULL, flags, NULL, MSP_ENDPOINTS, NULL),
+		MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_redirect_sweep_all(NULL, flags, out,
+						MSP_ENDPOINTS + 1, NULL),
+			 MSP_ERR_INVAL);
+	ck_assert_uint_eq(swept[0].found, 7);
+	/* one that is too small, at any place: none is touched */
+	out[2] = &swept[1];
+	ck_assert_int_eq(
+		msp_redirect_sweep_all(NULL, flags, out, MSP_ENDPOINTS, NULL),
+		MSP_ERR_INVAL);
+	ck_assert_uint_eq(swept[0].found, 7);
+	ck_assert_uint_eq(swept[1].found, 7);
+	out[2] = NULL;
+	ck_assert_int_eq(
+		msp_redirect_sweep_all(NULL, flags, out, MSP_ENDPOINTS, NULL),
+		MSP_ERR_INVAL);
+	ck_assert_uint_eq(swept[0].found, 0);
 }
 END_TEST
 
@@ -245,9 +280,11 @@ static const int families[] = { AF_INET, AF_INET6 };
 
 START_TEST(dump_finds_a_connection_by_its_destination)
 {
+	struct msp_address remote = { .ip = LOOPBACK };
 	struct msp_diag_query query = { .family = families[_i],
 					.states = MSP_DIAG_ALL_STATES,
-					.remote = LOOPBACK,
+					.remotes = &remote,
+					.n_remotes = 1,
 					.mark_fd = -1 };
 	struct seen seen = { .stop = 0 };
 	uint16_t port = 0;
@@ -259,7 +296,7 @@ START_TEST(dump_finds_a_connection_by_its_destination)
 	ck_assert_int_eq(listen(listener, 1), 0);
 	client = connect_to(families[_i], port);
 	other = connect_to(families[1 - _i], port);
-	query.remote_port = port;
+	remote.port = port;
 	fd = msp_diag_open(NULL);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
@@ -273,7 +310,7 @@ START_TEST(dump_finds_a_connection_by_its_destination)
 	ck_assert_uint_ne(seen.last.inode, 0);
 	ck_assert(!seen.last.marked);
 	/* the same port of another address */
-	query.remote = htonl(INADDR_LOOPBACK + 1);
+	remote.ip = htonl(INADDR_LOOPBACK + 1);
 	seen.count = 0;
 	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
 			 0);
@@ -285,37 +322,86 @@ START_TEST(dump_finds_a_connection_by_its_destination)
 }
 END_TEST
 
-START_TEST(dump_of_both_families_finds_both)
+/* Each at any place among them, and none that is a mixture of two. */
+START_TEST(dump_finds_connections_to_any_of_several_destinations)
 {
+	struct msp_address remotes[MSP_DIAG_REMOTES];
 	struct msp_diag_query query = { .family = AF_UNSPEC,
 					.states = MSP_DIAG_ALL_STATES,
-					.remote = LOOPBACK,
+					.remotes = remotes,
+					.n_remotes = MSP_DIAG_REMOTES,
+					.mark_fd = -1 };
+	struct seen seen = { .stop = 0 };
+	uint16_t port = 0, other = 0;
+	bool partial = false;
+	int fd, listener[2], client[2];
+
+	memset(remotes, 0xff, sizeof(remotes)); /* nobody is there */
+	listener[0] = bound(AF_INET, "127.0.0.1", false, &port);
+	listener[1] = bound(AF_INET, "127.0.0.1", false, &other);
+	ck_assert_int_eq(listen(listener[0], 1), 0);
+	ck_assert_int_eq(listen(listener[1], 1), 0);
+	client[0] = connect_to(AF_INET, port);
+	client[1] = connect_to(AF_INET6, other);
+	remotes[_i] = (struct msp_address){ .ip = LOOPBACK, .port = port };
+	remotes[(_i + 1) % MSP_DIAG_REMOTES] =
+		(struct msp_address){ .ip = htonl(INADDR_LOOPBACK + 1),
+				      .port = other };
+	fd = msp_diag_open(NULL);
+	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
+			 0);
+	ck_assert_int_eq(seen.count, 1);
+	ck_assert_uint_eq(seen.last.id.idiag_dport, htons(port));
+	remotes[(_i + 1) % MSP_DIAG_REMOTES].ip = LOOPBACK;
+	seen.count = 0;
+	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
+			 0);
+	ck_assert_int_eq(seen.count, 2);
+	/* the longest question there is; that is no map */
+	query.mark_fd = listener[0];
+	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
+			 MSP_ERR_SYS);
+	close(fd);
+	close(client[0]);
+	close(client[1]);
+	close(listener[0]);
+	close(listener[1]);
+}
+END_TEST
+
+START_TEST(dump_of_both_families_finds_both)
+{
+	struct msp_address remote = { .ip = LOOPBACK };
+	struct msp_diag_query query = { .family = AF_UNSPEC,
+					.states = MSP_DIAG_ALL_STATES,
+					.remotes = &remote,
+					.n_remotes = 1,
 					.mark_fd = -1 };
 	struct seen seen = { .stop = 0 };
 	bool partial = false;
 	int fd, listener, client[2];
 
-	listener = bound(AF_INET, "127.0.0.1", false, &query.remote_port);
+	listener = bound(AF_INET, "127.0.0.1", false, &remote.port);
 	ck_assert_int_eq(listen(listener, 2), 0);
-	client[0] = connect_to(AF_INET, query.remote_port);
+	client[0] = connect_to(AF_INET, remote.port);
 	fd = msp_diag_open(NULL);
 	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
 			 0);
 	ck_assert_int_eq(seen.count, 1);
 	ck_assert_uint_eq(seen.last.family, AF_INET);
-	client[1] = connect_to(AF_INET6, query.remote_port);
+	client[1] = connect_to(AF_INET6, remote.port);
 	seen.count = 0;
 	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
 			 0);
 	ck_assert_int_eq(seen.count, 2);
 	ck_assert(!partial);
 	ck_assert_uint_ne(seen.last.inode, 0);
-	query.remote = htonl(INADDR_LOOPBACK + 1);
+	remote.ip = htonl(INADDR_LOOPBACK + 1);
 	seen.count = 0;
 	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
 			 0);
 	ck_assert_int_eq(seen.count, 0);
-	/* the longest question there is; that is no map */
+	/* that is no map */
 	query.mark_fd = listener;
 	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
 			 MSP_ERR_SYS);
@@ -329,18 +415,20 @@ END_TEST
 /* Whoever may not destroy is told so; a connection that is gone is gone. */
 START_TEST(destroy_is_refused_or_resets_the_connection)
 {
+	struct msp_address remote = { .ip = LOOPBACK };
 	struct msp_diag_query query = { .family = AF_INET,
 					.states = MSP_DIAG_ALL_STATES,
-					.remote = LOOPBACK,
+					.remotes = &remote,
+					.n_remotes = 1,
 					.mark_fd = -1 };
 	struct seen seen = { .stop = 0 };
 	bool partial = false;
 	int fd, listener, client, rc;
 	char byte;
 
-	listener = bound(AF_INET, "127.0.0.1", false, &query.remote_port);
+	listener = bound(AF_INET, "127.0.0.1", false, &remote.port);
 	ck_assert_int_eq(listen(listener, 1), 0);
-	client = connect_to(AF_INET, query.remote_port);
+	client = connect_to(AF_INET, remote.port);
 	fd = msp_diag_open(NULL);
 	ck_assert_int_eq(msp_diag_dump(fd, &query, see, &seen, &partial, NULL),
 			 0);
@@ -403,10 +491,14 @@ int main(void)
 			    COUNT(listeners));
 	tcase_add_test(tc, holder_that_listens_comes_first);
 	tcase_add_test(tc, bad_arguments_are_refused);
+	tcase_add_test(tc, bad_arguments_about_several_endpoints_are_refused);
 	tcase_add_test(tc,
 		       longer_structs_are_filled_in_as_far_as_they_are_known);
 	tcase_add_test(tc, failed_allocation_is_reported);
 	tcase_add_test(tc, dump_of_both_families_finds_both);
+	tcase_add_loop_test(
+		tc, dump_finds_connections_to_any_of_several_destinations, 0,
+		MSP_DIAG_REMOTES);
 	tcase_add_loop_test(tc, dump_finds_a_connection_by_its_destination, 0,
 			    COUNT(families));
 	tcase_add_test(tc, destroy_is_refused_or_resets_the_connection);

@@ -17,32 +17,44 @@
 struct kernel {
 	uint32_t bypassing[MSP_ENDPOINTS];
 	bool cannot_destroy;
-	int fail[MSP_ENDPOINTS];
+	int fail;
+	int questions;
 	int asked[MSP_ENDPOINTS];
-	unsigned int flags; /* of the last question */
+	unsigned int flags[MSP_ENDPOINTS]; /* of the last question */
 };
 
 static struct kernel kernel;
 static struct mspd_sweeper sweeper;
 
-static int sweep(void *arg, enum msp_endpoint endpoint, unsigned int flags,
-		 struct msp_redirect_swept *out, struct msp_error_info *info)
+static void sweep_one(struct kernel *k, size_t endpoint, unsigned int flags,
+		      struct msp_redirect_swept *out)
 {
-	struct kernel *k = arg;
-
-	(void)info;
 	ck_assert_uint_eq(out->size, sizeof(*out));
 	k->asked[endpoint]++;
-	k->flags = flags;
-	if (k->fail[endpoint])
-		return k->fail[endpoint];
-	out->found = k->bypassing[endpoint];
-	if (flags & MSP_SWEEP_DESTROY && !k->cannot_destroy) {
+	k->flags[endpoint] = flags;
+	out->found = k->fail ? 0 : k->bypassing[endpoint];
+	out->destroyed = 0;
+	if (flags & MSP_SWEEP_DESTROY && !k->cannot_destroy && !k->fail) {
 		out->destroyed = out->found;
 		k->bypassing[endpoint] = 0;
 	}
 	out->left = out->found - out->destroyed;
-	return 0;
+}
+
+static int sweep(void *arg, const unsigned int *flags,
+		 struct msp_redirect_swept *const *out, size_t count,
+		 struct msp_error_info *info)
+{
+	struct kernel *k = arg;
+	size_t i;
+
+	(void)info;
+	ck_assert_uint_eq(count, MSP_ENDPOINTS);
+	k->questions++;
+	for (i = 0; i < count; i++)
+		if (out[i])
+			sweep_one(k, i, flags[i], out[i]);
+	return k->fail;
 }
 
 static void setup(void)
@@ -108,7 +120,7 @@ START_TEST(only_enforce_resets)
 	kernel.bypassing[IMDS] = 3;
 	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_AUDIT, 0);
 	ck_assert(mspd_sweeper_run(&sweeper, 0));
-	ck_assert_uint_eq(kernel.flags, 0);
+	ck_assert_uint_eq(kernel.flags[IMDS], 0);
 	check_counts(3, 0, 3);
 	/* the same three */
 	ck_assert(!mspd_sweeper_run(&sweeper, 1000));
@@ -116,7 +128,7 @@ START_TEST(only_enforce_resets)
 	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 1500);
 	ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), 1500);
 	ck_assert(mspd_sweeper_run(&sweeper, 1500));
-	ck_assert_uint_eq(kernel.flags, MSP_SWEEP_DESTROY);
+	ck_assert_uint_eq(kernel.flags[IMDS], MSP_SWEEP_DESTROY);
 	check_counts(3, 3, 0);
 	ck_assert(!mspd_sweeper_run(&sweeper, 2500));
 	check_counts(3, 3, 0);
@@ -130,6 +142,8 @@ START_TEST(counts_are_of_all_endpoints)
 	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
 	mspd_sweeper_set(&sweeper, WS, MSP_REDIRECT_AUDIT, 0);
 	mspd_sweeper_run(&sweeper, 0);
+	ck_assert_uint_eq(kernel.flags[IMDS], MSP_SWEEP_DESTROY);
+	ck_assert_uint_eq(kernel.flags[WS], 0);
 	check_counts(7, 2, 5);
 	kernel.bypassing[IMDS] = 1; /* a connect() that was under way */
 	kernel.bypassing[WS] = 4;   /* one has ended */
@@ -158,14 +172,14 @@ START_TEST(failure_is_shown_until_it_works_again)
 	struct mspd_sweeper_counts n;
 
 	kernel.bypassing[IMDS] = 2;
-	kernel.fail[IMDS] = MSP_ERR_SYS;
+	kernel.fail = MSP_ERR_SYS;
 	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
 	ck_assert(!mspd_sweeper_run(&sweeper, 0));
 	mspd_sweeper_count(&sweeper, &n);
 	ck_assert(n.failing);
 	check_counts(0, 0, 0);
 	ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), 1000);
-	kernel.fail[IMDS] = 0;
+	kernel.fail = 0;
 	ck_assert(mspd_sweeper_run(&sweeper, 1000));
 	mspd_sweeper_count(&sweeper, &n);
 	ck_assert(!n.failing);
@@ -181,26 +195,39 @@ static bool failing(void)
 	return n.failing;
 }
 
-/* It is not made up for by another endpoint, whichever is asked last. */
-START_TEST(failure_is_of_one_endpoint)
+/* It ends with the last endpoint that is on, not with the first. */
+START_TEST(failure_ends_when_nothing_is_looked_for)
 {
-	enum msp_endpoint bad = _i ? IMDS : WS;
-	enum msp_endpoint good = _i ? WS : IMDS;
-
-	kernel.fail[bad] = MSP_ERR_SYS;
-	kernel.fail[good] = MSP_ERR_SYS;
+	kernel.fail = MSP_ERR_SYS;
 	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
 	mspd_sweeper_set(&sweeper, WS, MSP_REDIRECT_ENFORCE, 0);
 	mspd_sweeper_run(&sweeper, 0);
 	ck_assert(failing());
-	kernel.fail[good] = 0;
-	mspd_sweeper_run(&sweeper, 1000);
+	mspd_sweeper_set(&sweeper, _i ? IMDS : WS, MSP_REDIRECT_OFF, 500);
 	ck_assert(failing());
-	mspd_sweeper_set(&sweeper, good, MSP_REDIRECT_OFF, 1500);
-	ck_assert(failing());
-	/* nothing is looked for there any more */
-	mspd_sweeper_set(&sweeper, bad, MSP_REDIRECT_OFF, 1500);
+	mspd_sweeper_set(&sweeper, _i ? WS : IMDS, MSP_REDIRECT_OFF, 500);
 	ck_assert(!failing());
+}
+END_TEST
+
+/* The kernel's answer costs the same for one endpoint and for all. */
+START_TEST(one_question_is_about_all_endpoints)
+{
+	/* IMDS switched at 0, WireServer at 700 ms */
+	static const uint64_t times[] = { 0,	700,  1000,  1700,
+					  5000, 5700, 65700, 125700 };
+	size_t i;
+
+	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		if (times[i] == 700)
+			mspd_sweeper_set(&sweeper, WS, MSP_REDIRECT_AUDIT, 700);
+		ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), times[i]);
+		mspd_sweeper_run(&sweeper, times[i]);
+		ck_assert_int_eq(kernel.questions, (int)i + 1);
+		ck_assert_int_eq(kernel.asked[IMDS], (int)i + 1);
+		ck_assert_int_eq(kernel.asked[WS], (int)i);
+	}
 }
 END_TEST
 
@@ -219,7 +246,8 @@ int main(void)
 	tcase_add_test(tc, counts_are_of_all_endpoints);
 	tcase_add_test(tc, what_the_kernel_cannot_reset_is_left);
 	tcase_add_test(tc, failure_is_shown_until_it_works_again);
-	tcase_add_loop_test(tc, failure_is_of_one_endpoint, 0, 2);
+	tcase_add_loop_test(tc, failure_ends_when_nothing_is_looked_for, 0, 2);
+	tcase_add_test(tc, one_question_is_about_all_endpoints);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
