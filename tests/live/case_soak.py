@@ -29,17 +29,17 @@ class AmongAbuse(unittest.TestCase):
         return one.whole(), "\n".join(["", *said])
 
     def test_nothing_is_lost_grows_or_is_mixed_up(self):
-        faults, said = self.soak(12, 2, config=ALL_LINES)
+        faults, said = self.soak(6, 1, config=ALL_LINES)
         self.assertEqual(faults, [], said)
 
     def test_the_trail_counts_what_is_beyond_a_budget(self):
-        faults, said = self.soak(4, 1, seed=2, config={
+        faults, said = self.soak(3, 1, seed=2, config={
             "auditRecordsPerUser": 200, "auditMergeIntervalInSeconds": 1})
         self.assertEqual(faults, [], said)
         self.assertNotIn(" 0 merged", said)
 
     def test_it_is_noticed_of_the_weak(self):
-        faults, said = self.soak(8, 1, weak=True, config=ALL_LINES)
+        faults, said = self.soak(5, 1, weak=True, config=ALL_LINES)
         found = [what for what in NOTICED
                  if any(what in fault for fault in faults)]
         self.assertEqual(found, list(NOTICED), f"{faults}{said}")

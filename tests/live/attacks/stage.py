@@ -153,7 +153,9 @@ class Strong:
     def __init__(self, build):
         self.world = world.World(wireserver=world.item(), config={
             # /proc/1/root cannot be opened in every container
-            "identityRoot": "/", "fileLogLevel": "Info"})
+            "identityRoot": "/", "fileLogLevel": "Info",
+            # each try has a record of its own
+            "auditRecordsPerUser": 1000000000})
         self.stage = Stage(self.world.dir, build)
         self.driven = False
         rules = world.grant(["/metadata"], {
@@ -231,6 +233,7 @@ class Strong:
                 options_of(attack.tries, SECONDS, PATIENCE_MS))
         finally:
             self.restore()
+        time.sleep(0.05)  # for so long, at most, records are gathered
         path = f"/metadata/attack/{attack.name}".encode()
         log = self.world.read("host.log").splitlines()
         reached = sum(line.split(b'"')[1].split()[1].split(b"?")[0] == path
