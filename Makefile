@@ -43,7 +43,8 @@
 #                        bench.json (15 minutes; QUICK: 2; says what to install);
 #                        README=1 puts them into README.md
 #   make soak [MINUTES=20 AGENTS=300 SEED=1]  root: at real speed, the long
-#                        scenarios, a fleet among resets and faults, and
+#                        scenarios, a fleet among resets and faults, and then
+#                        soak-abuse
 #   make soak-abuse [MINUTES=30 SEED=1 BROKEN=]  root: half of what the agent
 #                        can do, among clients that misbehave: no wrong answer,
 #                        no request without a record, nothing that grows.

@@ -158,11 +158,11 @@ def right_errors(text, codes):
 def real_examples(text):
     """A program that is compiled has it, and it shows what the page tells."""
     example = sections(text).get("EXAMPLES", "")
-    marked = re.findall(r'^\.\\" verbatim: (?:examples|mspd)/\S+\n'
+    marked = re.findall(r'^\.\\" verbatim: (?:examples|mspd|tests/unit)/\S+\n'
                         r"\.Bd -literal.*\n((?:(?!\.Ed\n).*\n)*)", example,
                         re.M)
     if not marked or example.count("\n.Bd ") != len(marked):
-        yield "a display is not from examples/, or there is none"
+        yield "a display is of no program here, or there is none"
     shown = set(re.findall(r"\bmsp_\w+(?= ?\()", "".join(marked)))
     if marked and not shown & set(names(text)):
         yield f"the display has none of {names(text)}"
