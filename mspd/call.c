@@ -81,6 +81,7 @@ static void summarize(struct mspd_call *call, unsigned int status,
 		.known = call->identity.known,
 		.client_ip = call->client_ip,
 		.status = status,
+		.version = call->identity.version,
 	};
 	uint64_t now = mspd_loop_now(call->proxy->opts.loop).boot_ms;
 

@@ -391,6 +391,7 @@ static void on_command(void *arg)
 		id->reading = NULL;
 		id->command = job->text;
 		job->text = NULL;
+		changed(id);
 	}
 	if (id && id->command)
 		mspd_commands_put(id->shared->known, &id->caller, id->command,
@@ -434,10 +435,12 @@ static void refresh_command(struct mspd_identity *id)
 		return;
 	id->command_asked = true;
 	known = mspd_commands_get(id->shared->known, &id->caller, now_ms(id));
-	if (known)
-		id->command = strdup(known);
-	else
+	if (!known) {
 		submit_command(id);
+		return;
+	}
+	id->command = strdup(known);
+	changed(id);
 }
 
 /* ---- public ------------------------------------------------------------ */

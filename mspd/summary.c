@@ -17,6 +17,7 @@
 
 #define TABLES	 2
 #define SLOTS	 1024 /* a power of two */
+#define RECENT	 128  /* a power of two */
 #define BUCKET_S (15 * 60)
 #define WINDOW_S (4 * 60 * 60)
 /* Starts at least BUCKET_S apart, none older than WINDOW_S. */
@@ -68,6 +69,14 @@ struct group {
 	char text[];
 };
 
+/* The group that such an event was counted in the last time. */
+struct recent {
+	uint64_t version; /* 0: none */
+	unsigned int status;
+	uint64_t epoch; /* of the table's groups */
+	struct group *group;
+};
+
 struct table {
 	struct group *slots[SLOTS];
 	struct group *first;
@@ -75,6 +84,8 @@ struct table {
 	size_t count[KIND_LAST]; /* by kind */
 	struct group *rest;	 /* KIND_LAST; made at the start */
 	uint64_t swept_s;
+	uint64_t epoch; /* another one when a group has gone */
+	struct recent recent[RECENT];
 };
 
 struct mspd_summary {
@@ -328,6 +339,7 @@ static void table_sweep(struct table *table, uint64_t now_s)
 		*at = group->later;
 		unchain(table, group);
 		table->count[group->kind]--;
+		table->epoch++;
 		free(group);
 	}
 	table->last = at;
@@ -366,12 +378,32 @@ static struct group *table_get(struct table *table, const struct key *key,
 	return group;
 }
 
+static struct recent *recent_of(struct table *table,
+				const struct mspd_summary_event *event)
+{
+	return &table->recent[(event->version + event->status) & (RECENT - 1)];
+}
+
+/* Most requests are like one before on their connection. NULL: not known. */
+static struct group *find_recent(struct table *table,
+				 const struct mspd_summary_event *event)
+{
+	const struct recent *r = recent_of(table, event);
+
+	if (!event->version || r->version != event->version ||
+	    r->status != event->status || r->epoch != table->epoch)
+		return NULL;
+	return r->group;
+}
+
 static bool table_add(struct table *table, size_t max,
 		      const struct mspd_summary_event *event, uint64_t now_s)
 {
-	struct group *group;
+	struct group *group = find_recent(table, event);
 	struct key key;
 
+	if (group)
+		return group_count(group, now_s);
 	if (table->count[KIND_PLAIN] >= max && now_s > table->swept_s &&
 	    now_s - table->swept_s >= SWEEP_S)
 		table_sweep(table, now_s);
@@ -381,7 +413,12 @@ static bool table_add(struct table *table, size_t max,
 		merge_key(&key);
 		group = table_get(table, &key, event, MAX_MERGED);
 	}
-	return group_count(group ? group : table->rest, now_s);
+	if (!group)
+		group = table->rest;
+	*recent_of(table, event) =
+		(struct recent){ event->version, event->status, table->epoch,
+				 group };
+	return group_count(group, now_s);
 }
 
 /* ---- JSON -------------------------------------------------------------- */

@@ -37,6 +37,8 @@ enum mspd_summary_which {
  * @client_ip:   in network byte order
  * @destination: ip 0: `None` and port 0
  * @status:      HTTP status of the answer
+ * @version:     another number whenever anything else here but the status is
+ *               another; 0: not to be relied on
  */
 struct mspd_summary_event {
 	bool known;
@@ -48,6 +50,7 @@ struct mspd_summary_event {
 	uint32_t client_ip;
 	struct msp_address destination;
 	unsigned int status;
+	uint64_t version;
 };
 
 struct mspd_summary;

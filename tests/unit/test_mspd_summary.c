@@ -108,6 +108,37 @@ START_TEST(summary_counts_equal_requests_in_one_group)
 }
 END_TEST
 
+/* Callers in turns, each with two statuses, and a group that goes in between:
+ * what is remembered of it must go, too. */
+START_TEST(summary_counts_each_caller_by_its_version)
+{
+	const unsigned int n = 300;
+	unsigned int turn, i;
+	char name[32];
+	uint64_t total;
+
+	for (turn = 0; turn < 6; turn++)
+		for (i = 1; i <= n; i++) {
+			snprintf(name, sizeof(name), "u%u", i);
+			event.user_name = name;
+			event.version = i;
+			event.status = turn % 2 ? 200 : 403;
+			ck_assert(add(START) == (turn < 2));
+		}
+	ck_assert_uint_eq(count_table(START, &total), 2 * n);
+	ck_assert_uint_eq(total, 6 * n);
+	ck_assert_uint_eq(count_table(START + 5 * HOUR, &total), 0);
+	ck_assert(add(START + 5 * HOUR));
+	event.version++; /* the same names of another connection */
+	ck_assert(!add(START + 5 * HOUR));
+	event.user_name = "other";
+	event.version++;
+	ck_assert(add(START + 5 * HOUR));
+	ck_assert_uint_eq(count_table(START + 5 * HOUR, &total), 2);
+	ck_assert_uint_eq(total, 3);
+}
+END_TEST
+
 START_TEST(summary_keeps_its_tables_apart)
 {
 	char *text;
@@ -437,6 +468,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, summary_counts_equal_requests_in_one_group);
+	tcase_add_test(tc, summary_counts_each_caller_by_its_version);
 	tcase_add_test(tc, summary_keeps_its_tables_apart);
 	tcase_add_test(tc, summary_shows_unknown_caller);
 	tcase_add_test(tc, summary_shows_unknown_user);
