@@ -26,9 +26,9 @@
  * way is kept for them. */
 #define KEPT (HALF / 2)
 /* Gathering ends early with this much. */
-#define ENOUGH ((size_t)128 * 1024)
+#define ENOUGH ((size_t)96 * 1024)
 /* What a half holds on to when it has been written. */
-#define TOUCHED	 ((size_t)128 * 1024)
+#define TOUCHED	 ((size_t)192 * 1024)
 #define RETRY_MS 250
 /* At the end a full disk is given this many chances more. */
 #define LAST_TRIES    10
