@@ -11,7 +11,8 @@ import wire
 import world
 from world import DAEMON, IMDS, INSTANCE, METADATA, NOBODY, WIRESERVER
 
-POLLS = 2.5  # seconds in which two polls have certainly been
+POLL = 0.2
+POLLS = 1  # seconds in which two polls have certainly been
 
 
 def deny_all(mode="enforce", ident="deny"):
@@ -21,7 +22,9 @@ def deny_all(mode="enforce", ident="deny"):
 class Policy(unittest.TestCase):
 
     def setUp(self):
-        self.world = world.World(imds=world.item(), wireserver=world.item())
+        self.world = world.World(
+            imds=world.item(), wireserver=world.item(),
+            config={"pollKeyStatusIntervalInSeconds": POLL})
         self.addCleanup(self.world.close)
         self.world.start()
 
@@ -201,7 +204,7 @@ class FirstContact(unittest.TestCase):
     def test_host_that_comes_late_is_found(self):
         w = self.make(imds=world.item())
         w.start_mspd(wait=False)
-        time.sleep(POLLS)
+        time.sleep(2.5)  # it is asked every second
         w.start_host()
         w.wait_ready()
 
