@@ -361,12 +361,12 @@ static void refresh_exe(struct mspd_identity *id, uint64_t epoch)
 	if (!(id->needs & MSP_NEED_EXE) || id->exe_checked ||
 	    id->shared->root_fd < 0)
 		return;
+	changed(id);
 	/* nearly always in memory, and then this takes some microseconds */
 	id->exe_checked =
 		msp_peer_verify_exe(id->shared->redirect, id->shared->root_fd,
 				    &id->caller, how | MSP_PEER_EXE_CACHED,
 				    NULL) == 0;
-	changed(id);
 	if (!id->exe_checked)
 		submit_exe(id, how);
 }

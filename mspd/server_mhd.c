@@ -12,7 +12,6 @@
 #include "mspd/server_priv.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +27,6 @@
 
 #define WATCH_BUSY    (EPOLLRDHUP | EPOLLET)
 #define RUNS_PER_TURN 32
-/* So many connections are worth tidying up after. */
-#define CROWD 256
 /* Body thrown away before a refusal, so that the connection can go on. */
 #define DISCARD_MAX (1024 * 1024)
 /* A client that has said its last byte is waited for no longer than this. */
@@ -639,16 +636,6 @@ static bool has_more(struct mspd_server *s, MHD_UNSIGNED_LONG_LONG *ms)
 	return *ms == 0;
 }
 
-/* What a crowd has left behind: the C library keeps it otherwise, in pieces
- * between what is still in use. */
-static void give_back(struct mspd_server *s)
-{
-	if (s->most < CROWD || s->n_connections > s->most / 4)
-		return;
-	s->most = s->n_connections;
-	malloc_trim(0);
-}
-
 static void run(void *arg)
 {
 	struct mspd_server *s = arg;
@@ -663,7 +650,7 @@ static void run(void *arg)
 		MHD_run(s->mhd);
 		mspd_rest_all(s);
 	}
-	give_back(s);
+	mspd_tidy_look(s);
 	/* what is left waits until others have had a turn */
 	mspd_loop_postpone(s->loop, &s->timer,
 			   ms == MSP_NEVER
@@ -759,6 +746,7 @@ void mspd_server_free(struct mspd_server *server)
 		MHD_stop_daemon(server->mhd);
 	}
 	mspd_loop_timer(server->loop, &server->timer, MSP_NEVER);
+	mspd_tidy_stop(server);
 	mspd_loop_after(server->loop, NULL, NULL);
 	mspd_door_free(server->door);
 	free(server);

@@ -76,7 +76,7 @@ struct mspd_server {
 	struct mspd_server_opts opts;
 	struct mspd_exchange *connections;
 	unsigned int n_connections;
-	unsigned int most; /* since memory was given back */
+	unsigned int most;		/* since memory was given back */
 	struct mspd_exchange *arriving; /* inside MHD_add_connection() */
 	bool draining;
 	bool in_place; /* heads stay where libmicrohttpd received them */
@@ -87,6 +87,7 @@ struct mspd_server {
 	struct mspd_door *door;	 /* owned */
 	struct mspd_watch inner; /* libmicrohttpd's own epoll */
 	struct mspd_timer timer; /* libmicrohttpd's next timeout */
+	struct mspd_timer tidy;	 /* server_tidy.c */
 	struct msp_header collected[MSP_MAX_HEADERS + 1];
 	struct mspd_limits limits;
 	unsigned int own_status; /* libmicrohttpd's last refusal, 0: told */
@@ -127,6 +128,12 @@ void mspd_rest_park(struct mspd_exchange *x);
 void mspd_rest_all(struct mspd_server *s);
 /* It is resumed, or ends. */
 void mspd_rest_forget(struct mspd_exchange *x);
+
+/* ---- server_tidy.c: memory goes back ----------------------------------- */
+
+/* Has a crowd left? Cheap. */
+void mspd_tidy_look(struct mspd_server *s);
+void mspd_tidy_stop(struct mspd_server *s);
 
 /* libmicrohttpd leaves the connection alone until mspd_exchange_resume(). */
 void mspd_exchange_suspend(struct mspd_exchange *x);

@@ -67,6 +67,20 @@ def hold_heads(ready, count, first):
     case_flood.hold(ready, count, first)
 
 
+def ask_and_stay(ready, count):
+    """So many connections that have asked once, and are idle."""
+    crowd = []
+    for _ in range(count):
+        s = wire.connect((IMDS, 80))
+        s.sendall(case_flood.REQUEST)
+        if wire.receive(s, b"", False)[0].status != 200:
+            return
+        crowd.append(s)
+    ready()
+    while True:
+        time.sleep(60)
+
+
 def read_slowly(ready, count):
     """So many large answers, of each a little now and then."""
     crowd = []
@@ -211,12 +225,26 @@ class Crowds(case_flood.Flooded):
         self.stop()
 
 
+    def test_idle_crowd_takes_little_and_gives_it_back(self):
+        before = pss_kib(self.world.mspd.pid)
+
+        def grown():
+            return pss_kib(self.world.mspd.pid) - before
+        self.flood(case_flood.OTHERS[:4], ask_and_stay, 1000)
+        # 10,000 of them fit in 120 MB, 8 KiB of each are libmicrohttpd's
+        self.assertLess(grown(), 4000 * 11.5)
+        self.still_flooding()
+        self.all_is_back()
+        world.wait_until(lambda: grown() < ROOM_KIB, 10, "memory back")
+
+
 class LargeHeads(Crowds):
     """Heads may be large: then it is they who win."""
 
     places = 256
     config = case_limits.WEAK
     test_slow_readers_and_writers_hold_nobody_up = None
+    test_idle_crowd_takes_little_and_gives_it_back = None
 
     def test_four_thousand_unfinished_heads_in_bounded_memory(self):
         grown = self.growth_kib([NOBODY], 60, HALF + b"x" * 100000)
