@@ -98,8 +98,13 @@ SHLIB	:= libmsp.so.$(VERSION)
 
 # ---- flags: the user's stay the user's, ours stand beside them ------------
 CFLAGS	?= -O2 -g
+# What compilers do not all know, one option or several.
+takes	= $(shell $(CC) -Werror $1 -c -o /dev/null -x c /dev/null 2>/dev/null \
+	   && echo '$1')
 # What -O2 is for all that no request passes through; SMALL= leaves it -O2.
-SMALL	?= -Os
+ifeq ($(origin SMALL),undefined)
+SMALL	:= $(or $(call takes,-Oz),-Os)
+endif
 WARN	:= -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	   -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \
 	   -Wformat=2 -Wundef
@@ -108,12 +113,16 @@ HARDEN	:= -fstack-protector-strong -fno-strict-aliasing \
 	   -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=address -fsanitize=undefined \
 	   -fno-sanitize-recover=all -fno-omit-frame-pointer)
-# Nothing is thrown through us: an eighth of what is loaded would be tables for
-# that. Debuggers have theirs with -g.
-LEAN	:= $(if $(SAN),,-fno-asynchronous-unwind-tables)
-# What is read-only shares pages with the code. Addresses that are adapted when
-# it is loaded are packed, where linker and C library know of that.
-LDLEAN	:= $(if $(SAN),,-Wl,-z,noseparate-code)
+# Nothing is thrown through us, as libmsp.3 says: an eighth of what is loaded
+# would be tables for that. Debuggers have theirs with -g; CFLAGS come later, so
+# -fasynchronous-unwind-tables there is obeyed. All is bound at the start (-z
+# now), so calls need no stubs; where leaving them out makes calls longer they
+# stay. Padding before loops and jumps makes nothing of ours faster.
+LEAN	:= $(if $(SAN),,-fno-asynchronous-unwind-tables \
+	   $(call takes,-falign-loops=1 -falign-jumps=1 -falign-labels=1) \
+	   $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-fno-plt))
+# Addresses that are adapted when it is loaded are packed, where linker and C
+# library know of that.
 RELR	= $(eval RELR := $$(if $$(SAN),,$$(shell $$(FIND_RELR))))$(RELR)
 FIND_RELR = libc=`$(CC) -print-file-name=libc.so.6`; \
 	  flag=-Wl,-z,pack-relative-relocs; \
@@ -123,7 +132,7 @@ FIND_RELR = libc=`$(CC) -print-file-name=libc.so.6`; \
 OURS	:= -std=c11 $(WARN) $(if $(WERROR),-Werror) $(HARDEN) $(SANFLAGS) \
 	   -fPIC -fvisibility=hidden $(LEAN) -MMD -MP
 CPPOURS	:= -D_GNU_SOURCE -Iinclude -I. -isystem $(O)
-LDOURS	= -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDLEAN) $(RELR)
+LDOURS	= -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(RELR)
 # A call of the library to itself is not somebody else's to answer.
 LDSHARED := -Wl,-Bsymbolic-functions
 DEP_LIB	= $$($(PKG_CONFIG) $1 libcrypto yajl libbpf zlib)
