@@ -98,8 +98,7 @@ class Hostile(unittest.TestCase):
         """Audit lines since, of which there must be so many."""
         world.wait_until(lambda: len(self.world.audit()) >= before + count,
                          why="audit lines")
-        time.sleep(0.2)
-        lines = self.world.audit()[before:]
+        lines = self.world.audit()[before:]  # waits for what follows at once
         self.assertEqual(len(lines), count)
         return lines
 

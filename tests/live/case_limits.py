@@ -5,6 +5,7 @@ refused or given up, is recorded, and the others do not notice; and where a
 limit is switched off, the same client gets what it wants. Must never count on
 how fast this machine is.
 """
+import contextlib
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ OTHER, EXEMPT = 2, 3
 REQUEST = wire.request(b"GET", INSTANCE, IMDS, [METADATA])
 ECHO = "/msp-host/echo"
 BURST = 20
+SHARE = 8  # connections of one user
 PATIENCE = 10  # until a limit must have been felt
 UNLIMITED = 2.5  # so long nothing may happen where there is none
 BYTES = f"/msp-host/bytes?count={64 << 20}"
@@ -31,7 +33,7 @@ STRICT = {"requestsPerSecondPerUser": 1, "requestBurstPerUser": BURST,
           "requestRateExemptUids": f"0,{EXEMPT}",
           "requestHeaderTimeoutInSeconds": 0.5, "idleTimeoutInSeconds": 1.5,
           "bodyTimeoutInSeconds": 0.5, "connectTimeoutInSeconds": 0.5,
-          "totalTimeoutInSeconds": 3}
+          "totalTimeoutInSeconds": 3, "maxConnectionsPerUser": SHARE}
 WEAK = {"requestsPerSecondPerUser": 0, "maxRequestLineBytes": 131072,
         "maxRequestHeadBytes": 131072, "requestHeaderTimeoutInSeconds": 3600,
         "idleTimeoutInSeconds": 3600, "minBodyBytesPerSecond": 0,
@@ -53,6 +55,24 @@ def ask_often(times):
             seen.append(answer and (answer.status, wire.values(
                 answer.headers, b"retry-after"), rest))
         return seen
+
+
+def ask_on_many(count):
+    """Status on each of so many connections that are open at a time."""
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(wire.connect(TARGET))
+                 for _ in range(count)]
+        return [ask_on(s) for s in crowd]
+
+
+def ask_on(s):
+    """None: closed."""
+    try:
+        s.sendall(REQUEST)
+        answer = wire.receive(s, b"", False)[0]
+    except (BrokenPipeError, ConnectionResetError):
+        return None
+    return answer and answer.status
 
 
 def drip(first, piece, seconds):
@@ -225,6 +245,10 @@ class Strict(Limited):
                 seen = self.as_user(ask_often, 4 * BURST, uid=uid)
                 self.assertEqual({x[0] for x in seen}, {200})
 
+    def test_user_may_have_so_many_connections(self):
+        self.assertEqual(self.as_user(ask_on_many, 2 * SHARE, uid=7),
+                         [200] * SHARE + [None] * SHARE)
+
     def test_429_comes_after_the_body_it_refuses(self):
         data = wire.request(b"POST", ECHO, IMDS, body=b"x" * 70000)
 
@@ -352,6 +376,10 @@ class Weak(Limited):
     def test_who_asks_too_often_gets_all(self):
         seen = self.as_user(ask_often, 3 * BURST, uid=NOBODY)
         self.assertEqual({x[0] for x in seen}, {200})
+
+    def test_user_may_have_many_connections(self):
+        self.assertEqual(self.as_user(ask_on_many, 2 * SHARE, uid=7),
+                         [200] * 2 * SHARE)
 
     def test_long_lines_and_large_heads_are_taken(self):
         large = wire.request(b"GET", INSTANCE, IMDS, [METADATA] + [
