@@ -184,6 +184,7 @@ IDLE = {"idle-close": USUAL + [["close"]], "idle-reset": USUAL + [["wait", 0.1],
 
 
 class Answers(Recorded):
+    hangs_up = True
     answers = {**{str(i): steps(row.sends) for i, row in enumerate(ANSWERS)},
                **{name: [["once", *both]] for name, both in LOST.items()},
                **IDLE}

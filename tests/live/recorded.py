@@ -104,6 +104,8 @@ class Recorded(unittest.TestCase):
 
     answers = {}
     config = {}
+    # A request that the host hangs up on comes again, with one record.
+    hangs_up = False
 
     @classmethod
     def setUpClass(cls):
@@ -198,6 +200,6 @@ class Recorded(unittest.TestCase):
         allowed = collections.Counter(
             (a["method"], a["path"]) for a in self.records()
             if a["verdict"] == "allow")
-        return collections.Counter(
-            (r.method.decode(), record_text(r.target))
-            for _, r, _ in found) - allowed
+        came = collections.Counter(
+            (r.method.decode(), record_text(r.target)) for _, r, _ in found)
+        return came.keys() - allowed if self.hangs_up else came - allowed
