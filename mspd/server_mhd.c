@@ -259,11 +259,21 @@ static enum MHD_Result settle(struct mspd_exchange *x)
 			mspd_limit_body(x);
 		return MHD_YES;
 	}
-	if (x->stage == STAGE_END)
+	/* if nothing is to come, libmicrohttpd must not read before the answer:
+	 * a client that has said so wants it all the same */
+	if (x->stage == STAGE_END || !x->has_body)
 		mspd_rest_sleep(x);
 	else
 		mspd_exchange_suspend(x);
 	return MHD_YES;
+}
+
+static enum MHD_Result on_whole(struct mspd_exchange *x)
+{
+	x->stage = STAGE_END;
+	if (!x->reply)
+		x->server->ops->end(x->app);
+	return x->aborted ? MHD_NO : settle(x);
 }
 
 static enum MHD_Result on_head(struct mspd_exchange *x, const char *method,
@@ -351,13 +361,13 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *mhd,
 	case STAGE_HEAD:
 		return on_head(x, method, version);
 	case STAGE_BODY:
-		if (*size)
-			return on_body(x, data, size);
-		x->stage = STAGE_END;
-		if (!x->reply)
-			x->server->ops->end(x->app);
-		return x->aborted ? MHD_NO : settle(x);
+		return *size ? on_body(x, data, size) : on_whole(x);
 	case STAGE_WAIT:
+		/* a request without a body has ended, and is not asked about
+		 * once more */
+		if (!x->has_body && !may_reply(x) && (x->accepted || x->reply))
+			return on_whole(x);
+		return settle(x);
 	case STAGE_END:
 		return settle(x);
 	case STAGE_IDLE:

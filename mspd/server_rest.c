@@ -123,7 +123,8 @@ void mspd_rest_all(struct mspd_server *s)
 		x->rests = false;
 		if (x->stage == STAGE_IDLE)
 			park(x);
-		else if (x->stage == STAGE_END && !x->reply && !x->suspended)
+		else if ((x->stage == STAGE_END || x->stage == STAGE_WAIT) &&
+			 !x->reply && !x->suspended)
 			mspd_exchange_suspend(x);
 	}
 }

@@ -231,6 +231,16 @@ class Hanging(unittest.TestCase):
         self.world.hang()
         self.assertEqual([receive(s) for s in waiting], [403] * MANY)
 
+    def test_who_sends_no_more_is_answered_after_the_wait(self):
+        self.world.hang(f"uid:{BASE + 1}")
+        waiting = self.send(numbered(*[1] * 3))
+        for s in waiting:
+            s.shutdown(socket.SHUT_WR)
+        self.world.wait_asked(f"uid:{BASE + 1}")
+        self.check_others_are_served([(0, [0])], 5)
+        self.world.hang()
+        self.assertEqual([receive(s) for s in waiting], [200] * 3)
+
     def test_a_caller_is_asked_about_once(self):
         """All names, and those of the user alone: two questions."""
         self.world.hang(f"uid:{BASE + 1}")
