@@ -154,9 +154,11 @@ CTL_SRC	:= $(wildcard mspd/ctl/*.c)
 CTL_OBJ	:= $(CTL_SRC:%.c=$(O)/%.o)
 MSPCTL	:= $(O)/mspd/ctl/mspctl
 # For speed: what looks at each byte of a request, or at each request.
-HOT	:= $(addprefix libmsp/,arena ascii buffer canon date decision \
-	   http_parse http_write mem request% signer% text) \
-	   $(addprefix mspd/,audit% forward http_check proxy server% text)
+HOT	:= $(addprefix libmsp/,arena ascii buffer canon client date decision \
+	   http_parse http_write mem peer request% rules signer% text) \
+	   $(addprefix mspd/,audit% call door fair forward hold http_check \
+	   identity loop policy proxy rate resolver server% summary text \
+	   upstream)
 $(filter-out $(HOT:%=$(O)/%.o),$(LIB_OBJ) $(MSPD_OBJ) $(CTL_OBJ)): \
 	SIZE = $(if $(filter -O2,$(CFLAGS)),$(SMALL))
 HOST_SRC := $(wildcard examples/msp-host/*.c examples/msp-host/*/*.c)

@@ -91,6 +91,16 @@ def grant(paths, identities):
         "roleAssignments": [{"role": "r", "identities": list(identities)}]}
 
 
+def unit_environment():
+    """What the unit gives the agent."""
+    name = os.path.join(os.path.dirname(__file__), "..", "..", "mspd",
+                        "azure-proxy-agent.service")
+    with open(name, encoding="utf-8") as f:
+        lines = [line.rstrip("\n").split("=", 2) for line in f
+                 if line.startswith("Environment=")]
+    return {line[1]: line[2] for line in lines}
+
+
 class World:
     """One msp-host and one mspd, with everything of their own."""
 
@@ -143,6 +153,7 @@ class World:
     # ---- processes --------------------------------------------------------
     def environment(self):
         env = {"PATH": PATH, "LD_LIBRARY_PATH": self.build}
+        env.update(unit_environment())
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
             if name in os.environ:
                 env[name] = os.environ[name]
