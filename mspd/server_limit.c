@@ -119,15 +119,18 @@ bool mspd_limit_in_time(struct mspd_exchange *x)
 /* ---- what libmicrohttpd refuses ---------------------------------------- */
 
 /* It says so in no other way. Which connection it is about shows when that
- * ends, which in most cases is the next thing that happens. */
+ * ends, which in most cases is the next thing that happens: in the same turn,
+ * or it is not known. */
 void mspd_limit_message(void *arg, const char *format, va_list args)
 {
 	static const char refusal[] =
 		"Error processing request (HTTP response code is %u";
 	struct mspd_server *s = arg;
 
-	if (strncmp(format, refusal, sizeof(refusal) - 1) == 0)
-		s->own_status = va_arg(args, unsigned int);
+	if (strncmp(format, refusal, sizeof(refusal) - 1) != 0)
+		return;
+	s->own_status = va_arg(args, unsigned int);
+	s->own_status_ms = mspd_loop_now(s->loop).boot_ms;
 }
 
 /* Has a byte been sent on it? */
@@ -147,7 +150,7 @@ static unsigned int refusal_of(struct mspd_exchange *x)
 
 	if (x->late)
 		return x->stage == STAGE_HEAD ? MHD_HTTP_REQUEST_TIMEOUT : 0;
-	if (!status || x->aborted)
+	if (!status || x->aborted || x->server->own_status_ms != now_ms(x))
 		return 0;
 	/* whoever leaves within a head looks like one who was refused */
 	if (x->stage == STAGE_HEAD && (x->served ? x->ended : !answered(x)))

@@ -91,6 +91,7 @@ struct mspd_server {
 	struct msp_header collected[MSP_MAX_HEADERS + 1];
 	struct mspd_limits limits;
 	unsigned int own_status; /* libmicrohttpd's last refusal, 0: told */
+	uint64_t own_status_ms;	 /* and when that was, by the loop's clock */
 	char scratch[MSP_CLIENT_HEAD_MAX + 4];
 };
 

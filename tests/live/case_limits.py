@@ -368,6 +368,39 @@ DRIPS = {
                b"2\r\nab\r\n")}
 
 
+def line_without_room():
+    """On a connection that was in use."""
+    with wire.connect(TARGET) as s:
+        s.sendall(REQUEST)
+        first = wire.receive(s, b"", False)[0]
+        s.sendall(line_of(10000))
+        return [first.status, wire.receive(s, b"", False)[0].status]
+
+
+def head_without_end():
+    """The same; what comes when that is given up."""
+    with wire.connect(TARGET) as s:
+        s.sendall(REQUEST)
+        first = wire.receive(s, b"", False)[0]
+        s.sendall(b"GET /not/refused HTTP/1.1\r\nHost: x\r\n")
+        return [first.status, s.recv(1)]
+
+
+class Idle(Limited):
+    """What is not sent on ends before the time for a head is over."""
+
+    config = {"idleTimeoutInSeconds": 1, "requestHeaderTimeoutInSeconds": 60}
+
+    def test_nobody_is_told_to_have_sent_what_another_did(self):
+        self.assertEqual(self.as_user(line_without_room, uid=NOBODY),
+                         [200, 414])
+        self.assertEqual(self.as_user(head_without_end, uid=OTHER),
+                         [200, b""])
+        self.assertEqual(self.as_user(ask_on_many, 1, uid=OTHER), [200])
+        self.is_recorded(2, uid=OTHER, status=200)
+        self.assertEqual(self.recorded(status=414), 0)
+
+
 class Weak(Limited):
     """The same clients where no limit stops them: they must win."""
 
