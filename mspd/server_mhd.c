@@ -336,7 +336,8 @@ static enum MHD_Result on_body(struct mspd_exchange *x, const char *data,
 	taken = x->server->ops->body(x->app, data, *size);
 	if (x->aborted)
 		return MHD_NO;
-	if (taken == 0 && !x->reply) {
+	/* it asks again only when more has come, and this was perhaps all */
+	if (taken < *size && !x->reply) {
 		x->held_up = true;
 		mspd_exchange_suspend(x);
 	}
