@@ -15,6 +15,7 @@ from world import DAEMON, IMDS, LISTENER, WIRESERVER
 MIB = 1024 * 1024
 LOG = MIB * 100  # most of what /vmAgentLog may carry
 TIMES = 120
+UPLOADS = 25
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LARGE = ("HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n"
          "Connection: close\r\n\r\nlarge")
@@ -55,6 +56,7 @@ EARLY = {
     "a-part": [["hear", 1000], ["send", STORED]],
     "a-part-and-end": [["hear", 1000], ["send", LARGE], ["wait", 0.3],
                        ["close"]],
+    "slowly": [["hear", 1000], ["wait", 0.1], ["body"], ["send", STORED]],
     "all-but-slowly": [["hear", 1000], ["wait", 0.3], ["body"],
                        ["send", STORED]],
 }
@@ -200,6 +202,14 @@ class Flow(Recorded):
                 for size in (5000, MIB + MIB // 8):
                     with self.subTest(host=name, framing=framing, size=size):
                         self.check_early(name, framing, size)
+
+    def test_end_of_an_upload_arrives_however_much_waits_for_the_host(self):
+        """Nothing follows it that would wake the agent. In one of some thirty
+        its last bytes find no room, if they can be missed at all."""
+        for i in range(UPLOADS):
+            for name in ("none-of-it", "slowly"):
+                with self.subTest(i=i, host=name):
+                    self.check_early(name, "chunks", MIB + MIB // 8)
 
     def check_early(self, name, framing, size):
         body = b"x" * size
