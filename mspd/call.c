@@ -162,12 +162,23 @@ void mspd_call_reply(struct mspd_call *call, const struct mspd_reply *given)
 			 (unsigned long long)call->id);
 }
 
+/* Is its endpoint not redirected any more? Then the next connection goes to
+ * the host, which may think otherwise: this one must not be held on to. */
+static bool is_left_over(const struct mspd_call *call)
+{
+	const struct msp_redirect *redirect = call->identity.shared->redirect;
+
+	return redirect && call->endpoint >= 0 &&
+	       msp_redirect_get(redirect, (enum msp_endpoint)call->endpoint) ==
+		       MSP_REDIRECT_OFF;
+}
+
 void mspd_call_refuse(struct mspd_call *call, unsigned int status)
 {
 	struct mspd_reply reply = {
 		.status = status,
 		/* what was refused is over; what went wrong may not be */
-		.close = status >= 500,
+		.close = status >= 500 || is_left_over(call),
 	};
 
 	mspd_call_reply(call, &reply);
