@@ -172,6 +172,7 @@ static int set_aside(struct mspd_call *call, const uint8_t *data, size_t len)
 	call->body_len = len;
 	call->body_room = len;
 	call->body_at = 0;
+	explicit_bzero(call->proxy->ahead, len); /* it may be a token's */
 	return 0;
 }
 
