@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <msp/redirect.h>
@@ -21,6 +22,7 @@
 
 #define LOOPBACK htonl(INADDR_LOOPBACK)
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+#define FDS	 64 /* more than are open here */
 
 /* A bound socket of either family; *port: 0 to get one. */
 static int bound(int family, const char *address, bool v6only, uint16_t *port)
@@ -248,10 +250,27 @@ struct seen {
 	int stop;
 };
 
+static bool is_ours(uint32_t inode)
+{
+	struct stat at;
+	int fd;
+
+	for (fd = 0; fd < FDS; fd++) {
+		if (fstat(fd, &at) == 0 && S_ISSOCK(at.st_mode) &&
+		    at.st_ino == inode)
+			return true;
+	}
+	return false;
+}
+
+/* The port may have been somebody else's: what is left of a connection to it
+ * stays in the list for a minute, and is not what these tests are about. */
 static int see(void *arg, const struct msp_diag_socket *socket)
 {
 	struct seen *seen = arg;
 
+	if (!is_ours(socket->inode))
+		return 0;
 	seen->last = *socket;
 	seen->count++;
 	return seen->stop;
