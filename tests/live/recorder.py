@@ -144,6 +144,10 @@ class Recorder:
 
     def __init__(self, folder, ip, port, answers=None):
         self.folder = folder
+        # of the file: what was read, its entries, and of each connection the
+        # bytes that make no request yet, and where entries end
+        self.at, self.known, self.found = 0, [], []
+        self.pieces, self.ends = {}, {}
         os.mkdir(folder)
         with open(os.path.join(folder, "answers.json"), "w",
                   encoding="utf-8") as f:
@@ -159,37 +163,49 @@ class Recorder:
         self.process.stdout.close()
 
     def entries(self):
-        with open(os.path.join(self.folder, "bytes"), encoding="utf-8") as f:
+        """What was written down. Read once: of some tests it is a lot."""
+        with open(os.path.join(self.folder, "bytes"), "rb") as f:
+            f.seek(self.at)
             data = f.read()
-        for line in data[:data.rfind("\n") + 1].splitlines():
-            yield json.loads(line)
+        data = data[:data.rfind(b"\n") + 1]
+        self.at += len(data)
+        for line in data.splitlines():
+            entry = json.loads(line)
+            if "bytes" in entry:
+                self.add(entry["connection"], base64.b64decode(
+                    entry.pop("bytes"), validate=True))
+            self.known.append(entry)
+        return self.known
+
+    def add(self, number, data):
+        self.pieces.setdefault(number, []).append(data)
+        ends = self.ends.setdefault(number, [(0, 0)])
+        ends.append((ends[-1][0] + len(data), len(self.known)))
+
+    def parse(self, number):
+        """Take what is whole of what was received there."""
+        ends, data = self.ends[number], b"".join(self.pieces[number])
+        while data:
+            try:
+                request, rest = wire.parse_request(data)
+            except wire.Incomplete:
+                break
+            at = bisect.bisect_left(ends, (ends[-1][0] - len(rest), 0))
+            self.found.append((ends[at][1], number, request,
+                               data[:len(data) - len(rest)]))
+            data = rest
+            self.pieces[number] = [data]
 
     def read(self):
         """What was received: (connection, request, its bytes) in the order in
         which they ended, and by connection what has not ended."""
-        pieces, ends, found, left = {}, {}, [], {}
-        for i, entry in enumerate(self.entries()):
-            if "bytes" in entry:
-                number = entry["connection"]
-                data = base64.b64decode(entry["bytes"], validate=True)
-                pieces.setdefault(number, []).append(data)
-                before = ends.setdefault(number, [(0, 0)])[-1][0]
-                ends[number].append((before + len(data), i))
-        for number, data in pieces.items():
-            data = b"".join(data)
-            total = len(data)
-            try:
-                while data:
-                    request, rest = wire.parse_request(data)
-                    at = bisect.bisect_left(ends[number],
-                                            (total - len(rest), 0))
-                    found.append((ends[number][at][1], number, request,
-                                  data[:len(data) - len(rest)]))
-                    data = rest
-            except wire.Incomplete:
-                left[number] = data
-        found.sort(key=lambda x: x[0])
-        return [x[1:] for x in found], left
+        self.entries()
+        for number in self.pieces:
+            self.parse(number)
+        self.found.sort(key=lambda x: x[0])
+        left = {number: b"".join(pieces)
+                for number, pieces in self.pieces.items() if any(pieces)}
+        return [x[1:] for x in self.found], left
 
     def requests(self):
         return self.read()[0]

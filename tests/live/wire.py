@@ -74,19 +74,25 @@ def take(data, length):
 
 
 def read_chunks(data):
-    body = []
+    """Never copies what follows: bodies of many chunks would take for ever."""
+    body, at = [], 0
     while True:
-        size, found, data = data.partition(b"\r\n")
-        if not found:
+        end = data.find(b"\r\n", at)
+        if end < 0:
             raise Incomplete
+        size = data[at:end]
         if not re.fullmatch(rb"[0-9A-Fa-f]{1,16}", size):
             raise Malformed(size)
-        piece, data = take(data, int(size, 16) + 2)
-        if piece[-2:] != b"\r\n":
+        length = int(size, 16)
+        at = end + 2 + length
+        if len(data) < at + 2:
+            raise Incomplete
+        if data[at:at + 2] != b"\r\n":
             raise Malformed("chunk without end")
-        if len(piece) == 2:
-            return b"".join(body), data
-        body.append(piece[:-2])
+        at += 2
+        if length == 0:
+            return b"".join(body), data[at:]
+        body.append(data[end + 2:at - 2])
 
 
 def framing(headers):
