@@ -7,9 +7,11 @@ own network.
 
     run.py BUILD [NAME...]   only cases whose name contains one of the words
     V=1                      name each case as it passes
+    TIMES=20                 at the end, the cases that took longest
     KEEP=1                   leave the directories of the worlds
 """
 import os
+import resource
 import signal
 import sys
 import time
@@ -28,6 +30,13 @@ def too_long(signum, frame):
     raise world.Failed(f"took more than {CASE_SECONDS} s")
 
 
+def cpu():
+    """Seconds of CPU of this process and of the children it waited for."""
+    used = [resource.getrusage(who) for who in
+            (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
 class Result(unittest.TestResult):
     """Names what failed, and with V=1 what passed."""
 
@@ -36,15 +45,24 @@ class Result(unittest.TestResult):
         self.passed = 0
         self.verbose = bool(os.environ.get("V"))
         self.started = 0.0
+        self.used = 0.0
+        self.times = []
 
     def startTest(self, test):
         super().startTest(test)
         self.started = time.monotonic()
+        self.used = cpu()
         signal.alarm(CASE_SECONDS)
 
     def stopTest(self, test):
         signal.alarm(0)
+        self.times.append((time.monotonic() - self.started,
+                           cpu() - self.used, self.name(test)))
         super().stopTest(test)
+
+    def slowest(self, n):
+        for wall, used, name in sorted(self.times, reverse=True)[:n]:
+            print(f"  {wall:5.1f} s, {used:5.1f} s of CPU  {name}")
 
     @staticmethod
     def name(test):
@@ -116,6 +134,7 @@ def main():
     finally:
         for left in list(world.World.open):
             left.close()
+    result.slowest(int(os.environ.get("TIMES") or 0))
     failed = len(result.failures) + len(result.errors)
     print(f"{result.passed} passed, {failed} failed, "
           f"{len(result.skipped)} skipped")
