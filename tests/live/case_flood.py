@@ -367,7 +367,7 @@ class Few(Flooded):
 
     def test_uids_of_a_namespace_are_one_user(self):
         self.hold_as_many(0)
-        self.honest(50)
+        self.honest(15)
         self.all_is_back()
 
     def test_uids_of_a_users_namespace_are_that_user(self):
@@ -379,7 +379,7 @@ class Few(Flooded):
         self.hold_as_many(NOBODY)
         got = self.world.call(in_a_namespace, uid=DAEMON)
         self.assertEqual(set(got), {200}, got)
-        self.honest(50)
+        self.honest(15)
         self.all_is_back()
 
     def test_root_does_not_shut_out_a_user(self):

@@ -133,6 +133,8 @@ def send_all_then_read(count, pause):
 class Bodies(Limited):
     """With every limit as it is by default."""
 
+    alone = True  # of the memory that agents share each has a part
+
     def most_during(self, function, *args):
         """How much memory grew by while that ran, KiB, and its result."""
         pid = self.world.mspd.pid
@@ -188,6 +190,7 @@ class Bodies(Limited):
 class Crowds(case_flood.Flooded):
     """As many places as there are by default."""
 
+    alone = True
     places = 4096
     config = {}
 

@@ -12,8 +12,7 @@
 #include <unistd.h>
 
 #define EXPORT	     __attribute__((visibility("default")))
-#define LEAK	     8192
-#define MEMORY_EVERY 4
+#define LEAK	     16384 /* of each connection */
 #define FILE_EVERY   64
 #define LINE_EVERY   10 /* writes */
 
@@ -29,7 +28,7 @@ int accept4(int fd, void *addr, unsigned int *len, int flags)
 	int got = (int)syscall(SYS_accept4, fd, addr, len, flags);
 	unsigned int n = got >= 0 ? atomic_fetch_add(&calls, 1) : 1;
 
-	if (n % MEMORY_EVERY == 0 && (lost = malloc(LEAK)))
+	if (got >= 0 && (lost = malloc(LEAK)))
 		memset(lost, 1, LEAK);
 	if (n % FILE_EVERY == 0)
 		(void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
