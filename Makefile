@@ -157,8 +157,8 @@ MSPCTL	:= $(O)/mspd/ctl/mspctl
 HOT	:= $(addprefix libmsp/,arena ascii buffer canon client date decision \
 	   http_parse http_write mem peer request% rules signer% text) \
 	   $(addprefix mspd/,audit% call door fair forward hold http_check \
-	   identity loop policy proxy rate resolver server% summary text \
-	   upstream)
+	   identity loop policy programs proxy rate resolver server% \
+	   summary text upstream)
 $(filter-out $(HOT:%=$(O)/%.o),$(LIB_OBJ) $(MSPD_OBJ) $(CTL_OBJ)): \
 	SIZE = $(if $(filter -O2,$(CFLAGS)),$(SMALL))
 HOST_SRC := $(wildcard examples/msp-host/*.c examples/msp-host/*/*.c)

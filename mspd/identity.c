@@ -347,6 +347,27 @@ static void submit_exe(struct mspd_identity *id, unsigned int how)
 	id->job_since = now_ms(id);
 }
 
+/* Nearly always in memory, and then this takes some microseconds, which are
+ * spared if it was done a moment ago. */
+static bool look_at_once(struct mspd_identity *id, unsigned int how)
+{
+	struct mspd_programs *programs = id->shared->programs;
+	struct msp_time now = mspd_loop_now(id->shared->loop);
+
+	if (mspd_programs_verified(programs, &id->caller, how, id->exe_epoch,
+				   now)) {
+		id->caller.flags |=
+			MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED;
+		return true;
+	}
+	if (msp_peer_verify_exe(id->shared->redirect, id->shared->root_fd,
+				&id->caller, how | MSP_PEER_EXE_CACHED,
+				NULL) < 0)
+		return false;
+	mspd_programs_put(programs, &id->caller, how, id->exe_epoch, now);
+	return true;
+}
+
 static void refresh_exe(struct mspd_identity *id, uint64_t epoch)
 {
 	unsigned int how =
@@ -362,11 +383,7 @@ static void refresh_exe(struct mspd_identity *id, uint64_t epoch)
 	    id->shared->root_fd < 0)
 		return;
 	changed(id);
-	/* nearly always in memory, and then this takes some microseconds */
-	id->exe_checked =
-		msp_peer_verify_exe(id->shared->redirect, id->shared->root_fd,
-				    &id->caller, how | MSP_PEER_EXE_CACHED,
-				    NULL) == 0;
+	id->exe_checked = look_at_once(id, how);
 	if (!id->exe_checked)
 		submit_exe(id, how);
 }
@@ -556,6 +573,8 @@ int mspd_identities_open(struct mspd_identities *shared)
 	if (err == 0)
 		err = mspd_commands_new(&shared->known);
 	if (err == 0)
+		err = mspd_programs_new(&shared->programs);
+	if (err == 0)
 		err = open_pool(shared, &shared->files, &shared->finished,
 				MSPD_IDENTITY_THREADS, MSPD_IDENTITY_PER_TAG);
 	if (err == 0)
@@ -599,6 +618,8 @@ bool mspd_identities_close(struct mspd_identities *shared, unsigned int wait_ms)
 	mspd_cgroups_free(shared->cgroups);
 	mspd_commands_free(shared->known);
 	shared->known = NULL;
+	mspd_programs_free(shared->programs);
+	shared->programs = NULL;
 	shared->resolver = NULL;
 	shared->cgroups = NULL;
 	return hangs;

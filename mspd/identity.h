@@ -13,6 +13,7 @@
 #include "mspd/cgroups.h"
 #include "mspd/command.h"
 #include "mspd/loop.h"
+#include "mspd/programs.h"
 #include "mspd/resolver.h"
 #include "mspd/worker.h"
 
@@ -53,6 +54,7 @@ struct mspd_identities {
 	struct mspd_workers *commands[2]; /* of others, of root */
 	struct mspd_watch read[2];
 	struct mspd_commands *known;
+	struct mspd_programs *programs;
 	uint64_t warned_ms;  /* when last; not for each request */
 	uint64_t unknown_ms; /* the same, of callers that are not known */
 	uint64_t unknown;    /* since then */

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 import wire
@@ -32,6 +33,8 @@ CONTAINER = "0f1e2d3c4b5a69788796a5b4c3d2e1f0" * 2
 UNIT = "known.service"
 # deeper than the kernel side walks up
 DEEP = 60
+# MSPD_PROGRAMS_REST_S, and a second that has begun
+AT_REST_S = 4.1
 
 
 def check(result):
@@ -437,6 +440,83 @@ class DefaultProgram(Program, unittest.TestCase):
         line = self.world.audit()[-1]
         self.assertEqual((line["exe"], line["flags"]), (None, ["path-cut"]))
 
+
+class KeptProgram(Program, unittest.TestCase):
+    """What was verified a moment ago counts for the very same file only."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        names = ("alone", "removed", "replaced", "moved", "linked", "aside")
+        cls.old = {name: cls.copy(cls, cls.world.path("old", name))
+                   for name in names}
+        # only a file that has been as it is for a while is remembered
+        changed = os.stat(cls.old["aside"]).st_ctime
+        world.wait_until(lambda: time.time() > changed + AT_REST_S,
+                         why="programs that are a few seconds old")
+
+    def states(self, **fields):
+        return [x["exe_state"] for x in self.world.audit()
+                if all(x[k] == v for k, v in fields.items())]
+
+    def after_two(self, name, change):
+        """exe_state of a program's connection, the third one after two that
+        were verified."""
+        def prepare():
+            self.world.join()
+            self.world.become(NOBODY, False)
+        with subprocess.Popen(
+                [self.old[name], "-c", f"""
+                 while read go; do
+                 exec 3<>/dev/tcp/{IMDS}/80
+                 printf 'GET {INSTANCE} HTTP/1.1\\r\\nHost: x\\r\\n' >&3
+                 printf 'Metadata: true\\r\\n\\r\\n' >&3
+                 read -r version status rest <&3; echo "$status"; exec 3>&-
+                 done"""], env={"PATH": world.PATH}, cwd="/",
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                preexec_fn=prepare) as process:
+            for act in (lambda: None, lambda: None, change):
+                act()
+                process.stdin.write(b"go\n")
+                process.stdin.flush()
+                process.stdout.readline()
+            process.stdin.close()
+        world.wait_until(lambda: len(self.states(pid=process.pid)) == 3,
+                         why="three audit lines")
+        first, second, third = self.states(pid=process.pid)
+        self.assertEqual((first, second), ("verified", "verified"))
+        return third
+
+    def test_that_stays_is_verified_again(self):
+        self.assertEqual(self.after_two("alone", lambda: None), "verified")
+
+    def test_that_is_removed_is_deleted_at_once(self):
+        self.assertEqual(
+            self.after_two("removed", lambda: os.unlink(self.old["removed"])),
+            "deleted")
+
+    def test_that_is_replaced_is_deleted_at_once(self):
+        following = self.copy(self.world.path("bin", "next"))
+        self.assertEqual(
+            self.after_two("replaced",
+                       lambda: os.replace(following, self.old["replaced"])),
+            "deleted")
+
+    def test_that_is_moved_to_another_name_is_verified_there(self):
+        aside = self.old["aside"]
+        self.assertEqual(
+            self.after_two("moved", lambda: os.replace(self.old["moved"], aside)),
+            "verified")
+        self.assertEqual(self.states(exe=aside), ["verified"])
+
+    def test_that_has_another_link_and_is_replaced_is_not_at_its_path(self):
+        following = self.copy(self.world.path("bin", "next"))
+        link = self.world.path("old", "link")
+
+        def swap():
+            os.link(self.old["linked"], link)
+            os.replace(following, self.old["linked"])
+        self.assertEqual(self.after_two("linked", swap), "not-at-path")
 
 class AcceptedProgram(Program, unittest.TestCase):
     """acceptReplacedExecutable: each condition, the others being met."""

@@ -145,6 +145,7 @@ static void setup(void)
 	shared.finished.arg = shared.files;
 	ck_assert_int_eq(mspd_loop_watch(loop, &shared.finished, EPOLLIN), 0);
 	ck_assert_int_eq(mspd_commands_new(&shared.known), 0);
+	ck_assert_int_eq(mspd_programs_new(&shared.programs), 0);
 	open_commands(0);
 	open_commands(1);
 	open_identity(&id);
@@ -366,6 +367,11 @@ START_TEST(identity_looks_at_the_executable_once_for_the_same_rules)
 	ck_assert_uint_eq(id.caller.flags & seen, 0);
 	wait_for_it();
 	ck_assert_uint_eq(id.caller.flags & seen, 0);
+	id.caller.flags |= seen; /* one that is taken for another connection */
+	mspd_programs_put(shared.programs, &id.caller, 0, 2,
+			  mspd_loop_now(loop));
+	ck_assert(mspd_identity_complete(&other, MSP_NEED_EXE, 2, NULL, NULL));
+	ck_assert_uint_eq(other.caller.flags & seen, seen);
 }
 END_TEST
 
