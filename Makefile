@@ -6,6 +6,7 @@
 #   make lib             the library alone
 #   make demo                            the main job, on the built-in host
 #   make check           what is in SUITES; last line "N passed, M failed, K skipped"
+#   make check-tally     what counts and tells the results of these
 #   make check-unit      unprivileged and offline, under a minute
 #   make check-san       the same with ASan and UBSan
 #   make check-tsan      threads under ThreadSanitizer, two minutes
@@ -22,7 +23,8 @@
 #   make check-examples  examples/ do what they say
 #   make check-ctl       mspctl: its answers, and what it makes of bad input
 #   make check-host      msp-host alone, on loopback, unprivileged
-#   make check-redact    secrets in texts, against slow regular expressions
+#   make check-redact [COUNT=5000 SEED=1]  secrets in texts, against slow regular
+#                        expressions
 #   make check-rules     a second engine, faults and spellings against the first
 #   make check-rules-long [COUNT=1000000 SEED=1]  the same with more cases
 #   make check-man       man/ is well formed and says what the code does
@@ -97,7 +99,7 @@ SONAME	:= libmsp.so.$(MAJOR)
 SHLIB	:= libmsp.so.$(VERSION)
 
 # ---- flags: the user's stay the user's, ours stand beside them ------------
-CFLAGS	?= -O2 -g
+CFLAGS	?= $(if $(SAN),-O1,-O2) -g
 # What compilers do not all know, one option or several.
 takes	= $(shell $(CC) -Werror $1 -c -o /dev/null -x c /dev/null 2>/dev/null \
 	   && echo '$1')
@@ -353,23 +355,30 @@ $(WEAK): $(WEAK).o
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
 
 # ---- suites and the demo ---------------------------------------------------
-SUITES	?= layers abi unit examples ctl host man install deb package san rules \
-	   redact live scenarios
+SUITES	?= tally layers abi unit examples ctl host man install deb package san \
+	   rules redact live scenarios
+# What is measured, or has to come in time, has the machine for itself.
+ALONE	:= live scenarios
+# The others wait for much else than a processor, hence one more of them than
+# there are of those. First what takes longest.
+LONG	:= host san deb package rules
+BESIDE	= $(filter $(LONG),$(SUITES)) $(filter-out $(LONG) $(ALONE),$(SUITES))
 SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
 TALLY	?= $(O)/tally
 UNITNAME := $(if $(SAN),san,unit)
 PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
+TOGETHER = -k -Otarget $(if $(PARALLEL),-j$(shell expr $(JOBS) + 1))
 SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
-.PHONY: deps demo check check-unit check-san check-live check-layers \
+.PHONY: deps demo check check-tally check-unit check-san check-live check-layers \
 	check-abi abi-baseline \
 	check-examples check-ctl check-man check-install check-deb \
 	check-package check-package-full check-host \
 	check-valgrind check-kernels check-arm64 check-rules check-rules-long \
 	check-redact \
 	check-scenarios check-mutants coverage coverage-run fuzz bench soak soak-abuse \
-	unit-programs attack-programs
+	unit-programs unit-objects attack-programs
 
 deps:
 	$(Q).ci/deps
@@ -384,13 +393,22 @@ check: deps
 	$(Q)rm -rf $(TALLY)
 	+$(Q)$(MAKE) --no-print-directory $(PARALLEL) all unit-programs \
 		attack-programs
-	+$(Q)for suite in $(SUITES); do \
+	+$(Q)$(if $(BESIDE),$(MAKE) --no-print-directory $(TOGETHER) \
+		TALLY=$(TALLY) $(if $(OWN_FLAGS),,DEB_FROM=$(O)) \
+		$(BESIDE:%=check-%) || :)
+	+$(Q)for suite in $(filter $(ALONE),$(SUITES)); do \
 		$(MAKE) --no-print-directory TALLY=$(TALLY) check-$$suite \
 			|| :; \
 	done
 	@tests/tally.sh sum $(TALLY) $(SUITES)
 
 unit-programs: $(UNIT) $(THREADTESTS) $(FUZZ) $(DECIDE) $(REDACT)
+# For another compiler's warnings.
+unit-objects: $(patsubst %,%.o,$(UNIT) $(THREADTESTS) $(FUZZ) $(DECIDE) \
+	$(REDACT)) $(TESTLIB) $(O)/tests/fuzz/replay.o
+
+check-tally:
+	$(SUITE) tally tests/tally_test.sh
 
 check-unit: unit-programs
 	$(SUITE) $(UNITNAME) tests/unit.sh $(UNIT) $(THREADTESTS) $(FUZZ)
@@ -666,12 +684,20 @@ install-compat: all
 # ---- packages: their objects are their own, for they do not say where they
 # were built -----------------------------------------------------------------
 DEB	:= $(O)/deb
+PACKED	:= libmsp mspd examples bpf
+OWN_FLAGS = $(SAN)$(CPPFLAGS)$(LDFLAGS)$(filter-out file,$(origin CFLAGS)) \
+	$(filter-out file,$(origin SMALL))
 DEB_MAKE = $(MAKE) --no-print-directory O=$(DEB)/obj SAN= \
 	CFLAGS='-O2 -g -ffile-prefix-map=$(CURDIR)=. \
 		-ffile-prefix-map=$(abspath $(DEB)/obj)=obj' \
 	DESTDIR='$(abspath $(DEB))/stage' PREFIX=/usr SYSCONFDIR=/etc \
 	LIBDIR=/usr/lib/$(MULTIARCH)
-deb:
+# DEB_FROM: of a build without flags of its own; one object is made anew, as if
+# all were.
+deb: $(if $(DEB_FROM),all)
+	$(Q)$(if $(DEB_FROM),rm -rf $(DEB)/obj && mkdir -p $(DEB)/obj && \
+		cp -a $(PACKED:%=$(DEB_FROM)/%) $(DEB)/obj && \
+		rm $(DEB)/obj/libmsp/version.o)
 	+$(Q)$(DEB_MAKE) $(PARALLEL) all
 	$(Q)rm -rf $(DEB)/stage
 	+$(Q)$(DEB_MAKE) install install-tools install-service install-compat \

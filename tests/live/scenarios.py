@@ -7,7 +7,8 @@ tally. Must never count one that did not run to its end as passed.
 
     scenarios.py BUILD [WORD...]   only those whose name contains a word
     V=1                            name each as it passes, with its time
-    JOBS=N                         so many at a time, default 3
+    JOBS=N                         so many at a time, default 3 more than there
+                                   are processors, for they mostly wait
     SOAK=1                         only those that are marked as soak
     SCALE=60, KEEP=1               see scenario.py
 """
@@ -63,11 +64,21 @@ def wanted(words):
         yield path
 
 
+def first_longest(paths):
+    """By the time that they wait for."""
+    def minutes(path):
+        with open(path, encoding="utf-8") as f:
+            return sum(step.get("minutes", 0)
+                       for step in json.load(f)["steps"])
+    return sorted(paths, key=minutes, reverse=True)
+
+
 def run_all(build, paths):
     passed = 0
-    jobs = int(os.environ.get("JOBS", "3"))
+    jobs = int(os.environ.get("JOBS") or os.cpu_count() + 3)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        begun = {pool.submit(run_one, build, path): path for path in paths}
+        begun = {pool.submit(run_one, build, path): path
+                 for path in first_longest(paths)}
         for done in concurrent.futures.as_completed(begun):
             name = os.path.splitext(os.path.basename(begun[done]))[0]
             status, out, took = done.result()
