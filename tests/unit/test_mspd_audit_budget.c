@@ -153,7 +153,7 @@ static void wait_for_failure(void)
 {
 	int i;
 
-	for (i = 0; i < 500 && !mspd_audit_failed(audit); i++)
+	for (i = 0; i < 3000 && !mspd_audit_failed(audit); i++)
 		usleep(10000);
 	ck_assert(mspd_audit_failed(audit));
 }
@@ -342,7 +342,7 @@ START_TEST(audit_tells_what_is_counted_before_it_ends)
 	int i;
 
 	restart_with(1, 50);
-	for (i = 0; i < 500 && lines < 4; i++) {
+	for (i = 0; i < 3000 && lines < 4; i++) {
 		write_as(1000, 3);
 		usleep(10000);
 		free(text);
@@ -380,7 +380,7 @@ START_TEST(audit_tells_what_was_counted_last)
 	free(scratch_read("audit.jsonl", &before));
 	usleep(50000); /* the writer has nothing to wait for */
 	write_as(1000, 1);
-	for (i = 0; i < 500 && len <= before; i++) {
+	for (i = 0; i < 3000 && len <= before; i++) {
 		usleep(10000);
 		free(scratch_read("audit.jsonl", &len));
 	}

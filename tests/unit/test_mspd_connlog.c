@@ -134,7 +134,7 @@ START_TEST(connlog_says_how_many_lines_are_missing)
 	for (i = 0; i < 100; i++)
 		mspd_connlog_add(connlog, MSPD_INFO, 1, 1, in);
 	/* until the writer has tried all that was kept */
-	for (i = 0; i < 500 && mspd_connlog_waits(connlog); i++)
+	for (i = 0; i < 3000 && mspd_connlog_waits(connlog); i++)
 		nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &again), 0);
 	mspd_connlog_add(connlog, MSPD_INFO, 2, 1, "back");
