@@ -5,6 +5,7 @@
  */
 #include "mspd/audit_text.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* Most bytes of a text in its quotes: an escape is six for one. */
@@ -180,10 +181,6 @@ static void put_caller(struct mspd_text *line,
 {
 	const struct msp_caller *c = record->caller;
 
-	if (!c || !(c->flags & MSP_CALLER_KNOWN)) {
-		put_nobody(line, NULL);
-		return;
-	}
 	NUMBER(line, "uid", c->uid);
 	STRING(line, "user", record->user);
 	NUMBER(line, "pid", c->pid);
@@ -206,26 +203,182 @@ static void put_caller(struct mspd_text *line,
 	put_flags(line, c->flags);
 }
 
-/* As it was put for this caller the last time. */
+/* ---- as it was told before --------------------------------------------- */
+
+/* All that put_caller() reads, so that the same bytes are the same text. */
+struct key {
+	char at[MSPD_AUDIT_WHO_BYTES];
+	size_t len;
+	bool cut;
+};
+
+struct numbers {
+	uint32_t flags, uid, pid, gid, euid, loginuid;
+	uint32_t net_ns, mnt_ns, pid_ns, user_ns;
+	uint32_t n_gids, n_parents;
+	uint32_t deleted, has_user, has_cgroup;
+};
+
+static void add(struct key *key, const void *at, size_t len)
+{
+	if (len > sizeof(key->at) - key->len) {
+		key->cut = true;
+		return;
+	}
+	memcpy(key->at + key->len, at, len);
+	key->len += len;
+}
+
+/* With its NUL, where it ends. */
+static void add_string(struct key *key, const char *text)
+{
+	if (text)
+		add(key, text, strlen(text) + 1);
+}
+
+static void add_parents(struct key *key, const struct msp_caller *c, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		add(key, &c->parents[i].pid, sizeof(c->parents[i].pid));
+		add(key, c->parents[i].comm, COMM);
+	}
+}
+
+static void make_key(struct key *key, const struct mspd_audit_record *record)
+{
+	const struct msp_caller *c = record->caller;
+	struct numbers n = {
+		.flags = c->flags,
+		.uid = c->uid,
+		.pid = c->pid,
+		.gid = c->gid,
+		.euid = c->euid,
+		.loginuid = c->loginuid,
+		.net_ns = c->net_ns,
+		.mnt_ns = c->mnt_ns,
+		.pid_ns = c->pid_ns,
+		.user_ns = c->user_ns,
+		.n_gids = c->n_gids,
+		.deleted = deleted(c),
+		.has_user = record->user != NULL,
+		.has_cgroup = c->cgroup_path != NULL,
+	};
+
+	if (n.n_gids > MSP_CALLER_GROUPS_MAX)
+		n.n_gids = MSP_CALLER_GROUPS_MAX;
+	while (n.n_parents < MSP_CALLER_PARENTS && c->parents[n.n_parents].pid)
+		n.n_parents++;
+	key->len = 0;
+	key->cut = false;
+	add(key, &n, sizeof(n));
+	add(key, c->gids, n.n_gids * sizeof(c->gids[0]));
+	add_parents(key, c, n.n_parents);
+	add_string(key, c->comm);
+	add_string(key, c->exe_path);
+	add_string(key, record->user);
+	add_string(key, c->cgroup_path);
+}
+
+/* Threads of one process may tell different names. */
+static size_t place_of(const struct msp_caller *c)
+{
+	const uint64_t spread = 0x9e3779b97f4a7c15u;
+	uint64_t half[2];
+
+	_Static_assert(sizeof(half) == sizeof(c->comm), "all of the name");
+	memcpy(half, c->comm, sizeof(half));
+	half[0] = (half[0] ^ c->pid) * spread;
+	half[0] = (half[0] ^ half[0] >> 32 ^ half[1]) * spread;
+	return (half[0] >> 32) % MSPD_AUDIT_WHO_SLOTS;
+}
+
+static bool same(const struct mspd_audit_who *who, const struct key *key)
+{
+	return who->turn && !key->cut && who->key_len == key->len &&
+	       memcmp(who->bytes, key->at, key->len) == 0;
+}
+
+/* False: it is too long. */
+static bool keep(struct mspd_audit_stamp *stamp, struct mspd_audit_who *who,
+		 const struct key *key, const char *text, size_t len)
+{
+	size_t key_len = key->cut ? 0 : key->len;
+
+	if (len > sizeof(who->bytes) - key_len)
+		key_len = 0;
+	if (len > sizeof(who->bytes))
+		return false;
+	who->turn = ++stamp->turns;
+	who->key_len = (uint16_t)key_len;
+	who->len = (uint16_t)len;
+	memcpy(who->bytes, key->at, key_len);
+	memcpy(who->bytes + key_len, text, len);
+	return true;
+}
+
+static void put_kept(struct mspd_text *line, const struct mspd_audit_who *who)
+{
+	mspd_text_bytes(line, who->bytes + who->key_len, who->len);
+}
+
+/* Where the caller of this connection is, if it has been told of; or where it
+ * will be. */
+static struct mspd_audit_who *find(struct mspd_audit_stamp *stamp,
+				   const struct mspd_audit_record *record,
+				   bool *found)
+{
+	size_t slot = record->version % MSPD_AUDIT_WHO_SLOTS;
+	struct mspd_audit_who *who = &stamp->who[stamp->seen[slot].who];
+
+	*found = record->version &&
+		 stamp->seen[slot].version == record->version &&
+		 stamp->seen[slot].turn == who->turn;
+	return *found ? who : &stamp->who[place_of(record->caller)];
+}
+
+static void remember(struct mspd_audit_stamp *stamp,
+		     const struct mspd_audit_who *who, uint64_t version)
+{
+	size_t slot = version % MSPD_AUDIT_WHO_SLOTS;
+
+	stamp->seen[slot].version = version;
+	stamp->seen[slot].turn = who->turn;
+	stamp->seen[slot].who = (size_t)(who - stamp->who);
+}
+
+/* Nothing has to be compared for a connection that has been told of before, and
+ * for another one of a process much less than is composed. */
 static void put_who(struct mspd_text *line,
 		    const struct mspd_audit_record *record,
 		    struct mspd_audit_stamp *stamp)
 {
-	size_t slot = record->version % MSPD_AUDIT_WHO_SLOTS;
-	size_t start = line->len, len;
+	const struct msp_caller *c = record->caller;
+	size_t start = line->len;
+	struct mspd_audit_who *who;
+	struct key key;
+	bool found;
 
-	if (record->version && stamp->who[slot].version == record->version) {
-		mspd_text_bytes(line, stamp->who[slot].text,
-				stamp->who[slot].len);
+	if (!c || !(c->flags & MSP_CALLER_KNOWN)) {
+		put_nobody(line, NULL);
 		return;
 	}
-	put_caller(line, record);
-	len = line->len - start;
-	if (!record->version || len > MSPD_AUDIT_WHO_TEXT)
+	who = find(stamp, record, &found);
+	if (found) {
+		put_kept(line, who);
 		return;
-	memcpy(stamp->who[slot].text, line->at + start, len);
-	stamp->who[slot].len = (uint16_t)len;
-	stamp->who[slot].version = record->version;
+	}
+	make_key(&key, record);
+	if (same(who, &key)) {
+		put_kept(line, who);
+	} else {
+		put_caller(line, record);
+		if (!keep(stamp, who, &key, line->at + start,
+			  line->len - start))
+			return;
+	}
+	remember(stamp, who, record->version);
 }
 
 /* ---- one line ---------------------------------------------------------- */

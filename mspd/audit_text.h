@@ -13,26 +13,46 @@
 #define MSPD_AUDIT_END 128
 
 #define MSPD_AUDIT_WHO_SLOTS 256
-#define MSPD_AUDIT_WHO_TEXT  750
+#define MSPD_AUDIT_WHO_BYTES 948
+
+/**
+ * struct mspd_audit_who - a caller, as it is told in a line
+ * @turn:    another number whenever it is another caller, 0: none
+ * @key_len: of the facts that @text tells; 0: too many to be kept
+ * @len:     of the text
+ * @bytes:   facts, then text
+ */
+struct mspd_audit_who {
+	uint64_t turn;
+	uint16_t key_len;
+	uint16_t len;
+	char bytes[MSPD_AUDIT_WHO_BYTES];
+};
 
 /**
  * struct mspd_audit_stamp - what was written before, to be written again
  * @second: of @text
  * @text:   "" at first
- * @who:    callers, by mspd_audit_record.version
+ * @turns:  of mspd_audit_who.turn, so far
+ * @seen:   in @who, the caller of a mspd_audit_record.version
+ * @who:    callers, by process and thread name
  *
  * Saves a calendar for each record, and numbers and quotes for those of one
- * connection. All zero is a fresh one; not shared by threads.
+ * process, be it that each comes with a connection of its own. All zero is a
+ * fresh one; not shared by threads. Memory that is not used is not touched.
  */
 struct mspd_audit_stamp {
 	time_t second;
 	char text[MSPD_TEXT_TIME];
+	uint64_t turns;
 	struct {
 		uint64_t version; /* 0: none */
-		uint16_t len;
-		char text[MSPD_AUDIT_WHO_TEXT];
-	} who[MSPD_AUDIT_WHO_SLOTS];
+		uint64_t turn;
+		size_t who;
+	} seen[MSPD_AUDIT_WHO_SLOTS];
+	struct mspd_audit_who who[MSPD_AUDIT_WHO_SLOTS];
 };
+_Static_assert(sizeof(struct mspd_audit_stamp) <= 256 * 1024, "memory");
 
 /**
  * struct mspd_audit_rest - requests of a user that have nothing in common
