@@ -38,6 +38,9 @@ _Static_assert(MSP_CALLER_GROUPS_MAX == MSP_BPF_GROUPS, "room for groups");
 _Static_assert(MSP_CALLER_PARENTS == MSP_BPF_PARENTS, "room for parents");
 _Static_assert(MSP_CALLER_PATH_MAX >= MSP_BPF_PATH, "room for the path");
 
+/* None of enum msp_bpf_answer. */
+#define NO_ANSWER (MSP_BPF_NO_FACTS + 1)
+
 static const char *answer_text(uint32_t answer)
 {
 	switch ((enum msp_bpf_answer)answer) {
@@ -61,10 +64,43 @@ static const char *answer_text(uint32_t answer)
 	return "the kernel gave no usable answer";
 }
 
+static enum msp_redirect_counter counter_of(uint32_t answer)
+{
+	switch ((enum msp_bpf_answer)answer) {
+	case MSP_BPF_NO_SERVER:
+	case MSP_BPF_NO_CLIENT:
+		return MSP_COUNT_CLOSED;
+	case MSP_BPF_NOT_CONNECTED:
+		return MSP_COUNT_NOT_CONNECTED;
+	case MSP_BPF_NOT_OURS:
+		return MSP_COUNT_NOT_OURS;
+	case MSP_BPF_NOT_PEERS:
+		return MSP_COUNT_NOT_PEERS;
+	case MSP_BPF_NO_FACTS:
+		return MSP_COUNT_NO_FACTS;
+	case MSP_BPF_KNOWN:
+	case MSP_BPF_BAD_ASK:
+		break;
+	}
+	return MSP_COUNT_FAILED;
+}
+
+static void count_up(struct msp_redirect *r, enum msp_redirect_counter which)
+{
+	atomic_fetch_add_explicit(&r->counts[which], 1, memory_order_relaxed);
+}
+
+static int count_call(struct msp_redirect *r, int rc)
+{
+	count_up(r, rc == MSP_ERR_UNKNOWN_PEER ? MSP_COUNT_CLOSED
+					       : MSP_COUNT_FAILED);
+	return rc;
+}
+
 static int ask_for(int fd, struct msp_bpf_ask *ask, struct msp_error_info *info)
 {
-	struct sockaddr_in remote = { 0 }, local = { 0 };
-	socklen_t remote_len = sizeof(remote), local_len = sizeof(local);
+	struct sockaddr_in remote = { 0 };
+	socklen_t remote_len = sizeof(remote);
 	socklen_t cookie_len = sizeof(ask->cookie);
 
 	if (getpeername(fd, (struct sockaddr *)&remote, &remote_len) < 0)
@@ -72,16 +108,28 @@ static int ask_for(int fd, struct msp_bpf_ask *ask, struct msp_error_info *info)
 			       ? msp_fail(info, MSP_ERR_UNKNOWN_PEER, "%s",
 					  answer_text(MSP_BPF_NO_CLIENT))
 			       : msp_fail_sys(info, errno, "no peer");
-	if (getsockname(fd, (struct sockaddr *)&local, &local_len) < 0)
-		return msp_fail_sys(info, errno, "no local address");
-	if (remote.sin_family != AF_INET || local.sin_family != AF_INET)
+	if (remote.sin_family != AF_INET)
 		return msp_fail(info, MSP_ERR_INVAL, "not an IPv4 connection");
 	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &ask->cookie, &cookie_len) <
 	    0)
 		return msp_fail_sys(info, errno, "no socket cookie");
 	ask->remote_ip = remote.sin_addr.s_addr;
-	ask->local_ip = local.sin_addr.s_addr;
 	ask->remote_port = remote.sin_port;
+	return 0;
+}
+
+/* Is our end another than the one that is set? Then it is set now. */
+static int ask_local(int fd, struct msp_bpf_ask *ask, bool *other,
+		     struct msp_error_info *info)
+{
+	struct sockaddr_in local = { 0 };
+	socklen_t local_len = sizeof(local);
+
+	if (getsockname(fd, (struct sockaddr *)&local, &local_len) < 0)
+		return msp_fail_sys(info, errno, "no local address");
+	*other = ask->local_ip != local.sin_addr.s_addr ||
+		 ask->local_port != local.sin_port;
+	ask->local_ip = local.sin_addr.s_addr;
 	ask->local_port = local.sin_port;
 	return 0;
 }
@@ -164,32 +212,7 @@ static void set_caller(struct msp_caller *c, const struct msp_bpf_facts *facts)
 		c->exe_path[0] = '\0';
 }
 
-static enum msp_redirect_counter counter_of(uint32_t answer)
-{
-	switch ((enum msp_bpf_answer)answer) {
-	case MSP_BPF_NO_SERVER:
-	case MSP_BPF_NO_CLIENT:
-		return MSP_COUNT_CLOSED;
-	case MSP_BPF_NOT_CONNECTED:
-		return MSP_COUNT_NOT_CONNECTED;
-	case MSP_BPF_NOT_OURS:
-		return MSP_COUNT_NOT_OURS;
-	case MSP_BPF_NOT_PEERS:
-		return MSP_COUNT_NOT_PEERS;
-	case MSP_BPF_NO_FACTS:
-		return MSP_COUNT_NO_FACTS;
-	case MSP_BPF_KNOWN:
-	case MSP_BPF_BAD_ASK:
-		break;
-	}
-	return MSP_COUNT_FAILED;
-}
-
-static void count_up(struct msp_redirect *r, enum msp_redirect_counter which)
-{
-	atomic_fetch_add_explicit(&r->counts[which], 1, memory_order_relaxed);
-}
-
+/* enum msp_bpf_answer, or an error. */
 static int run_who(struct msp_redirect *r, const struct msp_bpf_ask *ask,
 		   struct msp_bpf_facts *facts, struct msp_error_info *info)
 {
@@ -203,21 +226,46 @@ static int run_who(struct msp_redirect *r, const struct msp_bpf_ask *ask,
 	run.data_out = facts;
 	run.data_size_out = sizeof(*facts);
 	rc = bpf_prog_test_run_opts(r->who_fd, &run);
-	if (rc < 0) {
-		count_up(r, MSP_COUNT_FAILED);
+	if (rc < 0)
 		return msp_fail_sys(info, -rc, "cannot run program 'who'");
+	if (run.retval == MSP_BPF_KNOWN && run.data_size_out != sizeof(*facts))
+		return NO_ANSWER;
+	return run.retval <= NO_ANSWER ? (int)run.retval : NO_ANSWER;
+}
+
+/* Our end is the listener's: anything else is told by the socket's cookie, for
+ * which the kernel has found it by its addresses. So that is only asked for if
+ * there is no answer. */
+static int find(struct msp_redirect *r, int fd, struct msp_bpf_facts *facts,
+		struct msp_error_info *info)
+{
+	struct msp_bpf_ask ask = { .local_ip = r->listener.ip,
+				   .local_port = htons(r->listener.port) };
+	bool other = false;
+	int rc = ask_for(fd, &ask, info);
+
+	if (rc < 0)
+		return count_call(r, rc);
+	rc = run_who(r, &ask, facts, info);
+	if (rc > 0) {
+		int answer = rc;
+
+		rc = ask_local(fd, &ask, &other, info);
+		if (rc == 0)
+			rc = other ? run_who(r, &ask, facts, info) : answer;
 	}
-	if (run.retval == MSP_BPF_KNOWN && run.data_size_out == sizeof(*facts))
+	if (rc < 0)
+		return count_call(r, rc);
+	if (rc == MSP_BPF_KNOWN)
 		return 0;
-	count_up(r, counter_of(run.retval));
+	count_up(r, counter_of((uint32_t)rc));
 	return msp_fail(info, MSP_ERR_UNKNOWN_PEER, "%s",
-			answer_text(run.retval));
+			answer_text((uint32_t)rc));
 }
 
 int msp_peer_identify(struct msp_redirect *redirect, int fd,
 		      struct msp_caller *out, struct msp_error_info *info)
 {
-	struct msp_bpf_ask ask = { 0 };
 	struct msp_bpf_facts facts;
 	int rc;
 
@@ -226,14 +274,7 @@ int msp_peer_identify(struct msp_redirect *redirect, int fd,
 	msp_out_clear(out, sizeof(*out));
 	if (!redirect || fd < 0)
 		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
-	rc = ask_for(fd, &ask, info);
-	if (rc < 0) {
-		count_up(redirect, rc == MSP_ERR_UNKNOWN_PEER
-					   ? MSP_COUNT_CLOSED
-					   : MSP_COUNT_FAILED);
-		return rc;
-	}
-	rc = run_who(redirect, &ask, &facts, info);
+	rc = find(redirect, fd, &facts, info);
 	if (rc < 0)
 		return rc;
 	if (facts.pid == 0 && !(facts.flags & MSP_BPF_F_KERNEL)) {
