@@ -36,11 +36,11 @@ def attack(program, variant="", weak=(), tool=False, starves=False,
 
 ATTACKS = (
     # ---- what a process runs --------------------------------------------
-    attack("exec_after_connect", "exec"),
-    attack("exec_after_connect", "threads"),
-    attack("exec_after_connect", "fork"),
-    attack("exec_after_connect", "vfork"),
-    attack("pid_reuse"),
+    attack("exec_after_connect", "exec", weak_tries=stage.WEAK_RACES),
+    attack("exec_after_connect", "threads", weak_tries=stage.WEAK_RACES),
+    attack("exec_after_connect", "fork", weak_tries=stage.WEAK_RACES),
+    attack("exec_after_connect", "vfork", weak_tries=stage.WEAK_RACES),
+    attack("pid_reuse", weak_tries=stage.WEAK_RACES),
     attack("bind_mount"),
     attack("links", "symlink", weak=["--by-name"]),
     attack("links", "hardlink", weak=["--by-name"]),
@@ -78,10 +78,10 @@ ATTACKS = (
     attack("foreign_pidns", weak=["--pid-inside"],
            told=stage.TRIES),
     # ---- ways to connect -------------------------------------------------
-    attack("forms", "mapped"),
-    attack("forms", "nonblocking"),
-    attack("forms", "thread"),
-    attack("forms", "io_uring"),
+    attack("forms", "mapped", weak_tries=stage.WEAK_RACES),
+    attack("forms", "nonblocking", weak_tries=stage.WEAK_RACES),
+    attack("forms", "thread", weak_tries=stage.WEAK_RACES),
+    attack("forms", "io_uring", weak_tries=stage.WEAK_RACES),
     attack("forms", "mptcp", weak=["--by-socket"]),
     attack("fast_open"),
     # ---- floods: what is won is an honest caller who is not served -------

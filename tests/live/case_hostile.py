@@ -207,7 +207,7 @@ class FullDisk(unittest.TestCase):
     def statuses(data, count):
         found = set()
         for _ in range(count):
-            answer = wire.talk((IMDS, 80), [data], timeout=5)[0]
+            answer = wire.talk((IMDS, 80), [data], timeout=20)[0]
             found.add(answer.status)
         return found
 

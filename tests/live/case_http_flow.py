@@ -82,7 +82,7 @@ def pipeline(address, pieces, count):
 def expect(address, data, body):
     """What comes before the body is sent, and the answer; body: sent only
     after 100. The connection ends: no other answer."""
-    with wire.connect(address, timeout=5) as s:
+    with wire.connect(address) as s:
         s.sendall(data)
         first = s.recv(1 << 16)
         if first == CONTINUE:

@@ -28,7 +28,7 @@ def key_status(w):
     return status["proxyAgentStatus"]["keyLatchStatus"]
 
 
-def wait_for(w, words, seconds=10):
+def wait_for(w, words, seconds=30):
     """The message that contains them."""
     def said():
         message = key_status(w)["message"]

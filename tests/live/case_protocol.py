@@ -204,7 +204,7 @@ class Protocol(unittest.TestCase):
     @staticmethod
     def throw(data):
         import socket
-        with wire.connect((IMDS, 80), timeout=5) as s:
+        with wire.connect((IMDS, 80), timeout=20) as s:
             s.sendall(data)
             s.shutdown(socket.SHUT_WR)
             try:

@@ -45,7 +45,7 @@ class Managed(world.World):
         self.manager.close()
         super().close()
 
-    def hear(self, wanted, seconds=15):
+    def hear(self, wanted, seconds=60):
         """All messages until the one that contains this, in order."""
         heard, end = [], time.monotonic() + seconds
         while time.monotonic() < end:

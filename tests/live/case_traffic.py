@@ -165,7 +165,7 @@ class Traffic(unittest.TestCase):
 
     def test_half_closed_client_gets_its_answers_and_then_the_end(self):
         def half_close(data, count):
-            with wire.connect((IMDS, 80), timeout=3) as s:
+            with wire.connect((IMDS, 80), timeout=15) as s:
                 s.sendall(data)
                 s.shutdown(socket.SHUT_WR)
                 answers, rest = [], b""

@@ -19,7 +19,7 @@ from world import IMDS
 
 # msp-host's own metadata service moves away for the recorder.
 AWAY = "127.0.0.1:8099"
-END_SECONDS = 3  # time for a connection to end
+END_SECONDS = 20  # time for a connection to end
 CLOSED = None  # instead of a status: closed without an answer
 HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-connection",
               b"proxy-authenticate", b"proxy-authorization", b"te",

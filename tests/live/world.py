@@ -56,8 +56,9 @@ def cgroup_mount():
     raise Failed("no cgroup v2 file system is mounted")
 
 
-def wait_until(condition, seconds=10, why="condition"):
-    """Value of the condition, once it is true."""
+def wait_until(condition, seconds=30, why="condition"):
+    """Value of the condition, once it is true. Seconds are for machines that
+    are slow, or busy with other things."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -228,7 +229,7 @@ class World:
         except OSError:
             return "(none)"
 
-    def stop_mspd(self, sig=signal.SIGTERM, seconds=15):
+    def stop_mspd(self, sig=signal.SIGTERM, seconds=60):
         """Exit status."""
         self.mspd.send_signal(sig)
         try:
@@ -241,7 +242,7 @@ class World:
     def stop_host(self):
         self.host.terminate()
         try:
-            self.host.wait(5)
+            self.host.wait(20)
         except subprocess.TimeoutExpired:
             self.host.kill()
             self.host.wait()
@@ -379,9 +380,16 @@ class World:
                 if "/secure-channel/" not in line[2]][-1][4]
 
     def audit(self):
-        time.sleep(0.05)  # for so long, at most, records are gathered
-        return [json.loads(line) for line in
-                self.read("log", "audit.jsonl").splitlines()]
+        """Records are gathered for 50 ms, and written when the agent is given
+        the time: all are there when no more come."""
+        before, data = None, self.read("log", "audit.jsonl")
+        while self.is_running() and before != data:
+            time.sleep(0.1)
+            before, data = data, self.read("log", "audit.jsonl")
+        return [json.loads(line) for line in data.splitlines()]
+
+    def is_running(self):
+        return self.mspd is not None and self.mspd.poll() is None
 
     def key_hex(self):
         for name in os.listdir(self.path("keys")):
