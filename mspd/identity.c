@@ -347,24 +347,15 @@ static void submit_exe(struct mspd_identity *id, unsigned int how)
 	id->job_since = now_ms(id);
 }
 
-/* Nearly always in memory, and then this takes some microseconds, which are
- * spared if it was done a moment ago. */
-static bool look_at_once(struct mspd_identity *id, unsigned int how)
+/* What was verified a moment ago is not looked up again. */
+static bool was_verified(struct mspd_identity *id, unsigned int how)
 {
-	struct mspd_programs *programs = id->shared->programs;
-	struct msp_time now = mspd_loop_now(id->shared->loop);
-
-	if (mspd_programs_verified(programs, &id->caller, how, id->exe_epoch,
-				   now)) {
-		id->caller.flags |=
-			MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED;
-		return true;
-	}
-	if (msp_peer_verify_exe(id->shared->redirect, id->shared->root_fd,
-				&id->caller, how | MSP_PEER_EXE_CACHED,
-				NULL) < 0)
+	if (!mspd_programs_verified(id->shared->programs, &id->caller, how,
+				    id->exe_epoch,
+				    mspd_loop_now(id->shared->loop)))
 		return false;
-	mspd_programs_put(programs, &id->caller, how, id->exe_epoch, now);
+	id->caller.flags |= MSP_CALLER_EXE_CHECKED | MSP_CALLER_EXE_VERIFIED;
+	id->exe_checked = true;
 	return true;
 }
 
@@ -383,9 +374,18 @@ static void refresh_exe(struct mspd_identity *id, uint64_t epoch)
 	    id->shared->root_fd < 0)
 		return;
 	changed(id);
-	id->exe_checked = look_at_once(id, how);
+	if (was_verified(id, how))
+		return;
+	/* nearly always in memory, and then this takes some microseconds */
+	id->exe_checked =
+		msp_peer_verify_exe(id->shared->redirect, id->shared->root_fd,
+				    &id->caller, how | MSP_PEER_EXE_CACHED,
+				    NULL) == 0;
 	if (!id->exe_checked)
 		submit_exe(id, how);
+	else
+		mspd_programs_put(id->shared->programs, &id->caller, how, epoch,
+				  mspd_loop_now(id->shared->loop));
 }
 
 /* ---- command line ------------------------------------------------------ */
