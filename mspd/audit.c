@@ -95,16 +95,18 @@ static void line_end(struct mspd_audit *audit, const struct mspd_text *line)
 	filled(audit)->used += line->len;
 }
 
-/* The writer is woken by the first line, and by a lot of them; not by each. */
-static void wake(struct mspd_audit *audit)
+/* Is the writer to be woken? By the first line, and by a lot of them; not by
+ * each. */
+static bool wakes(struct mspd_audit *audit)
 {
 	if (audit->idle) {
 		audit->idle = false;
-		pthread_cond_signal(&audit->work);
-	} else if (!audit->hurry && filled(audit)->used >= ENOUGH) {
-		audit->hurry = true;
-		pthread_cond_signal(&audit->work);
+		return true;
 	}
+	if (audit->hurry || filled(audit)->used < ENOUGH)
+		return false;
+	audit->hurry = true;
+	return true;
 }
 
 /* ---- writer: all of it with the lock held, but for the file -------------- */
@@ -369,18 +371,21 @@ static void put_line(struct mspd_audit *audit,
 void mspd_audit_write(struct mspd_audit *audit,
 		      const struct mspd_audit_record *record)
 {
-	bool was_none;
+	bool was_none, wake = false;
 
 	pthread_mutex_lock(&audit->lock);
 	was_none = mspd_merge_due(audit->merge) == MSP_NEVER;
 	if (mspd_merge_take(audit->merge, record, now_ms(),
 			    has_room(audit, MSPD_AUDIT_LINE))) {
 		put_line(audit, record);
-		wake(audit);
+		wake = wakes(audit);
 	} else if (was_none) {
-		wake(audit); /* it has a time to wait for now */
+		wake = wakes(audit); /* it has a time to wait for now */
 	}
 	pthread_mutex_unlock(&audit->lock);
+	/* now, so that it does not wait for the lock at once */
+	if (wake)
+		pthread_cond_signal(&audit->work);
 }
 
 bool mspd_audit_ready(struct mspd_audit *audit)

@@ -49,7 +49,7 @@ void mspd_call_note(struct mspd_call *call, enum msp_reason reason)
 
 /* ---- recording --------------------------------------------------------- */
 
-void mspd_call_audit(struct mspd_call *call, unsigned int status)
+void mspd_call_audit(struct mspd_call *call, unsigned int status, uint64_t us)
 {
 	char path[PATH_TEXT];
 	struct mspd_audit_record record = {
@@ -61,7 +61,7 @@ void mspd_call_audit(struct mspd_call *call, unsigned int status)
 		.path = path,
 		.decision = call->decided ? &call->decision : NULL,
 		.status = status,
-		.us = mspd_call_us(call),
+		.us = us,
 		.client_port = call->client_port,
 		.version = call->identity.version,
 		.owner = mspd_identity_owner(&call->identity),
@@ -116,16 +116,19 @@ static void summarize_all(struct mspd_call *call, unsigned int status)
 
 void mspd_call_record(struct mspd_call *call, unsigned int status)
 {
+	uint64_t us;
+
 	if (call->recorded)
 		return;
 	call->recorded = true;
 	if (call->local && status == 200)
 		return;
-	mspd_call_audit(call, status);
+	us = mspd_call_us(call);
+	mspd_call_audit(call, status, us);
 	mspd_call_log_begin(call);
 	if (!call->local && status != 413)
 		summarize_all(call, status);
-	mspd_call_log_end(call, status, mspd_call_us(call));
+	mspd_call_log_end(call, status, us);
 }
 
 /* ---- answering --------------------------------------------------------- */

@@ -95,7 +95,7 @@ uint64_t mspd_call_us(const struct mspd_call *call);
 void mspd_call_note(struct mspd_call *call, enum msp_reason reason);
 
 /* Only the audit line: for what is not even a request. */
-void mspd_call_audit(struct mspd_call *call, unsigned int status);
+void mspd_call_audit(struct mspd_call *call, unsigned int status, uint64_t us);
 /* Audit line and summaries, once; status 0: nobody was there to be answered. */
 void mspd_call_record(struct mspd_call *call, unsigned int status);
 

@@ -6,8 +6,6 @@
 #include "mspd/http_check.h"
 
 #include <stddef.h>
-#include <string.h>
-#include <strings.h>
 
 #define BAD_REQUEST 400
 
@@ -18,10 +16,31 @@ struct framing {
 	unsigned int hosts;
 };
 
+/* RFC 9110 5.6.2: visible, and none of the delimiters. */
 static bool is_tchar(unsigned char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-	       (c >= 'A' && c <= 'Z') || (c && strchr("!#$%&'*+-.^_`|~", c));
+	switch (c) {
+	case '"':
+	case '(':
+	case ')':
+	case ',':
+	case '/':
+	case ':':
+	case ';':
+	case '<':
+	case '=':
+	case '>':
+	case '?':
+	case '@':
+	case '[':
+	case '\\':
+	case ']':
+	case '{':
+	case '}':
+		return false;
+	default:
+		return c > 0x20 && c < 0x7f;
+	}
 }
 
 static bool is_token(const char *text, size_t len)
@@ -68,31 +87,17 @@ static bool named(const struct msp_header *h, const char *name, size_t len)
 	return h->name_len == len && strncasecmp(h->name, name, len) == 0;
 }
 
-bool mspd_http_is(const struct msp_header *header, const char *name)
-{
-	return named(header, name, strlen(name));
-}
-
 bool mspd_http_hop_by_hop(const struct msp_header *header)
 {
-	static const char *const names[] = {
-		"connection",
-		"keep-alive",
-		"proxy-connection",
-		"proxy-authenticate",
-		"proxy-authorization",
-		"te",
-		"trailer",
-		"transfer-encoding",
-		"upgrade",
-		"http2-settings",
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (mspd_http_is(header, names[i]))
-			return true;
-	return false;
+	return mspd_http_is(header, "connection") ||
+	       mspd_http_is(header, "keep-alive") ||
+	       mspd_http_is(header, "proxy-connection") ||
+	       mspd_http_is(header, "proxy-authenticate") ||
+	       mspd_http_is(header, "proxy-authorization") ||
+	       mspd_http_is(header, "te") || mspd_http_is(header, "trailer") ||
+	       mspd_http_is(header, "transfer-encoding") ||
+	       mspd_http_is(header, "upgrade") ||
+	       mspd_http_is(header, "http2-settings");
 }
 
 /* ---- options of the connection ----------------------------------------- */
@@ -195,18 +200,38 @@ static bool is_target(const char *target, size_t len)
 	return len > 0;
 }
 
+static bool is_host_char(unsigned char c)
+{
+	switch (c) {
+	case '"':
+	case '#':
+	case ',':
+	case '/':
+	case '<':
+	case '>':
+	case '?':
+	case '@':
+	case '\\':
+	case '^':
+	case '`':
+	case '{':
+	case '|':
+	case '}':
+		return false;
+	default:
+		return c > 0x20 && c < 0x7f;
+	}
+}
+
 /* A name or an address, perhaps with a port (RFC 9110 7.2), or nothing: no
  * blanks, no list, no user, no path. */
 static bool is_host(const char *text, size_t len)
 {
 	size_t i;
 
-	for (i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c >= 0x7f || c <= 0x20 || strchr("\"#,/<>?@\\^`{|}", c))
+	for (i = 0; i < len; i++)
+		if (!is_host_char((unsigned char)text[i]))
 			return false;
-	}
 	return true;
 }
 

@@ -279,7 +279,7 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 			    head->target_len) < 0)
 		mspd_log(MSPD_WARN, "request %llu: no path for the record",
 			 (unsigned long long)call->id);
-	mspd_call_audit(call, status);
+	mspd_call_audit(call, status, mspd_call_us(call));
 	request_give(call);
 }
 
