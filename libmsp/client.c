@@ -78,8 +78,8 @@ int msp_client_new(struct msp_client **out, const struct msp_client_opts *opts)
 		return MSP_ERR_INVAL;
 	*out = NULL;
 	if (!opts || !msp_opts_ok(opts, opts->size, sizeof(*opts)) ||
-	    opts->reserved || opts->address.reserved || !opts->address.port ||
-	    !opts->address.ip)
+	    opts->flags & ~MSP_CLIENT_WATCHED || opts->address.reserved ||
+	    !opts->address.port || !opts->address.ip)
 		return MSP_ERR_INVAL;
 
 	c = msp_mem_zalloc(sizeof(*c));
@@ -238,13 +238,16 @@ static bool is_quiet(int fd)
 	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
+/* By all that was seen of it. */
+static bool may_reuse(const struct msp_client *c)
+{
+	return c->phase == PHASE_DONE && c->fd >= 0 && !c->deaf && !c->excess &&
+	       !owed(c) && !unsent(c) && msp_http_keeps(&c->http);
+}
+
 bool msp_client_reusable(const struct msp_client *client)
 {
-	const struct msp_client *c = client;
-
-	return c && c->phase == PHASE_DONE && c->fd >= 0 && !c->deaf &&
-	       !c->excess && !owed(c) && !unsent(c) &&
-	       msp_http_keeps(&c->http) && is_quiet(c->fd);
+	return client && may_reuse(client) && is_quiet(client->fd);
 }
 
 /* ---- connecting -------------------------------------------------------- */
@@ -352,7 +355,8 @@ int msp_client_send(struct msp_client *client, struct msp_time now,
 		c->in = msp_mem_alloc(IN_SIZE);
 	if (!c->in)
 		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
-	reusable = msp_client_reusable(c);
+	reusable = may_reuse(c) &&
+		   (c->opts.flags & MSP_CLIENT_WATCHED || is_quiet(c->fd));
 	/* over the last one, of which the rest is lost with its connection */
 	rc = msp_http_write(&c->out, message, body_len, signer,
 			    is_streamed(message, body_len) ? OUT_ROOM : 0,

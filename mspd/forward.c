@@ -285,14 +285,19 @@ static bool idempotent(const char *method)
 	       strcmp(method, "DELETE") == 0;
 }
 
+/* Does it no harm, and is it still there? */
+static bool repeatable(const struct mspd_call *call)
+{
+	return !call->exempt && idempotent(call->head.method);
+}
+
 /* An idle connection may have been closed by the host just now: once more,
- * on a new one, if nothing of an answer came and repeating does no harm. A
- * host that is silent has the request: it is not asked again. */
+ * on a new one, if nothing of an answer came. A host that is silent has the
+ * request: it is not asked again. */
 static bool may_retry(const struct mspd_call *call, int rc)
 {
 	return rc == MSP_ERR_CLOSED && call->up->reused && !call->retried &&
-	       !call->exempt && !call->replied &&
-	       idempotent(call->head.method) &&
+	       !call->replied && repeatable(call) &&
 	       msp_client_untouched(call->up->client);
 }
 
@@ -375,6 +380,24 @@ static int send_request(struct mspd_call *call, struct msp_signer *signer,
 			       info);
 }
 
+/* To send it on. One that is kept may have ended a moment ago: what cannot be
+ * repeated then goes out on one that was looked at. */
+static struct mspd_upstream *connection(struct mspd_call *call, bool fresh)
+{
+	struct mspd_upstreams *pool = call->proxy->opts.upstreams;
+	enum msp_endpoint endpoint = (enum msp_endpoint)call->endpoint;
+	const struct msp_caller *caller = &call->identity.caller;
+	struct mspd_upstream *up = mspd_upstream_get(pool, endpoint, caller,
+						     fresh, on_upstream, call);
+
+	if (!up || !up->reused || repeatable(call) ||
+	    msp_client_reusable(up->client))
+		return up;
+	mspd_upstream_put(up, false);
+	return mspd_upstream_get(pool, endpoint, caller, true, on_upstream,
+				 call);
+}
+
 static void begin(struct mspd_call *call, bool fresh)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
@@ -395,9 +418,7 @@ static void begin(struct mspd_call *call, bool fresh)
 			return;
 		}
 	}
-	call->up = mspd_upstream_get(
-		p->opts.upstreams, (enum msp_endpoint)call->endpoint,
-		&call->identity.caller, fresh, on_upstream, call);
+	call->up = connection(call, fresh);
 	if (!call->up) {
 		mspd_call_refuse(call, 503);
 		return;

@@ -90,6 +90,9 @@ void mspd_loop_forget(struct mspd_loop *loop, struct mspd_watch *watch)
 		return;
 	watch->added = false;
 	watch->events = 0;
+	if (!watch->told)
+		return;
+	watch->told = false;
 	for (i = 0; i < loop->n_ready; i++)
 		if (loop->ready[i].data.ptr == watch)
 			loop->ready[i].data.ptr = NULL;
@@ -277,13 +280,19 @@ struct msp_time mspd_loop_now(const struct mspd_loop *loop)
 
 static void dispatch(struct mspd_loop *loop)
 {
+	struct mspd_watch *watch;
 	int i;
 
 	for (i = 0; i < loop->n_ready; i++) {
-		struct mspd_watch *watch = loop->ready[i].data.ptr;
-
-		if (watch)
-			watch->call(watch->arg, loop->ready[i].events);
+		watch = loop->ready[i].data.ptr;
+		watch->told = true;
+	}
+	for (i = 0; i < loop->n_ready; i++) {
+		watch = loop->ready[i].data.ptr;
+		if (!watch)
+			continue;
+		watch->told = false;
+		watch->call(watch->arg, loop->ready[i].events);
 	}
 	loop->n_ready = 0;
 }

@@ -21,6 +21,7 @@ struct mspd_watch {
 	void (*call)(void *arg, uint32_t events);
 	void *arg;
 	bool added;
+	bool told; /* something is there that call has not been told of yet */
 };
 
 struct mspd_timer {

@@ -166,6 +166,7 @@ static int open_client(struct mspd_upstream *up)
 	opts.connect_ms = from->connect_ms;
 	opts.first_byte_ms = from->timeout_ms;
 	opts.idle_ms = from->timeout_ms;
+	opts.flags = MSP_CLIENT_WATCHED;
 	opts.on_socket = on_socket;
 	opts.on_socket_arg = up;
 	return msp_client_new(&up->client, &opts);
@@ -199,6 +200,13 @@ static struct mspd_upstream *upstream_new(struct mspd_upstreams *pool,
 
 /* ---- public ------------------------------------------------------------ */
 
+/* Can it carry another request? What came before this turn is known by now, or
+ * will be at its end: then it is freed. */
+static bool is_clean(const struct mspd_upstream *up)
+{
+	return !up->watch.told;
+}
+
 /* An answer that comes too late cannot be told from the next one: at least it
  * must not change hands, whatever made the host lose step. */
 static struct mspd_upstream *find_idle(struct mspd_upstreams *pool,
@@ -209,7 +217,7 @@ static struct mspd_upstream *find_idle(struct mspd_upstreams *pool,
 		*slot_of(pool, endpoint, caller->uid, caller->cgroup_id);
 
 	while (up && (up->endpoint != endpoint || up->uid != caller->uid ||
-		      up->cgroup_id != caller->cgroup_id))
+		      up->cgroup_id != caller->cgroup_id || !is_clean(up)))
 		up = up->next;
 	return up;
 }

@@ -25,6 +25,14 @@
 struct msp_client;
 
 /**
+ * Flag: between two requests the caller polls msp_client_fd() for POLLIN, and
+ * frees the client when anything is there: its end, or bytes that nobody asked
+ * for, which were part of the next answer otherwise. msp_client_send() then
+ * does not look, which saves a system call for each request.
+ */
+#define MSP_CLIENT_WATCHED 1u
+
+/**
  * struct msp_client_opts - how to reach an endpoint; also inside of struct
  * msp_channel_opts, so that what is added goes into a struct of its own
  * @size:           sizeof(struct msp_client_opts)
@@ -33,7 +41,7 @@ struct msp_client;
  * @first_byte_ms:  limit from the end of the request to the first byte of
  *                  the answer, 0: 60,000
  * @idle_ms:        limit between two bytes in either direction, 0: 60,000
- * @reserved:       0
+ * @flags:          MSP_CLIENT_* or 0
  * @on_socket:      optional: called with each new socket before connect(),
  *                  e.g. to mark it for the redirector; non-zero refuses it
  * @on_socket_arg:  passed to it
@@ -44,7 +52,7 @@ struct msp_client_opts {
 	uint32_t connect_ms;
 	uint32_t first_byte_ms;
 	uint32_t idle_ms;
-	uint32_t reserved;
+	uint32_t flags;
 	int (*on_socket)(void *arg, int fd);
 	void *on_socket_arg;
 };

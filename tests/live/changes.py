@@ -131,11 +131,11 @@ CHANGES = [
 """),
     Change("a connection with bytes left over is not used again",
            "fault-imds-lengths", "libmsp/client.c", """\
-	       !c->excess && !owed(c) && !unsent(c) &&
-	       msp_http_keeps(&c->http) && is_quiet(c->fd);
+	return c->phase == PHASE_DONE && c->fd >= 0 && !c->deaf && !c->excess &&
+	       !owed(c) && !unsent(c) && msp_http_keeps(&c->http);
 """, """\
-	       !owed(c) && !unsent(c) &&
-	       msp_http_keeps(&c->http);
+	return c->phase == PHASE_DONE && c->fd >= 0 && !c->deaf &&
+	       !owed(c) && !unsent(c) && msp_http_keeps(&c->http);
 """),
     Change("HostGAPlugin has the rules of WireServer",
            "hostga-follows-wireserver", "libmsp/keystatus.c", """\
@@ -187,9 +187,9 @@ CHANGES = [
 """),
     Change("a POST is never sent twice",
            "fault-imds-closed", "mspd/forward.c", """\
-	       idempotent(call->head.method) &&
+	return !call->exempt && idempotent(call->head.method);
 """, """\
-	       true &&
+	return !call->exempt;
 """),
     Change("a request is signed with the newest key",
            "key-reset-in-flight", "mspd/forward.c", """\

@@ -543,7 +543,7 @@ START_TEST(client_refuses_bad_options)
 	o.address.ip = 0;
 	ck_assert_int_eq(msp_client_new(&c, &o), MSP_ERR_INVAL);
 	o = options();
-	o.reserved = 1;
+	o.flags = MSP_CLIENT_WATCHED << 1;
 	ck_assert_int_eq(msp_client_new(&c, &o), MSP_ERR_INVAL);
 	ck_assert_ptr_null(c);
 	wide.o.size = sizeof(wide);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <msp/client.h>
 
@@ -55,14 +56,21 @@ static struct msp_time now(void)
 	return t;
 }
 
+static void open_client(uint32_t flags)
+{
+	struct msp_client_opts o = { .size = sizeof(o), .flags = flags };
+
+	o.address = host.address;
+	msp_client_free(client);
+	ck_assert_int_eq(msp_client_new(&client, &o), 0);
+}
+
 static void setup(void)
 {
-	struct msp_client_opts o = { .size = sizeof(o) };
 	struct msp_key *key;
 
 	fakehost_open(&host);
-	o.address = host.address;
-	ck_assert_int_eq(msp_client_new(&client, &o), 0);
+	open_client(0);
 	ck_assert_int_eq(
 		msp_key_new(&key, GUID, strlen(GUID), KEY_HEX, strlen(KEY_HEX)),
 		0);
@@ -145,6 +153,33 @@ START_TEST(next_exchange_is_one_write_and_one_read)
 	ck_assert_uint_eq(calls.reads, 1);
 	/* that nothing came unasked is worth a look */
 	ck_assert_uint_eq(calls.looks, 1);
+}
+END_TEST
+
+/* Whoever says that it looks itself has to: nothing else does. */
+START_TEST(client_that_is_watched_does_not_look)
+{
+	int fd;
+
+	open_client(MSP_CLIENT_WATCHED);
+	exchange(OK);
+	fd = msp_client_fd(client);
+	fakehost_say(&host, "x", 1);
+	while (msp_client_reusable(client))
+		usleep(1000);
+	memset(&calls, 0, sizeof(calls));
+	ck_assert_int_eq(send_get("/", "Metadata"), 0);
+	ck_assert_uint_eq(calls.looks, 0);
+	ck_assert_int_eq(msp_client_fd(client), fd);
+}
+END_TEST
+
+START_TEST(client_that_is_watched_knows_what_it_has_seen)
+{
+	open_client(MSP_CLIENT_WATCHED);
+	exchange(OK "x");
+	exchange(OK);
+	ck_assert_uint_eq(host.accepted, 2);
 }
 END_TEST
 
@@ -254,6 +289,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, next_exchange_is_one_write_and_one_read);
+	tcase_add_test(tc, client_that_is_watched_does_not_look);
+	tcase_add_test(tc, client_that_is_watched_knows_what_it_has_seen);
 	tcase_add_test(tc, next_exchange_takes_no_memory);
 	tcase_add_test(tc, connection_that_ends_keeps_no_buffer);
 	tcase_add_test(tc, refused_request_leaves_what_was_not_sent);

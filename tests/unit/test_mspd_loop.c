@@ -119,6 +119,8 @@ static void on_ready(void *arg, uint32_t events)
 
 	ck_assert_uint_eq(events, EPOLLIN);
 	p->calls++;
+	ck_assert(!p->watch.told);
+	ck_assert(p->other->watch.told); /* whose turn it is next */
 	mspd_loop_unwatch(loop, &p->other->watch);
 	mspd_loop_unwatch(loop, &p->watch);
 	mspd_loop_stop(loop);
@@ -140,6 +142,7 @@ START_TEST(unwatched_in_the_same_turn_is_not_called)
 	}
 	ck_assert_int_eq(mspd_loop_run(loop), 0);
 	ck_assert_uint_eq(a.calls + b.calls, 1);
+	ck_assert(!a.watch.told && !b.watch.told);
 	close(a.watch.fd);
 	close(b.watch.fd);
 }
