@@ -25,7 +25,6 @@
 #include "mspd/log.h"
 #include "mspd/server_probe.h"
 
-#define WATCH_BUSY    (EPOLLRDHUP | EPOLLET)
 #define RUNS_PER_TURN 32
 /* Body thrown away before a refusal, so that the connection can go on. */
 #define DISCARD_MAX (1024 * 1024)
@@ -77,7 +76,7 @@ void mspd_exchange_suspend(struct mspd_exchange *x)
 
 void mspd_exchange_resume(struct mspd_exchange *x)
 {
-	mspd_rest_forget(x);
+	mspd_rest_wake(x);
 	if (!x->suspended)
 		return;
 	x->suspended = false;
@@ -91,7 +90,7 @@ void mspd_exchange_abort(struct mspd_exchange *x)
 {
 	x->aborted = true;
 	/* with a request at hand libmicrohttpd asks us, and hears of it */
-	if (!x->suspended || x->is_parked)
+	if (!x->suspended || mspd_rest_is_parked(x))
 		shutdown(x->fd, SHUT_RDWR);
 	mspd_exchange_resume(x);
 }
@@ -112,12 +111,13 @@ static void on_client_event(void *arg, uint32_t events)
 
 	x->broken |= events & (EPOLLERR | EPOLLHUP);
 	x->ended |= x->broken || events & EPOLLRDHUP;
-	if (x->is_parked) { /* whatever it is, libmicrohttpd reads it */
+	if (mspd_rest_is_parked(
+		    x)) { /* whatever it is, libmicrohttpd reads it */
 		mspd_exchange_resume(x);
 		return;
 	}
 	/* it is not parked any more: from now on only its end matters, once */
-	if (mspd_loop_watch(x->server->loop, &x->watch, WATCH_BUSY) < 0 ||
+	if (mspd_loop_watch(x->server->loop, &x->watch, MSPD_WATCH_BUSY) < 0 ||
 	    (x->suspended && x->broken)) {
 		mspd_exchange_abort(x);
 		return;
@@ -566,9 +566,8 @@ static void begin_connection(struct mspd_exchange *x)
 		return;
 	}
 	s->dirty = true;
-	if (mspd_loop_watch(s->loop, &x->watch, WATCH_BUSY) < 0)
-		mspd_exchange_abort(x);
-	else if (x->stage == STAGE_IDLE)
+	mspd_rest_arrive(x);
+	if (x->stage == STAGE_IDLE)
 		arm_idle(x);
 }
 
@@ -707,6 +706,7 @@ int mspd_server_new(struct mspd_server **out, struct mspd_loop *loop,
 	s->opts = *opts;
 	s->timer.call = on_timer;
 	s->timer.arg = s;
+	mspd_rest_init(s);
 	err = mspd_door_new(&s->door, loop, opts->max_connections,
 			    opts->max_user_connections, &door_ops, s);
 	if (err < 0)
@@ -758,6 +758,7 @@ void mspd_server_free(struct mspd_server *server)
 	}
 	mspd_loop_timer(server->loop, &server->timer, MSP_NEVER);
 	mspd_tidy_stop(server);
+	mspd_rest_stop(server);
 	mspd_loop_after(server->loop, NULL, NULL);
 	mspd_door_free(server->door);
 	free(server);

@@ -7,6 +7,7 @@
 #define MSPD_SERVER_PRIV_H
 
 #include <stdarg.h>
+#include <sys/epoll.h>
 
 #include <microhttpd.h>
 
@@ -60,13 +61,27 @@ struct mspd_exchange {
 	struct mspd_watch watch;
 	struct mspd_timer timer;
 	/* server_rest.c */
-	bool slept;	/* has been suspended since it was idle */
-	bool is_parked; /* suspended, between two requests */
-	bool rests;	/* is to be suspended when libmicrohttpd has run */
-	struct mspd_exchange *next_to_rest;
+	bool slept;  /* has been suspended since it was idle */
+	bool rests;  /* is to be suspended when libmicrohttpd has run */
+	bool listed; /* is to be looked at then */
+	struct mspd_exchange *next_listed;
+	struct mspd_line *line; /* it is in, or NULL */
 	struct mspd_exchange *newer, *older;
-	uint64_t parked_ms;
+	uint64_t since_ms;
 };
+
+/* Connections in one state, and what is done when it has lasted too long. */
+struct mspd_line {
+	struct mspd_server *server;
+	struct mspd_exchange *newest, *oldest;
+	unsigned int n;
+	uint64_t ms;
+	void (*over)(struct mspd_exchange *x);
+	struct mspd_timer timer;
+};
+
+/* What the loop watches one for that is not parked: its end, told once. */
+#define MSPD_WATCH_BUSY (EPOLLRDHUP | EPOLLET)
 
 struct mspd_server {
 	struct mspd_loop *loop;
@@ -81,13 +96,13 @@ struct mspd_server {
 	bool draining;
 	bool in_place; /* heads stay where libmicrohttpd received them */
 	bool dirty;    /* libmicrohttpd must run before the turn ends */
-	struct mspd_exchange *to_rest;
-	struct mspd_exchange *parked, *parked_first; /* newest, oldest */
-	unsigned int n_parked;
-	struct mspd_door *door;	 /* owned */
-	struct mspd_watch inner; /* libmicrohttpd's own epoll */
-	struct mspd_timer timer; /* libmicrohttpd's next timeout */
-	struct mspd_timer tidy;	 /* server_tidy.c */
+	struct mspd_exchange *listed;
+	struct mspd_line parked;    /* suspended, between two requests */
+	struct mspd_line unwatched; /* being answered, with a new connection */
+	struct mspd_door *door;	    /* owned */
+	struct mspd_watch inner;    /* libmicrohttpd's own epoll */
+	struct mspd_timer timer;    /* libmicrohttpd's next timeout */
+	struct mspd_timer tidy;	    /* server_tidy.c */
 	struct msp_header collected[MSP_MAX_HEADERS + 1];
 	struct mspd_limits limits;
 	unsigned int own_status; /* libmicrohttpd's last refusal, 0: told */
@@ -121,14 +136,22 @@ void mspd_limit_not_taken(struct mspd_exchange *x);
 
 /* ---- server_rest.c: suspended when libmicrohttpd has run --------------- */
 
+void mspd_rest_init(struct mspd_server *s);
+/* The server ends. */
+void mspd_rest_stop(struct mspd_server *s);
+/* It is new, and will be watched if need be. */
+void mspd_rest_arrive(struct mspd_exchange *x);
 /* The whole request is there, and is being answered. */
 void mspd_rest_sleep(struct mspd_exchange *x);
 /* A request has ended; if it is still idle then. */
 void mspd_rest_park(struct mspd_exchange *x);
+bool mspd_rest_is_parked(const struct mspd_exchange *x);
+/* It is resumed. */
+void mspd_rest_wake(struct mspd_exchange *x);
+/* It ends. */
+void mspd_rest_forget(struct mspd_exchange *x);
 /* libmicrohttpd has run. */
 void mspd_rest_all(struct mspd_server *s);
-/* It is resumed, or ends. */
-void mspd_rest_forget(struct mspd_exchange *x);
 
 /* ---- server_tidy.c: memory goes back ----------------------------------- */
 

@@ -11,7 +11,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* Read at a time, of an answer that is not there as a whole. */
 #define READ_BLOCK (32 * 1024)
+/* Of one that is larger than that by far: fewer waits, for each of which the
+ * connection is suspended. */
+#define READ_LARGE (128 * 1024)
 
 /* Both heads are in libmicrohttpd's memory then; where that does not suffice
  * it closes the connection without a word. */
@@ -58,6 +62,10 @@ static struct MHD_Response *make_response(struct mspd_exchange *x,
 {
 	uint64_t length =
 		r->length == MSPD_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : r->length;
+	size_t block =
+		r->length != MSPD_LENGTH_UNKNOWN && r->length >= READ_LARGE
+			? READ_LARGE
+			: READ_BLOCK;
 	struct MHD_Response *response;
 
 	if (r->body || r->length == 0)
@@ -65,8 +73,8 @@ static struct MHD_Response *make_response(struct mspd_exchange *x,
 		return MHD_create_response_from_buffer(
 			(size_t)r->length, (void *)(uintptr_t)r->body,
 			MHD_RESPMEM_MUST_COPY);
-	response = MHD_create_response_from_callback(length, READ_BLOCK,
-						     read_reply, x, NULL);
+	response = MHD_create_response_from_callback(length, block, read_reply,
+						     x, NULL);
 	/* libmicrohttpd would say "chunked", and send a last chunk as well,
 	 * which were the start of the next answer; or a length that nobody
 	 * said. Without either the connection has to end. */
