@@ -130,7 +130,10 @@ class Total:
         self.times = []
 
     def run(self, suite):
+        """In a network of its own: which class was before is chance, and
+        ports of ended connections are in use for a minute."""
         result = Result()
+        world.enter_namespace()
         try:
             suite.run(result)
         finally:
@@ -174,8 +177,7 @@ def printed(work, *args):
 
 
 def worker(pipe, suites):
-    """In a network of its own: the suites whose numbers it is told."""
-    world.enter_namespace()
+    """The suites whose numbers it is told."""
     try:
         for number in iter(pipe.recv, None):
             pipe.send(printed(Total().run, suites[number]))
@@ -249,7 +251,6 @@ def run_all(found, total):
         raise
     finally:
         workers.join()
-    world.enter_namespace()
     for kind, suite in found:
         if getattr(kind, "alone", False):
             total.run(suite)
