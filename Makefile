@@ -367,7 +367,8 @@ SECONDS	?= 60
 JOBS	?= $(shell nproc 2>/dev/null || echo 1)
 TALLY	?= $(O)/tally
 UNITNAME := $(if $(SAN),san,unit)
-PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
+PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS)))$(filter -j% \
+	--jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 TOGETHER = -k -Otarget $(if $(PARALLEL),-j$(shell expr $(JOBS) + 1))
 SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 
@@ -685,17 +686,19 @@ install-compat: all
 # were built -----------------------------------------------------------------
 DEB	:= $(O)/deb
 PACKED	:= libmsp mspd examples bpf
-OWN_FLAGS = $(SAN)$(CPPFLAGS)$(LDFLAGS)$(filter-out file,$(origin CFLAGS)) \
-	$(filter-out file,$(origin SMALL))
+OWN_FLAGS = $(strip $(SAN)$(CPPFLAGS)$(LDFLAGS) $(filter-out file, \
+	$(origin CFLAGS) $(origin SMALL)))
 DEB_MAKE = $(MAKE) --no-print-directory O=$(DEB)/obj SAN= \
 	CFLAGS='-O2 -g -ffile-prefix-map=$(CURDIR)=. \
 		-ffile-prefix-map=$(abspath $(DEB)/obj)=obj' \
 	DESTDIR='$(abspath $(DEB))/stage' PREFIX=/usr SYSCONFDIR=/etc \
 	LIBDIR=/usr/lib/$(MULTIARCH)
 # DEB_FROM: of a build without flags of its own; one object is made anew, as if
-# all were.
+# all were. What was copied knows nothing of headers, and serves but once.
 deb: $(if $(DEB_FROM),all)
+	$(Q)[ ! -e $(DEB)/obj/copied ] || rm -r $(DEB)/obj
 	$(Q)$(if $(DEB_FROM),rm -rf $(DEB)/obj && mkdir -p $(DEB)/obj && \
+		touch $(DEB)/obj/copied && \
 		cp -a $(PACKED:%=$(DEB_FROM)/%) $(DEB)/obj && \
 		rm $(DEB)/obj/libmsp/version.o)
 	+$(Q)$(DEB_MAKE) $(PARALLEL) all
