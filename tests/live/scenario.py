@@ -214,10 +214,15 @@ class Scenario:
         return [json.loads(line) for line in lines]
 
     def audit(self):
+        """Clients keep asking, so there is no end of records to wait for: they
+        are gathered for 50 ms, and one that is wanted is older."""
+        time.sleep(0.1)
         try:
-            return self.world.audit()
+            data = self.world.read("log", "audit.jsonl")
         except OSError:
             return []
+        lines = data[:data.rfind(b"\n") + 1].splitlines()
+        return [json.loads(line) for line in lines]
 
     def status(self):
         """Of the agent; where nothing leads to it, of its file."""
