@@ -47,7 +47,7 @@ static void arm(struct mspd_exchange *x, uint32_t ms)
 
 /* The timer stands at the shorter of two times that take turns with each
  * request, so that moving between them moves nothing in the loop's heap. */
-static void arm_idle(struct mspd_exchange *x)
+void mspd_exchange_idle(struct mspd_exchange *x)
 {
 	const struct mspd_server *s = x->server;
 	uint32_t idle = s->draining ? 0 : s->opts.idle_timeout_ms;
@@ -105,12 +105,16 @@ void mspd_exchange_accept(struct mspd_exchange *x)
  * it misses an end that came together with the last bytes, and would keep
  * the connection until a timeout. A half-closed client still wants its answer.
  */
-static void on_client_event(void *arg, uint32_t events)
+void mspd_exchange_event(void *arg, uint32_t events)
 {
 	struct mspd_exchange *x = arg;
 
 	x->broken |= events & (EPOLLERR | EPOLLHUP);
 	x->ended |= x->broken || events & EPOLLRDHUP;
+	if (!x->mhd) {
+		mspd_arrive_speaks(x);
+		return;
+	}
 	if (mspd_rest_is_parked(
 		    x)) { /* whatever it is, libmicrohttpd reads it */
 		mspd_exchange_resume(x);
@@ -126,21 +130,13 @@ static void on_client_event(void *arg, uint32_t events)
 		arm_ms(x, GRACE_MS);
 }
 
-static void exchange_free(struct mspd_exchange *x);
-
-static void end_waiting(struct mspd_exchange *x)
-{
-	close(x->fd);
-	exchange_free(x);
-}
-
-static void on_client_late(void *arg)
+void mspd_exchange_late(void *arg)
 {
 	struct mspd_exchange *x = arg;
 	int unread = 0;
 
-	if (x->waiting) {
-		end_waiting(x);
+	if (!x->mhd) {
+		mspd_arrive_end(x);
 		return;
 	}
 	/* what it sent before its end may still be on the way through us */
@@ -452,172 +448,9 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	x->served = true;
 	x->discarded = 0;
 	x->patience = 0;
-	arm_idle(x);
+	mspd_exchange_idle(x);
 	mspd_rest_park(x);
 }
-
-/* ---- connections ------------------------------------------------------- */
-
-static void unlink_exchange(struct mspd_exchange *x)
-{
-	struct mspd_server *s = x->server;
-
-	if (x->prev)
-		x->prev->next = x->next;
-	else
-		s->connections = x->next;
-	if (x->next)
-		x->next->prev = x->prev;
-	s->n_connections--;
-}
-
-static void exchange_free(struct mspd_exchange *x)
-{
-	struct mspd_server *s = x->server;
-
-	mspd_rest_forget(x);
-	mspd_loop_forget(s->loop, &x->watch);
-	mspd_loop_timer(s->loop, &x->timer, MSP_NEVER);
-	unlink_exchange(x);
-	mspd_door_leave(s->door, &x->place);
-	s->ops->close(x->app);
-	free(x->target);
-	free(x->headers);
-	free(x);
-}
-
-static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
-			  enum MHD_ConnectionNotificationCode what)
-{
-	struct mspd_server *s = arg;
-	struct mspd_exchange *x = *context;
-
-	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		*context = s->arriving;
-		if (s->arriving)
-			s->arriving->mhd = mhd;
-		s->arriving = NULL;
-		return;
-	}
-	if (!x)
-		return;
-	if (x->stage == STAGE_IDLE)
-		mspd_limit_not_taken(x);
-	exchange_free(x);
-}
-
-static void exchange_init(struct mspd_exchange *x, struct mspd_server *s,
-			  int fd)
-{
-	x->server = s;
-	x->fd = fd;
-	x->watch.fd = fd;
-	x->watch.call = on_client_event;
-	x->watch.arg = x;
-	x->timer.call = on_client_late;
-	x->timer.arg = x;
-	x->next = s->connections;
-	if (x->next)
-		x->next->prev = x;
-	s->connections = x;
-	if (++s->n_connections > s->most)
-		s->most = s->n_connections;
-}
-
-/* NULL: nobody wants it, or there is no room for it. */
-static struct mspd_exchange *exchange_new(struct mspd_server *s, int fd,
-					  const struct sockaddr_in *from)
-{
-	struct mspd_exchange *x = calloc(1, sizeof(*x));
-	enum mspd_door_answer answer;
-	uint64_t owner = 0;
-
-	if (!x)
-		return NULL;
-	x->app = s->ops->open(s->arg, fd, from, &owner);
-	if (!x->app) {
-		free(x);
-		return NULL;
-	}
-	answer = mspd_door_admit(s->door, &x->place, owner);
-	if (answer == MSPD_DOOR_CLOSED) {
-		s->ops->close(x->app);
-		free(x);
-		return NULL;
-	}
-	exchange_init(x, s, fd);
-	x->from = *from;
-	x->waiting = answer == MSPD_DOOR_WAIT;
-	return x;
-}
-
-static void begin_connection(struct mspd_exchange *x)
-{
-	struct mspd_server *s = x->server;
-
-	s->arriving = x;
-	if (MHD_add_connection(s->mhd, x->fd, (const struct sockaddr *)&x->from,
-			       sizeof(x->from)) != MHD_YES) {
-		/* it closed the descriptor; on_connection() has freed the
-		 * exchange if it got to know it */
-		if (s->arriving)
-			exchange_free(x);
-		s->arriving = NULL;
-		return;
-	}
-	s->dirty = true;
-	mspd_rest_arrive(x);
-	if (x->stage == STAGE_IDLE)
-		arm_idle(x);
-}
-
-static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
-{
-	struct mspd_exchange *x = exchange_new(arg, fd, from);
-
-	if (!x)
-		close(fd);
-	else if (x->waiting)
-		arm_idle(x);
-	else
-		begin_connection(x);
-}
-
-static struct mspd_exchange *exchange_at(struct mspd_place *place)
-{
-	return (void *)((char *)place - offsetof(struct mspd_exchange, place));
-}
-
-static void enter(void *arg, struct mspd_place *place)
-{
-	struct mspd_exchange *x = exchange_at(place);
-
-	(void)arg;
-	x->waiting = false;
-	begin_connection(x);
-}
-
-/* Gone when the turn ends. Its request, if there is one, is recorded like
- * that of a client who left. */
-static void evict(void *arg, struct mspd_place *place)
-{
-	struct mspd_exchange *x = exchange_at(place);
-
-	(void)arg;
-	if (x->waiting) {
-		end_waiting(x);
-		return;
-	}
-	mspd_exchange_abort(x);
-	shutdown(x->fd, SHUT_RDWR);
-	x->server->dirty = true;
-}
-
-static const struct mspd_door_ops door_ops = {
-	.take = take_connection,
-	.enter = enter,
-	.evict = evict,
-};
 
 /* ---- running ----------------------------------------------------------- */
 
@@ -678,7 +511,7 @@ static struct MHD_Daemon *start_daemon(struct mspd_server *s)
 		mspd_limit_message, s, MHD_OPTION_URI_LOG_CALLBACK, on_target,
 		s, MHD_OPTION_UNESCAPE_CALLBACK, mspd_server_keep_escapes, s,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+		MHD_OPTION_NOTIFY_CONNECTION, mspd_arrive_notify, s,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->opts.head_bytes,
 		/* those that are evicted in this turn still count there */
 		MHD_OPTION_CONNECTION_LIMIT,
@@ -708,7 +541,7 @@ int mspd_server_new(struct mspd_server **out, struct mspd_loop *loop,
 	s->timer.arg = s;
 	mspd_rest_init(s);
 	err = mspd_door_new(&s->door, loop, opts->max_connections,
-			    opts->max_user_connections, &door_ops, s);
+			    opts->max_user_connections, &mspd_arrive_ops, s);
 	if (err < 0)
 		goto out;
 	s->in_place = mspd_server_probe();
@@ -742,15 +575,20 @@ out:
 
 void mspd_server_free(struct mspd_server *server)
 {
-	struct mspd_exchange *x;
+	struct mspd_exchange *x, *next;
 
 	if (!server)
 		return;
 	if (server->door)
 		mspd_door_shut(server->door);
 	/* stopping with a suspended connection would abort the process */
-	for (x = server->connections; x; x = x->next)
-		mspd_exchange_abort(x);
+	for (x = server->connections; x; x = next) {
+		next = x->next;
+		if (x->mhd)
+			mspd_exchange_abort(x);
+		else
+			mspd_arrive_end(x);
+	}
 	if (server->mhd) {
 		MHD_run(server->mhd);
 		mspd_loop_unwatch(server->loop, &server->inner);

@@ -28,13 +28,13 @@ enum stage {
 struct mspd_exchange {
 	struct mspd_server *server;
 	struct mspd_exchange *next, *prev;
-	struct MHD_Connection *mhd;
+	struct MHD_Connection *mhd; /* NULL: it does not know it */
 	void *app;
 	struct mspd_place place;
 	struct sockaddr_in from;
 	int fd;
 	enum stage stage;
-	bool waiting;	/* for a place: libmicrohttpd does not know it */
+	bool waiting;	/* for a place */
 	bool taken;	/* the application has seen the head */
 	bool accepted;	/* the application wants the body */
 	bool suspended; /* libmicrohttpd does not look at it */
@@ -159,7 +159,25 @@ void mspd_rest_all(struct mspd_server *s);
 void mspd_tidy_look(struct mspd_server *s);
 void mspd_tidy_stop(struct mspd_server *s);
 
+/* ---- server_arrive.c: before libmicrohttpd, and after ------------------ */
+
+extern const struct mspd_door_ops mspd_arrive_ops; /* arg: the server */
+/* libmicrohttpd's: arg is the server. */
+void mspd_arrive_notify(void *arg, struct MHD_Connection *mhd, void **context,
+			enum MHD_ConnectionNotificationCode what);
+/* Something has come, or its end, on one that libmicrohttpd does not know. */
+void mspd_arrive_speaks(struct mspd_exchange *x);
+/* Close one that libmicrohttpd does not know. */
+void mspd_arrive_end(struct mspd_exchange *x);
+
+/* ---- server_mhd.c ------------------------------------------------------- */
+
 /* libmicrohttpd leaves the connection alone until mspd_exchange_resume(). */
 void mspd_exchange_suspend(struct mspd_exchange *x);
+/* Nothing is asked on it from now on. */
+void mspd_exchange_idle(struct mspd_exchange *x);
+/* The loop's: arg is the exchange. */
+void mspd_exchange_event(void *arg, uint32_t events);
+void mspd_exchange_late(void *arg);
 
 #endif

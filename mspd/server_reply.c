@@ -15,7 +15,7 @@
 #define READ_BLOCK (32 * 1024)
 /* Of one that is larger than that by far: fewer waits, for each of which the
  * connection is suspended. */
-#define READ_LARGE (128 * 1024)
+#define READ_LARGE (64 * 1024)
 
 /* Both heads are in libmicrohttpd's memory then; where that does not suffice
  * it closes the connection without a word. */

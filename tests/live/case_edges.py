@@ -409,6 +409,73 @@ class Limits(unittest.TestCase):
         self.assertEqual(self.world.get(INSTANCE).status, 200)
 
 
+class Silent(unittest.TestCase):
+    """Connections on which nothing is said, or late."""
+
+    def setUp(self):
+        self.world = world.World(imds=world.item(), wireserver=world.item(),
+                                 config={"idleTimeoutInSeconds": 2})
+        self.addCleanup(self.world.close)
+        self.world.start()
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.world.mspd.pid}/fd"))
+
+    def test_one_that_is_never_used_is_closed_after_its_time(self):
+        def wait():
+            with wire.connect((IMDS, 80), timeout=30) as s:
+                return s.recv(1)
+        self.assertEqual(self.world.call(wait), b"")
+
+    def test_whatever_it_does_without_a_word_it_leaves_nothing(self):
+        def come_and_go():
+            for way in ("close", "reset", "half"):
+                with wire.connect((IMDS, 80), timeout=30) as s:
+                    time.sleep(0.1)  # until it has been accepted
+                    if way == "reset":
+                        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                     b"\1\0\0\0\0\0\0\0")
+                    if way == "half":
+                        s.shutdown(socket.SHUT_WR)
+                        if s.recv(1):
+                            raise world.Failed("an answer to nothing")
+        before = self.descriptors()
+        self.world.call(come_and_go)
+        world.wait_until(lambda: self.descriptors() == before, 30,
+                         "descriptors are closed")
+
+    def test_whoever_speaks_late_is_served(self):
+        data = wire.request(b"GET", INSTANCE, IMDS, [METADATA])
+
+        def speak(pieces, half):
+            with wire.connect((IMDS, 80), timeout=30) as s:
+                time.sleep(0.1)
+                for at in range(0, len(data), len(data) // pieces + 1):
+                    s.sendall(data[at:at + len(data) // pieces + 1])
+                    time.sleep(0.02)
+                if half:
+                    s.shutdown(socket.SHUT_WR)
+                return wire.receive(s, b"", False)[0].status
+        for pieces in (1, 2, 7):
+            for half in (False, True):
+                with self.subTest(pieces=pieces, half=half):
+                    self.assertEqual(self.world.call(speak, pieces, half), 200)
+
+    def test_agent_ends_with_them(self):
+        def hold():
+            sockets = [wire.connect((IMDS, 80), timeout=30) for _ in range(5)]
+            return [s.recv(1) for s in sockets]
+        child = threading.Thread(
+            target=lambda: seen.extend(self.world.call(hold)))
+        seen, before = [], self.descriptors()
+        child.start()
+        world.wait_until(lambda: self.descriptors() >= before + 5, 30,
+                         "they are accepted")
+        self.world.stop_mspd()
+        child.join()
+        self.assertEqual(seen, [b""] * 5)
+
+
 class Clock(unittest.TestCase):
 
     def test_date_is_the_hosts_not_ours(self):
