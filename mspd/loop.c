@@ -24,6 +24,8 @@ struct mspd_loop {
 	size_t n_early;
 	struct epoll_event ready[TURN_EVENTS];
 	int n_ready;
+	uint64_t turn;
+	bool has_told; /* all that there was when this turn began */
 	void (*after)(void *arg);
 	void *after_arg;
 };
@@ -278,6 +280,16 @@ struct msp_time mspd_loop_now(const struct mspd_loop *loop)
 	return loop->now;
 }
 
+uint64_t mspd_loop_turn(const struct mspd_loop *loop)
+{
+	return loop->turn;
+}
+
+bool mspd_loop_has_told(const struct mspd_loop *loop, uint64_t since)
+{
+	return loop->has_told && since != loop->turn;
+}
+
 static void dispatch(struct mspd_loop *loop)
 {
 	struct mspd_watch *watch;
@@ -307,6 +319,8 @@ int mspd_loop_run(struct mspd_loop *loop)
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		loop->n_ready = n > 0 ? n : 0;
+		loop->has_told = n >= 0 && n < TURN_EVENTS;
+		loop->turn++;
 		read_clock(loop);
 		dispatch(loop);
 		fire_timers(loop);

@@ -72,6 +72,13 @@ void mspd_loop_after(struct mspd_loop *loop, void (*call)(void *arg),
 /* The clock, read once per turn. */
 struct msp_time mspd_loop_now(const struct mspd_loop *loop);
 
+/* Its number. */
+uint64_t mspd_loop_turn(const struct mspd_loop *loop);
+/* Has whoever watches since that turn been told of all that came before this
+ * one, or has mspd_watch.told set? Not if it is the same turn, nor if more came
+ * than is told in one. */
+bool mspd_loop_has_told(const struct mspd_loop *loop, uint64_t since);
+
 /* Until mspd_loop_stop() is called in it, then it may run again; 0 or
  * -errno. */
 int mspd_loop_run(struct mspd_loop *loop);

@@ -201,10 +201,15 @@ static struct mspd_upstream *upstream_new(struct mspd_upstreams *pool,
 /* ---- public ------------------------------------------------------------ */
 
 /* Can it carry another request? What came before this turn is known by now, or
- * will be at its end: then it is freed. */
+ * will be at its end: then it is freed. One that was put away in this turn has
+ * to be looked at: of an answer only its own bytes are read, and another
+ * request may be there already. */
 static bool is_clean(const struct mspd_upstream *up)
 {
-	return !up->watch.told;
+	if (up->watch.told)
+		return false;
+	return mspd_loop_has_told(up->pool->loop, up->idle_since) ||
+	       msp_client_reusable(up->client);
 }
 
 /* An answer that comes too late cannot be told from the next one: at least it
@@ -257,6 +262,7 @@ static int keep(struct mspd_upstream *up)
 	    mspd_loop_watch(pool->loop, &up->watch, EPOLLIN) < 0)
 		return -1;
 	mspd_loop_postpone(pool->loop, &up->timer, now + IDLE_MS);
+	up->idle_since = mspd_loop_turn(pool->loop);
 	enter_idle(up);
 	if (pool->n_idle > IDLE_MAX)
 		upstream_free(pool->oldest);

@@ -22,7 +22,8 @@ struct mspd_upstream {
 	uint64_t cgroup_id;
 	bool reused; /* an earlier request has been answered on it */
 	bool idle;
-	bool resting; /* in use, and nothing is waited for */
+	uint64_t idle_since; /* turn of the loop */
+	bool resting;	     /* in use, and nothing is waited for */
 	struct mspd_upstream *next, *prev;   /* idle ones of the same slot */
 	struct mspd_upstream *newer, *older; /* all idle ones */
 	struct mspd_watch watch;
@@ -56,9 +57,9 @@ struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
 					void *arg);
 
 /* whole: the request has been sent and the answer has ended; then it is kept
- * for another one. Else it is closed. Whether it can carry that is looked at
- * when it comes, by msp_client_send(), which opens another socket otherwise.
- */
+ * for another one. Else it is closed. If it cannot carry that, as far as the
+ * answer tells, msp_client_send() opens another socket then; what comes on it
+ * meanwhile is looked for here. */
 void mspd_upstream_put(struct mspd_upstream *up, bool whole);
 
 /* Call ready() when the client can go on, or at its deadline. */

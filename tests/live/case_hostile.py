@@ -141,6 +141,15 @@ class Hostile(unittest.TestCase):
             answers = self.ask(get("excess"), get("ok"))
             self.assertEqual([a.body for a in answers], [b"ok", b"ok"])
 
+    def test_excess_that_nobody_has_read_reaches_nobody(self):
+        def both_at_once():
+            with wire.connect((IMDS, 80)) as s:
+                s.sendall(get("unread-excess") + get("ok"))
+                first, rest = wire.receive(s, b"", False)
+                return len(first.body), wire.receive(s, rest, False)[0].body
+        for _ in range(20):
+            self.assertEqual(self.world.call(both_at_once), (16384, b"ok"))
+
     def test_malformed_request_is_recorded_as_itself_and_once(self):
         for name, data in MALFORMED:
             with self.subTest(fault=name):

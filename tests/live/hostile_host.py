@@ -19,6 +19,9 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nshort"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 FOREIGN = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nFOREIGN"
+# The longest that is read as a whole: more than one read, the last of which
+# ends with the body.
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 16384\r\n\r\n" + b"w" * 16384
 # What is sent, and what then becomes of the connection: True if it is kept.
 ANSWERS = {
     "ok": (OK, True),
@@ -38,6 +41,7 @@ ANSWERS = {
                     b"Content-Length: 3\r\n\r\nok", False),
     "upgrade": (b"HTTP/1.1 101 Done\r\nUpgrade: x\r\n\r\nabc", False),
     "excess": (OK + FOREIGN, True),
+    "unread-excess": (WHOLE + FOREIGN, True),
     "silence": (None, True),
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Timers fire in order, also when others are taken out; who unwatches in a
- * turn is not called later in it.
+ * turn is not called later in it; who is not told of something yet knows.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -12,6 +12,8 @@
 #include "mspd/loop.h"
 
 #define TIMERS 200
+/* More than are told in one turn. */
+#define MANY 200
 
 static struct mspd_loop *loop;
 
@@ -148,6 +150,46 @@ START_TEST(unwatched_in_the_same_turn_is_not_called)
 }
 END_TEST
 
+static void on_turn(void *arg)
+{
+	uint64_t turn = mspd_loop_turn(loop);
+	bool *known = arg;
+
+	known[0] = mspd_loop_has_told(loop, turn);
+	known[1] = mspd_loop_has_told(loop, turn - 1);
+	mspd_loop_stop(loop);
+}
+
+static void be_quiet(void *arg, uint32_t events)
+{
+	(void)arg;
+	(void)events;
+}
+
+START_TEST(turn_has_told_all_unless_there_was_too_much)
+{
+	struct mspd_watch watches[MANY] = { 0 };
+	bool few[2], many[2];
+	int i;
+
+	mspd_loop_after(loop, on_turn, few);
+	for (i = 0; i < MANY; i++) {
+		watches[i].fd = eventfd(1, EFD_CLOEXEC);
+		watches[i].call = be_quiet;
+		ck_assert_int_eq(mspd_loop_watch(loop, &watches[i], EPOLLIN),
+				 0);
+		if (i == 0)
+			ck_assert_int_eq(mspd_loop_run(loop), 0);
+	}
+	mspd_loop_after(loop, on_turn, many);
+	ck_assert_int_eq(mspd_loop_run(loop), 0);
+	ck_assert(!few[0] && few[1]);
+	ck_assert(!many[0] && !many[1]);
+	for (i = 0; i < MANY; i++)
+		close(watches[i].fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("mspd_loop");
@@ -159,6 +201,7 @@ int main(void)
 	tcase_add_test(tc, timers_fire_in_order_and_removed_ones_never);
 	tcase_add_test(tc, what_is_put_off_fires_when_it_is_due_and_only_then);
 	tcase_add_test(tc, unwatched_in_the_same_turn_is_not_called);
+	tcase_add_test(tc, turn_has_told_all_unless_there_was_too_much);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
