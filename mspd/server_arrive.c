@@ -118,7 +118,7 @@ static void begin(struct mspd_exchange *x)
 	s->arriving = x;
 	if (MHD_add_connection(s->mhd, x->fd, (const struct sockaddr *)&x->from,
 			       sizeof(x->from)) != MHD_YES) {
-		/* it closed the descriptor; on_connection() has freed the
+		/* it closed the descriptor; mspd_arrive_notify() has freed the
 		 * exchange if it got to know it */
 		if (s->arriving)
 			exchange_free(x);
