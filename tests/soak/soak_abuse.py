@@ -163,11 +163,13 @@ class Soak:
         self.world.close()
 
     # ---- what it costs ----------------------------------------------------
-    def pss_mb(self):
+    def memory_mb(self):
+        """PSS, and of it what is the agent's alone: its part of libraries
+        grows whenever another process that uses them ends."""
         with open(f"/proc/{self.world.mspd.pid}/smaps_rollup",
                   encoding="ascii") as f:
-            line = next(x for x in f if x.startswith("Pss:"))
-        return int(line.split()[1]) * 1024 / 1e6
+            kib = {line.split()[0]: line.split()[1] for line in f}
+        return [int(kib[name]) * 1024 / 1e6 for name in ("Pss:", "Pss_Anon:")]
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.world.mspd.pid}/fd"))
@@ -191,8 +193,8 @@ class Soak:
             self.trail.poll()
             if start and time.monotonic() >= due:
                 due += SAMPLE_S
-                self.samples.append((time.monotonic() - start, self.pss_mb(),
-                                     self.descriptors()))
+                self.samples.append((time.monotonic() - start,
+                                     *self.memory_mb(), self.descriptors()))
             time.sleep(0.05)
         return self.take_load(process)
 
@@ -216,7 +218,7 @@ class Soak:
             time.sleep(0.1)
         self.settled_s = time.monotonic() - start
         self.after = self.descriptors()
-        self.at_rest = self.pss_mb()
+        self.at_rest = self.memory_mb()
         # the last request, of somebody who has asked for little until now:
         # nothing is merged with it, and it has the highest number
         self.world.wait_ready()
@@ -276,18 +278,21 @@ class Soak:
 
     def judge_size(self):
         warm = max(self.seconds / 6, min(5, self.seconds / 3))
-        pss = [mb for t, mb, _ in self.samples if t >= warm]
-        third = len(pss) // 3 or 1
-        first, last = (statistics.median(part)
-                       for part in (pss[:third], pss[-third:]))
-        self.say(f"  PSS: {first:.2f} -> {last:.2f} MB after {warm:.0f} s, at "
-                 f"most {max(pss):.2f}, at rest {self.at_rest:.2f}; "
-                 f"descriptors: {self.before} -> {self.after} within "
-                 f"{self.settled_s:.0f} s, at most "
-                 f"{max(n for _, _, n in self.samples)}")
+        counted = [sample for sample in self.samples if sample[0] >= warm]
+        for column, name in enumerate(("PSS", "its own")):
+            mb = [sample[1 + column] for sample in counted]
+            third = len(mb) // 3 or 1
+            first, last = (statistics.median(part)
+                           for part in (mb[:third], mb[-third:]))
+            self.say(f"  {name}: {first:.2f} -> {last:.2f} MB after "
+                     f"{warm:.0f} s, at most {max(mb):.2f}, at rest "
+                     f"{self.at_rest[column]:.2f}")
         self.claim(last <= first + (SHORT_GROWTH_MB if self.seconds < SHORT_S
                                     else GROWTH_MB),
                    f"memory grew by {last - first:.2f} MB")
+        self.say(f"  descriptors: {self.before} -> {self.after} within "
+                 f"{self.settled_s:.0f} s, at most "
+                 f"{max(sample[3] for sample in self.samples)}")
         self.claim(self.after <= self.before,
                    f"{self.after - self.before} descriptors leaked")
 
