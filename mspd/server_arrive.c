@@ -60,8 +60,12 @@ void mspd_arrive_notify(void *arg, struct MHD_Connection *mhd, void **context,
 	}
 	if (!x)
 		return;
+	/* where the kernel has no memory to watch it, libmicrohttpd says
+	 * nothing of the request */
 	if (x->stage == STAGE_IDLE)
 		mspd_limit_not_taken(x);
+	else
+		mspd_exchange_over(x, false);
 	exchange_free(x);
 }
 

@@ -214,6 +214,7 @@ static unsigned int take_head(struct mspd_exchange *x, struct mspd_head *head,
 			      const char *method, const char *version)
 {
 	struct collector c = { x->server->collected, MSP_MAX_HEADERS + 1, 0 };
+	size_t method_size = strlen(method) + 1;
 	unsigned int status;
 
 	head->method = method;
@@ -223,7 +224,7 @@ static unsigned int take_head(struct mspd_exchange *x, struct mspd_head *head,
 	status = mspd_limit_head(x, method, version, c.n);
 	if (status)
 		return status;
-	x->headers = malloc((c.n + 1) * sizeof(*x->headers));
+	x->headers = malloc((c.n + 1) * sizeof(*x->headers) + method_size);
 	if (!x->headers)
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
 	memcpy(x->headers, c.out, c.n * sizeof(*x->headers));
@@ -233,6 +234,9 @@ static unsigned int take_head(struct mspd_exchange *x, struct mspd_head *head,
 	if (x->server->in_place &&
 	    !mspd_server_is_whole(x->mhd, head, x->received, version))
 		return MHD_HTTP_BAD_REQUEST;
+	/* where a request just ends libmicrohttpd's is gone when that is told,
+	 * and recorded */
+	head->method = memcpy(x->headers + c.n + 1, method, method_size);
 	return mspd_http_check(head, x->headers, version);
 }
 
@@ -420,22 +424,13 @@ static void *on_target(void *arg, const char *target,
 	return x;
 }
 
-static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
-			 enum MHD_RequestTerminationCode how)
+void mspd_exchange_over(struct mspd_exchange *x, bool complete)
 {
-	struct mspd_exchange *x = *context;
-
-	(void)arg;
-	(void)mhd;
-	if (!x)
-		return;
-	*context = NULL;
 	if (x->reply)
 		MHD_destroy_response(x->reply);
 	x->reply = NULL;
 	if (x->taken)
-		x->server->ops->done(
-			x->app, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+		x->server->ops->done(x->app, complete);
 	else if (x->stage == STAGE_HEAD)
 		mspd_limit_not_taken(x);
 	free(x->headers);
@@ -450,6 +445,19 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	x->patience = 0;
 	mspd_exchange_idle(x);
 	mspd_rest_park(x);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
+			 enum MHD_RequestTerminationCode how)
+{
+	struct mspd_exchange *x = *context;
+
+	(void)arg;
+	(void)mhd;
+	if (!x)
+		return;
+	*context = NULL;
+	mspd_exchange_over(x, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
 
 /* ---- running ----------------------------------------------------------- */

@@ -174,6 +174,8 @@ void mspd_arrive_end(struct mspd_exchange *x);
 
 /* libmicrohttpd leaves the connection alone until mspd_exchange_resume(). */
 void mspd_exchange_suspend(struct mspd_exchange *x);
+/* Its request has been answered, or never will be. */
+void mspd_exchange_over(struct mspd_exchange *x, bool complete);
 /* Nothing is asked on it from now on. */
 void mspd_exchange_idle(struct mspd_exchange *x);
 /* The loop's: arg is the exchange. */

@@ -476,6 +476,39 @@ class Silent(unittest.TestCase):
         self.assertEqual(seen, [b""] * 5)
 
 
+class WatchWorld(world.World):
+    """With a kernel that has no memory to watch clients, once the agent is
+    ready."""
+
+    def environment(self):
+        env = super().environment()
+        if self.host:
+            env["LD_PRELOAD"] = self.built("tests/live/preload_watch.so")
+            env["MSPTEST_WATCH"] = self.path("unwatched")
+            env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + \
+                ":verify_asan_link_order=0"
+        return env
+
+    def start_mspd(self, wait=True):
+        super().start_mspd(wait)
+        with open(self.path("unwatched"), "w", encoding="ascii"):
+            pass
+
+
+class Unwatched(unittest.TestCase):
+
+    def test_request_that_the_agent_cannot_go_on_with_has_its_record(self):
+        w = WatchWorld(imds=world.item(), wireserver=world.item())
+        self.addCleanup(w.close)
+        w.start()
+        half = wire.request(b"POST", "/cut", IMDS, body=b"half")[:-2]
+        self.assertIsNone(w.talk((IMDS, 80), [half])[0])
+        self.assertEqual(audited(w, path="/cut")["status"], 0)
+        half = wire.request(b"TRACE", "/cut", IMDS, body=b"half")[:-2]
+        self.assertIsNone(w.talk((IMDS, 80), [half])[0])
+        self.assertEqual(w.stop_mspd(), 0)  # nothing is lost
+
+
 class Clock(unittest.TestCase):
 
     def test_date_is_the_hosts_not_ours(self):
