@@ -34,6 +34,8 @@ static void exchange_free(struct mspd_exchange *x)
 {
 	struct mspd_server *s = x->server;
 
+	if (s->arriving == x)
+		s->arriving = NULL;
 	mspd_rest_forget(x);
 	mspd_loop_forget(s->loop, &x->watch);
 	mspd_loop_timer(s->loop, &x->timer, MSP_NEVER);
@@ -45,6 +47,22 @@ static void exchange_free(struct mspd_exchange *x)
 	free(x);
 }
 
+/* libmicrohttpd says so while it is given the connection, or, where it keeps
+ * a queue of them, in its next run. */
+static struct mspd_exchange *started(struct mspd_server *s,
+				     struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct mspd_exchange *x = s->listed;
+
+	while (x && (x->mhd || !x->begun || !info || x->fd != info->connect_fd))
+		x = x->next_listed;
+	if (x)
+		x->mhd = mhd;
+	return x;
+}
+
 void mspd_arrive_notify(void *arg, struct MHD_Connection *mhd, void **context,
 			enum MHD_ConnectionNotificationCode what)
 {
@@ -52,10 +70,7 @@ void mspd_arrive_notify(void *arg, struct MHD_Connection *mhd, void **context,
 	struct mspd_exchange *x = *context;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		*context = s->arriving;
-		if (s->arriving)
-			s->arriving->mhd = mhd;
-		s->arriving = NULL;
+		*context = started(s, mhd);
 		return;
 	}
 	if (!x)
@@ -119,6 +134,9 @@ static void begin(struct mspd_exchange *x)
 {
 	struct mspd_server *s = x->server;
 
+	x->begun = true;
+	mspd_rest_arrive(x);
+	s->dirty = true;
 	s->arriving = x;
 	if (MHD_add_connection(s->mhd, x->fd, (const struct sockaddr *)&x->from,
 			       sizeof(x->from)) != MHD_YES) {
@@ -126,11 +144,9 @@ static void begin(struct mspd_exchange *x)
 		 * exchange if it got to know it */
 		if (s->arriving)
 			exchange_free(x);
-		s->arriving = NULL;
 		return;
 	}
-	s->dirty = true;
-	mspd_rest_arrive(x);
+	s->arriving = NULL;
 	if (x->stage == STAGE_IDLE)
 		mspd_exchange_idle(x);
 }
@@ -138,6 +154,11 @@ static void begin(struct mspd_exchange *x)
 void mspd_arrive_end(struct mspd_exchange *x)
 {
 	close(x->fd);
+	exchange_free(x);
+}
+
+void mspd_arrive_lost(struct mspd_exchange *x)
+{
 	exchange_free(x);
 }
 
@@ -202,7 +223,7 @@ static void evict(void *arg, struct mspd_place *place)
 	struct mspd_exchange *x = exchange_at(place);
 
 	(void)arg;
-	if (!x->mhd) {
+	if (!x->begun) {
 		mspd_arrive_end(x);
 		return;
 	}

@@ -111,7 +111,7 @@ void mspd_exchange_event(void *arg, uint32_t events)
 
 	x->broken |= events & (EPOLLERR | EPOLLHUP);
 	x->ended |= x->broken || events & EPOLLRDHUP;
-	if (!x->mhd) {
+	if (!x->begun) {
 		mspd_arrive_speaks(x);
 		return;
 	}
@@ -135,7 +135,7 @@ void mspd_exchange_late(void *arg)
 	struct mspd_exchange *x = arg;
 	int unread = 0;
 
-	if (!x->mhd) {
+	if (!x->begun) {
 		mspd_arrive_end(x);
 		return;
 	}
@@ -592,7 +592,7 @@ void mspd_server_free(struct mspd_server *server)
 	/* stopping with a suspended connection would abort the process */
 	for (x = server->connections; x; x = next) {
 		next = x->next;
-		if (x->mhd)
+		if (x->begun)
 			mspd_exchange_abort(x);
 		else
 			mspd_arrive_end(x);

@@ -28,7 +28,8 @@ enum stage {
 struct mspd_exchange {
 	struct mspd_server *server;
 	struct mspd_exchange *next, *prev;
-	struct MHD_Connection *mhd; /* NULL: it does not know it */
+	bool begun;		    /* libmicrohttpd was given it, */
+	struct MHD_Connection *mhd; /* and has started it */
 	void *app;
 	struct mspd_place place;
 	struct sockaddr_in from;
@@ -167,6 +168,8 @@ void mspd_arrive_notify(void *arg, struct MHD_Connection *mhd, void **context,
 			enum MHD_ConnectionNotificationCode what);
 /* Something has come, or its end, on one that libmicrohttpd does not know. */
 void mspd_arrive_speaks(struct mspd_exchange *x);
+/* libmicrohttpd had no room for it, and has closed it. */
+void mspd_arrive_lost(struct mspd_exchange *x);
 /* Close one that libmicrohttpd does not know. */
 void mspd_arrive_end(struct mspd_exchange *x);
 

@@ -129,6 +129,10 @@ static void rest(struct mspd_exchange *x)
 
 static void look_at(struct mspd_exchange *x)
 {
+	if (!x->mhd) {
+		mspd_arrive_lost(x);
+		return;
+	}
 	rest(x);
 	if (x->watch.added || x->aborted)
 		return;
