@@ -26,6 +26,8 @@
 #define FIRST_BYTE_MS 60000
 #define IDLE_MS	      60000
 #define IN_SIZE	      16384
+#define IN_LEAST      512
+#define IN_KEPT	      4096
 #define OUT_ROOM      65536
 /* Smaller pieces of a streamed body wait for room instead. */
 #define OUT_LEAST 512
@@ -55,7 +57,8 @@ struct msp_client {
 	/* answer */
 	struct msp_http http;
 	struct msp_response response;
-	char *in; /* IN_SIZE bytes, while there is a connection; owned */
+	char *in;      /* what came after what was taken; owned */
+	size_t in_cap; /* bytes allocated */
 	size_t in_start;
 	size_t in_end;
 	size_t in_dirty; /* bytes ever written: to be wiped */
@@ -118,6 +121,25 @@ static void release_in(struct msp_client *c)
 	wipe_in(c);
 	msp_mem_free(c->in);
 	c->in = NULL;
+	c->in_cap = 0;
+}
+
+/* Over what is there, which was used. */
+static int make_in(struct msp_client *c, size_t size,
+		   struct msp_error_info *info)
+{
+	size_t cap = IN_LEAST;
+
+	if (size <= c->in_cap)
+		return 0;
+	while (cap < size)
+		cap *= 2;
+	release_in(c);
+	c->in = msp_mem_alloc(cap);
+	if (!c->in)
+		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
+	c->in_cap = cap;
+	return 0;
 }
 
 void msp_client_free(struct msp_client *client)
@@ -351,10 +373,6 @@ int msp_client_send(struct msp_client *client, struct msp_time now,
 	if (under_way(c))
 		return msp_fail(info, MSP_ERR_STATE,
 				"the last answer has not ended yet");
-	if (!c->in)
-		c->in = msp_mem_alloc(IN_SIZE);
-	if (!c->in)
-		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
 	reusable = may_reuse(c) &&
 		   (c->opts.flags & MSP_CLIENT_WATCHED || is_quiet(c->fd));
 	/* over the last one, of which the rest is lost with its connection */
@@ -487,19 +505,25 @@ static int receive(struct msp_client *c, struct msp_time now, void *data,
 	return msp_fail_sys(info, errno, "cannot receive");
 }
 
+static void in_holds(struct msp_client *c, size_t n)
+{
+	c->in_start = 0;
+	c->in_end = n;
+	if (n > c->in_dirty)
+		c->in_dirty = n;
+}
+
 /* Only when everything received before was used. */
 static int refill(struct msp_client *c, struct msp_time now, size_t *got,
 		  struct msp_error_info *info)
 {
-	int rc = receive(c, now, c->in, IN_SIZE, got, info);
+	int rc = make_in(c, IN_SIZE, info);
 
-	if (rc < 0)
-		return rc;
-	c->in_start = 0;
-	c->in_end = *got;
-	if (*got > c->in_dirty)
-		c->in_dirty = *got;
-	return 0;
+	if (rc == 0)
+		rc = receive(c, now, c->in, IN_SIZE, got, info);
+	if (rc == 0)
+		in_holds(c, *got);
+	return rc;
 }
 
 static void fill_response(struct msp_client *c)
@@ -524,36 +548,56 @@ static void end_answer(struct msp_client *c)
 	c->phase = PHASE_DONE;
 	c->waiting = false;
 	c->excess = c->in_start < c->in_end;
-	if (msp_http_keeps(&c->http))
+	if (msp_http_keeps(&c->http) && c->in_cap <= IN_KEPT)
 		wipe_in(c);
 	else
 		release_in(c);
 }
 
+/* A piece of the answer with its head, or the end of it; what is behind that
+ * stays. */
+static int take_head(struct msp_client *c, const char *data, size_t len,
+		     struct msp_error_info *info)
+{
+	size_t used;
+	int rc;
+
+	if (!len)
+		return msp_fail(
+			info, MSP_ERR_CLOSED,
+			c->touched ? "the host closed the connection within "
+				     "the head of its answer"
+				   : "the host closed the connection without "
+				     "an answer");
+	rc = msp_http_head(&c->http, data, len, &used, info);
+	if (rc < 0 || used == len)
+		return rc;
+	rc = make_in(c, len - used, info);
+	if (rc < 0)
+		return rc;
+	memcpy(c->in, data + used, len - used);
+	in_holds(c, len - used);
+	return 0;
+}
+
+/* By way of the stack: a buffer of its own for each of many connections would
+ * be memory, and out of the CPU's caches whenever it is needed. */
 static int receive_head(struct msp_client *c, struct msp_time now,
 			struct msp_error_info *info)
 {
-	size_t got, used;
+	char piece[IN_SIZE];
+	size_t got, most = 0;
 	int rc;
 
-	for (;;) {
-		rc = refill(c, now, &got, info);
+	do {
+		rc = receive(c, now, piece, sizeof(piece), &got, info);
 		if (rc < 0)
-			return rc;
-		if (!got)
-			return msp_fail(info, MSP_ERR_CLOSED,
-					c->touched
-						? "the host closed the "
-						  "connection within the head "
-						  "of its answer"
-						: "the host closed the "
-						  "connection without an "
-						  "answer");
-		rc = msp_http_head(&c->http, c->in, c->in_end, &used, info);
-		c->in_start = used;
-		if (rc != MSP_ERR_AGAIN)
-			return rc;
-	}
+			break;
+		most = got > most ? got : most;
+		rc = take_head(c, piece, got, info);
+	} while (rc == MSP_ERR_AGAIN);
+	msp_mem_wipe(piece, most);
+	return rc;
 }
 
 static int timed_out(struct msp_client *c, struct msp_error_info *info)
@@ -589,8 +633,9 @@ static int run_to_head(struct msp_client *c, struct msp_time now,
 	return rc;
 }
 
-int msp_client_run(struct msp_client *client, struct msp_time now,
-		   struct msp_error_info *info)
+MSP_MEM_NO_TRACE int msp_client_run(struct msp_client *client,
+				    struct msp_time now,
+				    struct msp_error_info *info)
 {
 	struct msp_client *c = client;
 	int rc;
