@@ -573,9 +573,15 @@ static bool is_sent(const struct mspd_call *call)
 	return !call->exempt || !call->head.length || call->body_finished;
 }
 
+/* Of a length that is known nobody asks for what is behind the last byte. */
+static bool came_whole(const struct mspd_call *call)
+{
+	return call->came_whole || msp_client_reusable(call->up->client);
+}
+
 void mspd_forward_close(struct mspd_call *call)
 {
 	if (call->up)
-		mspd_upstream_put(call->up, call->came_whole && is_sent(call));
+		mspd_upstream_put(call->up, came_whole(call) && is_sent(call));
 	call->up = NULL;
 }

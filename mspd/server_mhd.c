@@ -429,6 +429,8 @@ void mspd_exchange_over(struct mspd_exchange *x, bool complete)
 	if (x->reply)
 		MHD_destroy_response(x->reply);
 	x->reply = NULL;
+	x->server->n_huge -= x->huge;
+	x->huge = false;
 	if (x->taken)
 		x->server->ops->done(x->app, complete);
 	else if (x->stage == STAGE_HEAD)

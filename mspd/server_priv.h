@@ -44,6 +44,7 @@ struct mspd_exchange {
 	bool aborted;
 	struct MHD_Response *reply; /* given by the application, not sent yet */
 	bool close;		    /* the connection after it */
+	bool huge;		    /* and is counted as that */
 	unsigned int status;
 	bool hasty;   /* no reply waits for this body, */
 	bool lengthy; /* and no refusal for this one */
@@ -92,7 +93,8 @@ struct mspd_server {
 	struct mspd_server_opts opts;
 	struct mspd_exchange *connections;
 	unsigned int n_connections;
-	unsigned int most;		/* since memory was given back */
+	unsigned int most;   /* since memory was given back */
+	unsigned int n_huge; /* answers that are read in large blocks */
 	struct mspd_exchange *arriving; /* inside MHD_add_connection() */
 	bool draining;
 	bool in_place; /* heads stay where libmicrohttpd received them */
@@ -104,6 +106,7 @@ struct mspd_server {
 	struct mspd_watch inner;    /* libmicrohttpd's own epoll */
 	struct mspd_timer timer;    /* libmicrohttpd's next timeout */
 	struct mspd_timer tidy;	    /* server_tidy.c */
+	uint64_t tidy_by_ms;	    /* at the latest; 0: nothing to do */
 	struct msp_header collected[MSP_MAX_HEADERS + 1];
 	struct mspd_limits limits;
 	unsigned int own_status; /* libmicrohttpd's last refusal, 0: told */

@@ -13,9 +13,12 @@
 
 /* Read at a time, of an answer that is not there as a whole. */
 #define READ_BLOCK (32 * 1024)
-/* Of one that is larger than that by far: fewer waits, for each of which the
- * connection is suspended. */
+/* Of one that is larger: fewer waits, for each of which the connection is
+ * suspended, and whoever gets it is woken less often. */
 #define READ_LARGE (64 * 1024)
+/* As long as there are few of them. */
+#define READ_HUGE (256 * 1024)
+#define HUGE_MAX  16
 
 /* Both heads are in libmicrohttpd's memory then; where that does not suffice
  * it closes the connection without a word. */
@@ -57,15 +60,22 @@ static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
 	return n;
 }
 
+static size_t block_size(struct mspd_exchange *x, const struct mspd_reply *r)
+{
+	if (r->length == MSPD_LENGTH_UNKNOWN || r->length < READ_LARGE)
+		return READ_BLOCK;
+	if (r->length < READ_HUGE || x->server->n_huge == HUGE_MAX)
+		return READ_LARGE;
+	x->huge = true;
+	x->server->n_huge++;
+	return READ_HUGE;
+}
+
 static struct MHD_Response *make_response(struct mspd_exchange *x,
 					  const struct mspd_reply *r)
 {
 	uint64_t length =
 		r->length == MSPD_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : r->length;
-	size_t block =
-		r->length != MSPD_LENGTH_UNKNOWN && r->length >= READ_LARGE
-			? READ_LARGE
-			: READ_BLOCK;
 	struct MHD_Response *response;
 
 	if (r->body || r->length == 0)
@@ -73,8 +83,8 @@ static struct MHD_Response *make_response(struct mspd_exchange *x,
 		return MHD_create_response_from_buffer(
 			(size_t)r->length, (void *)(uintptr_t)r->body,
 			MHD_RESPMEM_MUST_COPY);
-	response = MHD_create_response_from_callback(length, block, read_reply,
-						     x, NULL);
+	response = MHD_create_response_from_callback(length, block_size(x, r),
+						     read_reply, x, NULL);
 	/* libmicrohttpd would say "chunked", and send a last chunk as well,
 	 * which were the start of the next answer; or a length that nobody
 	 * said. Without either the connection has to end. */

@@ -49,6 +49,11 @@ ANSWERS = [
     Row("HTTP/1.0 with a length", "HTTP/1.0 200 OK\r\n" + TWO +
         "Connection: keep-alive\r\n\r\nok", 200, reused=ENDED),
     Row("length of nothing", OK + "Content-Length: 0\r\n\r\n", 200, ""),
+    *(Row(f"{size} bytes", OK + f"Content-Length: {size}\r\n" + END +
+          "large" * (size // 5), 200, "large" * (size // 5))
+      for size in (10000, 100000, 1000000)),
+    Row("100000 bytes and one more", OK + "Content-Length: 100000\r\n" + END +
+        "large" * 20000 + "x", 200, "large" * 20000, reused=ENDED),
     Row("Connection: close", OK + TWO + "Connection: close\r\n\r\nok", 200,
         reused=ENDED, lacks=["connection"]),
     # ---- interim answers
