@@ -12,11 +12,19 @@
 #define CROWD 32
 /* So long after most of them are gone: done at once it would make each of a
  * crowd that comes again and again dearer by a tenth. */
-#define TIDY_MS 1000
+#define LEFT_MS 1000
+/* And now and then if they stay: what is kept for long lies between what each
+ * of many requests had for a moment. */
+#define STAY_MS 60000
 
 static bool has_left(const struct mspd_server *s)
 {
-	return s->most >= CROWD && s->n_connections <= s->most / 4;
+	return s->n_connections <= s->most / 4;
+}
+
+static uint64_t now_of(const struct mspd_server *s)
+{
+	return mspd_loop_now(s->loop).boot_ms;
 }
 
 /* The C library keeps it otherwise, in pieces between what is still in use. */
@@ -24,20 +32,28 @@ static void on_time(void *arg)
 {
 	struct mspd_server *s = arg;
 
-	if (!has_left(s))
+	/* a crowd that is back */
+	if (!has_left(s) && now_of(s) < s->tidy_by_ms)
 		return;
+	s->tidy_by_ms = 0;
 	s->most = s->n_connections;
 	malloc_trim(0);
 }
 
 void mspd_tidy_look(struct mspd_server *s)
 {
-	if (!has_left(s) || mspd_timer_set(&s->tidy))
+	uint64_t due;
+
+	if (s->most < CROWD || (mspd_timer_set(&s->tidy) && !has_left(s)))
+		return;
+	if (!s->tidy_by_ms)
+		s->tidy_by_ms = now_of(s) + STAY_MS;
+	due = has_left(s) ? now_of(s) + LEFT_MS : s->tidy_by_ms;
+	if (mspd_timer_set(&s->tidy) && s->tidy.due <= due)
 		return;
 	s->tidy.call = on_time;
 	s->tidy.arg = s;
-	mspd_loop_timer(s->loop, &s->tidy,
-			mspd_loop_now(s->loop).boot_ms + TIDY_MS);
+	mspd_loop_timer(s->loop, &s->tidy, due);
 }
 
 void mspd_tidy_stop(struct mspd_server *s)
