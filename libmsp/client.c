@@ -64,6 +64,7 @@ struct msp_client {
 	size_t in_dirty; /* bytes ever written: to be wiped */
 	bool touched;	 /* at least one byte of it came */
 	bool excess;	 /* bytes came after its end */
+	bool drained;	 /* the last read took all there was */
 
 	/* times in ms on the caller's boot clock */
 	uint64_t last; /* last progress, or when waiting began */
@@ -270,6 +271,11 @@ static bool may_reuse(const struct msp_client *c)
 bool msp_client_reusable(const struct msp_client *client)
 {
 	return client && may_reuse(client) && is_quiet(client->fd);
+}
+
+bool msp_client_in_step(const struct msp_client *client)
+{
+	return client && may_reuse(client) && client->drained;
 }
 
 /* ---- connecting -------------------------------------------------------- */
@@ -490,6 +496,7 @@ static int receive(struct msp_client *c, struct msp_time now, void *data,
 		n = recv(c->fd, data, size, 0);
 	} while (n < 0 && errno == EINTR);
 
+	c->drained = n < 0 || (size_t)n < size;
 	if (n >= 0) {
 		*got = (size_t)n;
 		c->touched |= n > 0;

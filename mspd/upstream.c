@@ -201,15 +201,20 @@ static struct mspd_upstream *upstream_new(struct mspd_upstreams *pool,
 /* ---- public ------------------------------------------------------------ */
 
 /* Can it carry another request? What came before this turn is known by now, or
- * will be at its end: then it is freed. One that was put away in this turn has
- * to be looked at: of an answer only its own bytes are read, and another
- * request may be there already. */
+ * will be at its end: then it is freed. Of one that was put away in this turn
+ * the answer was read just now: unless there may be more behind it, that says
+ * as much. */
 static bool is_clean(const struct mspd_upstream *up)
 {
+	const struct mspd_loop *loop = up->pool->loop;
+
 	if (up->watch.told)
 		return false;
-	return mspd_loop_has_told(up->pool->loop, up->idle_since) ||
-	       msp_client_reusable(up->client);
+	if (up->idle_since == mspd_loop_turn(loop)
+		    ? msp_client_in_step(up->client)
+		    : mspd_loop_has_told(loop, up->idle_since))
+		return true;
+	return msp_client_reusable(up->client);
 }
 
 /* An answer that comes too late cannot be told from the next one: at least it

@@ -266,6 +266,17 @@ MSP_API MSP_MUST_CHECK int msp_client_read(struct msp_client *client,
 MSP_API bool msp_client_reusable(const struct msp_client *client);
 
 /**
+ * msp_client_in_step - did the answer end with the last byte that was there?
+ * @client: NULL: false
+ *
+ * As msp_client_reusable(), at the time when the answer was read to its end:
+ * what came since is not looked for. False also where that read cannot tell.
+ * For those who use it at once, and watch the socket besides.
+ * Threads: one at a time for each client.
+ */
+MSP_API bool msp_client_in_step(const struct msp_client *client);
+
+/**
  * msp_client_untouched - did nothing of an answer arrive for this request?
  * @client: NULL: false
  *

@@ -7,6 +7,7 @@
 #undef _FORTIFY_SOURCE /* send() and recv() are functions here */
 #include <check.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -183,6 +184,48 @@ START_TEST(client_that_is_watched_knows_what_it_has_seen)
 }
 END_TEST
 
+/* Without a look; not so where the last read filled what it was given. */
+START_TEST(client_knows_whether_it_is_in_step)
+{
+	static char body[32768];
+	char head[64];
+	size_t got, sum = 0;
+
+	ck_assert(!msp_client_in_step(NULL));
+	ck_assert(!msp_client_in_step(client));
+	exchange(OK);
+	memset(&calls, 0, sizeof(calls));
+	ck_assert(msp_client_in_step(client));
+	ck_assert_uint_eq(calls.looks, 0);
+	exchange(OK "x");
+	ck_assert(!msp_client_in_step(client));
+
+	ck_assert_int_eq(send_get("/", "Metadata"), 0);
+	wait_for(POLLOUT);
+	while (run() == MSP_ERR_AGAIN && !fakehost_has_request(&host)) {
+		fakehost_accept(&host);
+		fakehost_hear(&host);
+	}
+	snprintf(head, sizeof(head),
+		 "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+		 sizeof(body));
+	fakehost_say(&host, head, strlen(head));
+	wait_for(POLLIN);
+	ck_assert_int_eq(run(), 0);
+	fakehost_say(&host, body, sizeof(body));
+	while (sum < sizeof(body)) {
+		ck_assert(!msp_client_in_step(client));
+		wait_for(POLLIN);
+		ck_assert_int_eq(msp_client_read(client, now(), body,
+						 sizeof(body), &got, NULL),
+				 0);
+		sum += got;
+	}
+	ck_assert(!msp_client_in_step(client));
+	ck_assert(msp_client_reusable(client));
+}
+END_TEST
+
 START_TEST(next_exchange_takes_no_memory)
 {
 	long live;
@@ -291,6 +334,7 @@ int main(void)
 	tcase_add_test(tc, next_exchange_is_one_write_and_one_read);
 	tcase_add_test(tc, client_that_is_watched_does_not_look);
 	tcase_add_test(tc, client_that_is_watched_knows_what_it_has_seen);
+	tcase_add_test(tc, client_knows_whether_it_is_in_step);
 	tcase_add_test(tc, next_exchange_takes_no_memory);
 	tcase_add_test(tc, connection_that_ends_keeps_no_buffer);
 	tcase_add_test(tc, refused_request_leaves_what_was_not_sent);
