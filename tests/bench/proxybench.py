@@ -109,6 +109,15 @@ def goals_of_traffic(runs):
     return out
 
 
+def goals_of_lines(runs):
+    return [figure(
+        f"the same, a line of the audit trail for each: {load}",
+        statistics.median(values), "ratio", 1.0, middle_half(values))
+        for load, values in (
+            (load, traffic.ratios(runs, load, "cpu_us", "nginx", "lines"))
+            for load in runs)]
+
+
 def beside(found, key):
     """The others, for a remark."""
     return ", ".join(f"{name} {found[name][key]:.1f}"
@@ -210,7 +219,14 @@ def measure(room, build, length, open_ones):
     traffic.check([direct, *ways])
     print("  BENCH   start", flush=True)
     start_times = traffic.starts(ways[-1], length["starts"])
-    goals = goals_of_traffic(runs) + goals_of_answers(runs) + \
+    ways[-1].close()
+    print("  BENCH   a line of the audit trail for each", flush=True)
+    lines = traffic.measure(
+        upstream, [start(proxies.MspdLines),
+                   next(way for way in ways if way.name == "nginx")],
+        length["rounds"], length["seconds"], (KEPT[64], KEPT[256]))
+    goals = goals_of_traffic(runs) + goals_of_lines(lines) + \
+        goals_of_answers(runs) + \
         goals_of_memory(memory) + goals_of_start(start_times)
     goals.append(figure("stripped mspd and libmsp.so", size_kb(build), "kB",
                         400))

@@ -143,10 +143,11 @@ def run(way, load, seconds, upstream):
     return out
 
 
-def measure(upstream, ways, rounds, seconds):
-    """Runs by name of load and of way."""
-    runs = {load.name: {way.name: [] for way in ways} for load in LOADS}
-    for load in LOADS:
+def measure(upstream, ways, rounds, seconds, names=()):
+    """Runs by name of load, of these or of all, and of way."""
+    loads = [load for load in LOADS if not names or load.name in names]
+    runs = {load.name: {way.name: [] for way in ways} for load in loads}
+    for load in loads:
         print(f"  BENCH   {load.name}", flush=True)
         for i in range(rounds):
             # whoever is first after another load has no disadvantage
