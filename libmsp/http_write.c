@@ -19,7 +19,7 @@
 
 /* What is allocated at least, and what is kept at most. */
 #define FIRST_SIZE 1024
-#define KEPT_SIZE  4096
+#define KEPT_SIZE  8192
 /* Frame of one chunk of up to 16^8 bytes, and "0" CR LF CR LF. */
 #define CHUNK_FRAME (8 + 2 + 2)
 #define LAST_CHUNK  "0\r\n\r\n"

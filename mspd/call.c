@@ -5,6 +5,7 @@
  */
 #include "mspd/call_log.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -45,6 +46,20 @@ void mspd_call_note(struct mspd_call *call, enum msp_reason reason)
 		.rule_id = "",
 	};
 	call->decided = true;
+}
+
+void mspd_call_drop_body(struct mspd_call *call)
+{
+	struct mspd_proxy *p = call->proxy;
+
+	if (call->body_room == MSPD_SPARE_BODY && !p->spare_body)
+		p->spare_body = call->body;
+	else
+		free(call->body);
+	call->body = NULL;
+	call->body_len = 0;
+	call->body_room = 0;
+	call->body_at = 0;
 }
 
 /* ---- recording --------------------------------------------------------- */

@@ -24,6 +24,9 @@
 #define MSPD_SPARE_REQUESTS 64
 #define MSPD_SPARE_TARGET   400
 
+/** Room of the one body that is kept for others, in bytes. */
+#define MSPD_SPARE_BODY 8192
+
 struct mspd_proxy {
 	struct mspd_proxy_opts opts;
 	struct mspd_policy *held;  /* newest snapshot seen by the loop */
@@ -37,6 +40,7 @@ struct mspd_proxy {
 	/* owned, for requests to come: one that waits for nothing has none */
 	struct msp_request *spare[MSPD_SPARE_REQUESTS];
 	size_t n_spare;
+	uint8_t *spare_body; /* owned; NULL: in use, or none so far */
 };
 
 /** Most stages that are remembered of a request. */
@@ -93,6 +97,9 @@ void mspd_call_start(struct mspd_call *call, const struct mspd_head *head);
 uint64_t mspd_call_us(const struct mspd_call *call);
 /* Why a request is turned away before the rules, in the words of a decision. */
 void mspd_call_note(struct mspd_call *call, enum msp_reason reason);
+
+/* Nobody needs it any more. */
+void mspd_call_drop_body(struct mspd_call *call);
 
 /* Only the audit line: for what is not even a request. */
 void mspd_call_audit(struct mspd_call *call, unsigned int status, uint64_t us);

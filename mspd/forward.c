@@ -16,6 +16,7 @@
 
 #define HOST_TEXT 32
 #define HTTP_PORT 80
+#define LOOK_MS	  1000
 
 /* The request as it goes out. */
 struct outgoing {
@@ -200,16 +201,6 @@ static int read_ahead(struct mspd_call *call, struct mspd_reply *reply,
 	return 0;
 }
 
-/* The request's, which nobody needs any more. */
-static void drop_body(struct mspd_call *call)
-{
-	free(call->body);
-	call->body = NULL;
-	call->body_len = 0;
-	call->body_room = 0;
-	call->body_at = 0;
-}
-
 static void compose_reply(struct mspd_call *call, struct mspd_reply *reply,
 			  struct msp_header headers[MSP_MAX_HEADERS + 1])
 {
@@ -255,7 +246,7 @@ static void answer(struct mspd_call *call)
 	int rc = 0;
 
 	mspd_call_stage(call, "host answers");
-	drop_body(call);
+	mspd_call_drop_body(call);
 	compose_reply(call, &reply, headers);
 	if (!reply.bodiless)
 		rc = read_ahead(call, &reply, &info);
@@ -381,7 +372,8 @@ static int send_request(struct mspd_call *call, struct msp_signer *signer,
 }
 
 /* To send it on. One that is kept may have ended a moment ago: what cannot be
- * repeated then goes out on one that was looked at. */
+ * repeated then goes out on one that was looked at, unless it was in use a
+ * moment before that. */
 static struct mspd_upstream *connection(struct mspd_call *call, bool fresh)
 {
 	struct mspd_upstreams *pool = call->proxy->opts.upstreams;
@@ -390,7 +382,7 @@ static struct mspd_upstream *connection(struct mspd_call *call, bool fresh)
 	struct mspd_upstream *up = mspd_upstream_get(pool, endpoint, caller,
 						     fresh, on_upstream, call);
 
-	if (!up || !up->reused || repeatable(call) ||
+	if (!up || !up->reused || repeatable(call) || up->idle_ms < LOOK_MS ||
 	    msp_client_reusable(up->client))
 		return up;
 	mspd_upstream_put(up, false);
@@ -432,6 +424,8 @@ static void begin(struct mspd_call *call, bool fresh)
 		upstream_error(call, rc, &info);
 		return;
 	}
+	if (!repeatable(call))
+		mspd_call_drop_body(call); /* it was copied */
 	mspd_call_stage(call, "sent to the host");
 	/* on a connection that is there it goes out at once */
 	if (msp_client_events(call->up->client) & POLLIN)
@@ -451,19 +445,36 @@ void mspd_forward_start(struct mspd_call *call)
 		mspd_exchange_accept(call->x);
 }
 
+static bool take_spare(struct mspd_call *call)
+{
+	struct mspd_proxy *p = call->proxy;
+
+	if (call->body || !p->spare_body)
+		return false;
+	call->body = p->spare_body;
+	call->body_room = MSPD_SPARE_BODY;
+	p->spare_body = NULL;
+	return true;
+}
+
 /* Room for a piece: at first for all that is announced, which has been found
  * to be no more than may be. */
 static bool make_room(struct mspd_call *call, size_t len)
 {
-	size_t room = call->body_room ? call->body_room * 2 : 4096;
+	size_t room = call->body_room * 2;
+	size_t least = call->body_len + len;
 	uint8_t *grown;
 
-	if (call->body_len + len <= call->body_room)
+	if (call->head.length != MSPD_LENGTH_UNKNOWN &&
+	    call->head.length > least)
+		least = (size_t)call->head.length;
+	if (least <= call->body_room ||
+	    (least <= MSPD_SPARE_BODY && take_spare(call)))
 		return true;
-	if (call->head.length != MSPD_LENGTH_UNKNOWN)
-		room = (size_t)call->head.length;
-	while (room < call->body_len + len)
-		room *= 2;
+	if (room < least)
+		room = least;
+	if (room < MSPD_SPARE_BODY)
+		room = MSPD_SPARE_BODY;
 	grown = realloc(call->body, room);
 	if (!grown)
 		return false;

@@ -331,11 +331,7 @@ static void forget_request(struct mspd_call *call)
 {
 	mspd_forward_close(call);
 	request_give(call);
-	free(call->body);
-	call->body = NULL;
-	call->body_len = 0;
-	call->body_room = 0;
-	call->body_at = 0;
+	mspd_call_drop_body(call);
 	mspd_policy_free(call->policy);
 	call->policy = NULL;
 	memset(&call->decision, 0, sizeof(call->decision));
@@ -431,6 +427,7 @@ void mspd_proxy_free(struct mspd_proxy *proxy)
 	mspd_hold_close(&proxy->hold);
 	while (proxy->n_spare)
 		msp_request_free(proxy->spare[--proxy->n_spare]);
+	free(proxy->spare_body);
 	mspd_policy_free(proxy->held);
 	msp_signer_free(proxy->signer);
 	free(proxy);

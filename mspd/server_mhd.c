@@ -522,7 +522,8 @@ static struct MHD_Daemon *start_daemon(struct mspd_server *s)
 		s, MHD_OPTION_UNESCAPE_CALLBACK, mspd_server_keep_escapes, s,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
 		MHD_OPTION_NOTIFY_CONNECTION, mspd_arrive_notify, s,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->opts.head_bytes,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		s->opts.head_bytes + MSPD_POOL_SPARE,
 		/* those that are evicted in this turn still count there */
 		MHD_OPTION_CONNECTION_LIMIT,
 		s->opts.max_connections + MSPD_DOOR_TURN + 1,

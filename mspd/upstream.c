@@ -244,6 +244,8 @@ struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
 	if (up) {
 		leave_idle(up);
 		up->reused = true;
+		up->idle_ms =
+			mspd_loop_now(pool->loop).boot_ms - up->idle_from_ms;
 	} else {
 		up = upstream_new(pool, endpoint);
 	}
@@ -268,6 +270,7 @@ static int keep(struct mspd_upstream *up)
 		return -1;
 	mspd_loop_postpone(pool->loop, &up->timer, now + IDLE_MS);
 	up->idle_since = mspd_loop_turn(pool->loop);
+	up->idle_from_ms = now;
 	enter_idle(up);
 	if (pool->n_idle > IDLE_MAX)
 		upstream_free(pool->oldest);
