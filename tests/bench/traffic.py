@@ -45,6 +45,7 @@ LOADS = [Load(KEPT[n], n, one_cpu=n == 1) for n in KEPT] + [
     Load("POST of 4 KB, 64", 64, POSTED, body=4096)]
 MEDIANS = ("rate", "p50_us", "p99_us", "cpu_us", "switches", "busy", "others")
 # Until what a request leaves behind has been done, such as its audit record.
+SETTLED_S = 20
 SETTLE_S = 0.1
 
 
@@ -208,7 +209,8 @@ def memory_held(way, count):
 
 
 def at_rest(ways, seconds):
-    """Before any load."""
+    """Before any load, when what belongs to the start is over."""
+    time.sleep(SETTLED_S)
     before = {way.name: cost.cpu_ns(way.pid) for way in ways}
     time.sleep(seconds)
     return {way.name: {
