@@ -117,9 +117,9 @@ struct mspd_server {
 /* What libmicrohttpd keeps for each header beside its text: 56 bytes, rounded
  * up. */
 #define MSPD_POOL_PER_HEADER 64
-/* Half of all is for reading at first: so that 4 KiB of body come with their
- * head in one piece where 8 KiB are for heads. */
-#define MSPD_POOL_SPARE 1024
+/* Half of all is for reading at first: 4 KiB of body come with a short head in
+ * one piece where 8 KiB are for heads. It is memory of each connection. */
+#define MSPD_POOL_SPARE 320
 /* Status line, date and framing of a reply. */
 #define MSPD_POOL_REPLY 320
 
