@@ -52,6 +52,8 @@ void mspd_call_drop_body(struct mspd_call *call)
 {
 	struct mspd_proxy *p = call->proxy;
 
+	if (call->replied && call->body)
+		explicit_bzero(call->body, call->body_len); /* an answer's */
 	if (call->body_room == MSPD_SPARE_BODY && !p->spare_body)
 		p->spare_body = call->body;
 	else

@@ -16,7 +16,6 @@
 
 #define HOST_TEXT 32
 #define HTTP_PORT 80
-#define LOOK_MS	  1000
 
 /* The request as it goes out. */
 struct outgoing {
@@ -372,8 +371,7 @@ static int send_request(struct mspd_call *call, struct msp_signer *signer,
 }
 
 /* To send it on. One that is kept may have ended a moment ago: what cannot be
- * repeated then goes out on one that was looked at, unless it was in use a
- * moment before that. */
+ * repeated then goes out on one that was looked at. */
 static struct mspd_upstream *connection(struct mspd_call *call, bool fresh)
 {
 	struct mspd_upstreams *pool = call->proxy->opts.upstreams;
@@ -382,7 +380,7 @@ static struct mspd_upstream *connection(struct mspd_call *call, bool fresh)
 	struct mspd_upstream *up = mspd_upstream_get(pool, endpoint, caller,
 						     fresh, on_upstream, call);
 
-	if (!up || !up->reused || repeatable(call) || up->idle_ms < LOOK_MS ||
+	if (!up || !up->reused || repeatable(call) ||
 	    msp_client_reusable(up->client))
 		return up;
 	mspd_upstream_put(up, false);

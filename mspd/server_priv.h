@@ -107,6 +107,7 @@ struct mspd_server {
 	struct mspd_timer timer;    /* libmicrohttpd's next timeout */
 	struct mspd_timer tidy;	    /* server_tidy.c */
 	uint64_t tidy_by_ms;	    /* at the latest; 0: nothing to do */
+	bool crumbs;		    /* it is the second time for a crowd */
 	struct msp_header collected[MSP_MAX_HEADERS + 1];
 	struct mspd_limits limits;
 	unsigned int own_status; /* libmicrohttpd's last refusal, 0: told */

@@ -30,7 +30,7 @@ bool mspd_exchange_has_room(const struct mspd_exchange *x,
 
 	for (i = 0; i < r->n_headers; i++)
 		needed += r->headers[i].name_len + r->headers[i].value_len + 4;
-	return needed <= x->server->opts.head_bytes;
+	return needed <= x->server->opts.head_bytes + MSPD_POOL_SPARE;
 }
 
 /* In its turbo mode libmicrohttpd itself says nothing to the client until an
@@ -62,7 +62,8 @@ static ssize_t read_reply(void *arg, uint64_t position, char *out, size_t size)
 
 static size_t block_size(struct mspd_exchange *x, const struct mspd_reply *r)
 {
-	if (r->length == MSPD_LENGTH_UNKNOWN || r->length < READ_LARGE)
+	if (r->bodiless || r->length == MSPD_LENGTH_UNKNOWN ||
+	    r->length < READ_LARGE)
 		return READ_BLOCK;
 	if (r->length < READ_HUGE || x->server->n_huge == HUGE_MAX)
 		return READ_LARGE;

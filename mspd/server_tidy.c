@@ -13,6 +13,8 @@
 /* So long after most of them are gone: done at once it would make each of a
  * crowd that comes again and again dearer by a tenth. */
 #define LEFT_MS 1000
+/* And once more, when the last of them are gone, too. */
+#define CRUMBS_MS 10000
 /* And now and then if they stay: what is kept for long lies between what each
  * of many requests had for a moment. */
 #define STAY_MS 60000
@@ -32,12 +34,20 @@ static void on_time(void *arg)
 {
 	struct mspd_server *s = arg;
 
+	bool left = has_left(s);
+
 	/* a crowd that is back */
-	if (!has_left(s) && now_of(s) < s->tidy_by_ms)
+	if (!left && now_of(s) < s->tidy_by_ms)
 		return;
 	s->tidy_by_ms = 0;
 	s->most = s->n_connections;
 	malloc_trim(0);
+	/* those that are still there hold memory together that others had */
+	s->crumbs = left && !s->crumbs && s->n_connections;
+	if (!s->crumbs)
+		return;
+	s->tidy_by_ms = now_of(s) + CRUMBS_MS;
+	mspd_loop_timer(s->loop, &s->tidy, s->tidy_by_ms);
 }
 
 void mspd_tidy_look(struct mspd_server *s)

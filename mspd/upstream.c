@@ -202,17 +202,16 @@ static struct mspd_upstream *upstream_new(struct mspd_upstreams *pool,
 
 /* Can it carry another request? What came before this turn is known by now, or
  * will be at its end: then it is freed. Of one that was put away in this turn
- * the answer was read just now: unless there may be more behind it, that says
- * as much. */
+ * that says as much which was read in this turn, with nothing behind it. */
 static bool is_clean(const struct mspd_upstream *up)
 {
 	const struct mspd_loop *loop = up->pool->loop;
 
 	if (up->watch.told)
 		return false;
-	if (up->idle_since == mspd_loop_turn(loop)
-		    ? msp_client_in_step(up->client)
-		    : mspd_loop_has_told(loop, up->idle_since))
+	if (mspd_loop_has_told(loop, up->idle_since) ||
+	    (up->rested == mspd_loop_turn(loop) &&
+	     msp_client_in_step(up->client)))
 		return true;
 	return msp_client_reusable(up->client);
 }
@@ -244,8 +243,6 @@ struct mspd_upstream *mspd_upstream_get(struct mspd_upstreams *pool,
 	if (up) {
 		leave_idle(up);
 		up->reused = true;
-		up->idle_ms =
-			mspd_loop_now(pool->loop).boot_ms - up->idle_from_ms;
 	} else {
 		up = upstream_new(pool, endpoint);
 	}
@@ -270,7 +267,6 @@ static int keep(struct mspd_upstream *up)
 		return -1;
 	mspd_loop_postpone(pool->loop, &up->timer, now + IDLE_MS);
 	up->idle_since = mspd_loop_turn(pool->loop);
-	up->idle_from_ms = now;
 	enter_idle(up);
 	if (pool->n_idle > IDLE_MAX)
 		upstream_free(pool->oldest);
@@ -302,6 +298,7 @@ void mspd_upstream_wait(struct mspd_upstream *up)
 void mspd_upstream_rest(struct mspd_upstream *up)
 {
 	up->resting = true;
+	up->rested = mspd_loop_turn(up->pool->loop);
 	/* the client closes it when it fails: the number may soon be another's
 	 */
 	if (msp_client_fd(up->client) != up->watch.fd)

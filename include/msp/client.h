@@ -246,8 +246,8 @@ msp_client_response(const struct msp_client *client);
  * Threads: one at a time for each client.
  * Errors: MSP_ERR_AGAIN (poll), MSP_ERR_INVAL, MSP_ERR_STATE (there is no
  * answer yet), MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED, MSP_ERR_PROTOCOL,
- * and after a request that failed once more its error, also MSP_ERR_LIMIT or
- * MSP_ERR_NOMEM.
+ * MSP_ERR_NOMEM, and after a request that failed once more its error, also
+ * MSP_ERR_LIMIT.
  */
 MSP_API MSP_MUST_CHECK int msp_client_read(struct msp_client *client,
 					   struct msp_time now, void *out,
@@ -269,9 +269,10 @@ MSP_API bool msp_client_reusable(const struct msp_client *client);
  * msp_client_in_step - did the answer end with the last byte that was there?
  * @client: NULL: false
  *
- * As msp_client_reusable(), at the time when the answer was read to its end:
- * what came since is not looked for. False also where that read cannot tell.
- * For those who use it at once, and watch the socket besides.
+ * As msp_client_reusable() at the time when it last read from the socket, which
+ * may be long before the caller took the end of the answer: what came since is
+ * not looked for. False also where that read cannot tell. For those who know
+ * when that was, and watch the socket besides.
  * Threads: one at a time for each client.
  */
 MSP_API bool msp_client_in_step(const struct msp_client *client);

@@ -4,6 +4,7 @@ In: a table of answers, byte by byte, and of ends. Out: what the client gets of
 each, whether its connection stays, and which requests the host sees again.
 """
 import collections
+import socket
 import time
 
 import wire
@@ -268,3 +269,58 @@ class Answers(Recorded):
                     self.assertEqual(talk.statuses, [200])
                     self.assertEqual(talk.answers[0].body, b"ok")
                     self.assertEqual(len(self.came(path.encode())), 1)
+
+
+WMEM = "/proc/sys/net/ipv4/tcp_wmem"
+LATE = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 4\r\n\r\nlate"
+MANY = OK + CHUNKED + END + ("3e8\r\n" + "c" * 1000 + "\r\n") * 15 + \
+    "0\r\n\r\n"
+
+
+def read_late(address, data):
+    """Two answers to what is sent at once, begun to be read much later, with
+    little room until then."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        s.settimeout(20)
+        s.connect(address)
+        s.sendall(data)
+        time.sleep(1)
+        first, rest = wire.receive(s, b"", False)
+        second = wire.receive(s, rest, False)[0]
+        return [(a.status, len(a.body)) if a else None
+                for a in (first, second)]
+
+
+class Stale(Recorded):
+    """The host says more while the client has not taken its answer yet, which
+    the agent has had as a whole for long."""
+
+    hangs_up = True
+    answers = {
+        "more": [["body"], ["send", MANY], ["wait", 0.3], ["send", LATE]],
+        "closed": [["body"], ["send", MANY], ["wait", 0.3], ["close"]]}
+
+    def setUp(self):
+        super().setUp()
+        with open(WMEM, encoding="ascii") as f:
+            self.addCleanup(self.set_room, f.read())
+        self.set_room("4096 16384 16384")
+
+    @staticmethod
+    def set_room(text):
+        with open(WMEM, "w", encoding="ascii") as f:
+            f.write(text)
+
+    def test_next_request_does_not_get_what_came_late(self):
+        for name in self.answers:
+            for method in ("GET", "POST"):
+                with self.subTest(host=name, method=method):
+                    self.world.talk((IMDS, 80), [
+                        wire.request(b"GET", "/metadata/before", IMDS)])
+                    data = wire.request(b"GET", "/metadata/" + name, IMDS) + \
+                        wire.request(method.encode(), "/metadata/mine", IMDS,
+                                     body=b"x" if method == "POST" else None)
+                    self.assertEqual(
+                        self.world.call(read_late, (IMDS, 80), data),
+                        [(200, 15000), (200, 2)])
