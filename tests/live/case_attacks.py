@@ -90,7 +90,7 @@ ATTACKS = (
     attack("parked", "last_ack", weak=["--established"], starves=True),
     attack("queue_flood", "storm", starves=True),
     attack("queue_flood", "idle", starves=True),
-    attack("crowd", "at_once", starves=True, told=10000),
+    attack("crowd", "at_once", starves=True, told=6000),
     attack("crowd", "held", starves=True, told=3000),
     # ---- shown: the user is the boundary, not the program ---------------
     attack("passed_descriptor", by_design=True, tries=20),

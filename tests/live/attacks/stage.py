@@ -131,6 +131,8 @@ class Stage:
             except ProcessLookupError:
                 pass
             out, err = process.communicate()
+            subprocess.run(["ip", "link", "delete", "attack0"], check=False,
+                           stderr=subprocess.DEVNULL)
             try:
                 os.kill(agent, signal.SIGCONT)
             except ProcessLookupError:
