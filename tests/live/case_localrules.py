@@ -111,6 +111,13 @@ class Local(unittest.TestCase):
     def newest(self):
         return json.loads(self.world.read("status", self.snapshots()[-1]))
 
+    def wait_newest(self, **members):
+        """Rules are in force a moment before the snapshot shows them."""
+        world.wait_until(
+            lambda: members.items() <=
+            self.newest()["inputRules"]["imds"].items(), why=f"{members}")
+        return self.newest()
+
 
 class Switch(Local):
 
@@ -282,7 +289,7 @@ class Broken(Local):
             lambda: any(a["uid"] == NOBODY and
                         a["verdict"] == "allow-audited"
                         for a in self.world.audit()), why="audit line")
-        self.assertEqual(self.newest()["inputRules"]["imds"]["mode"], "audit")
+        self.wait_newest(mode="audit")
 
     def broken_already(self):
         os.mkdir(self.world.path("rules"), 0o700)
@@ -330,13 +337,13 @@ class Snapshots(Local):
     def test_newest_snapshot_shows_what_is_in_force(self):
         self.put(file(users=["daemon"], id="mine"))
         self.wait_imds(200, 403)
+        seen = self.wait_newest(id="sig-useLocalFileRules-true_mine")
         name = self.snapshots()[-1]
         st = os.stat(self.world.path("status", name))
         self.assertEqual((stat.S_IMODE(st.st_mode), st.st_uid), (0o644, 0))
         # what the platform's own tests look for
         self.assertIn(b"useLocalFileRules-true",
                       self.world.read("status", name))
-        seen = self.newest()
         self.assertEqual(set(seen), {"inputRules", "computedRules"})
         for half in seen.values():
             self.assertEqual(set(half), {"imds", "wireserver", "hostga"})
@@ -361,11 +368,11 @@ class Snapshots(Local):
     def test_file_that_closes_is_seen_in_the_snapshot(self):
         self.put("{")
         self.wait_imds(403, 403)
-        item = self.newest()["inputRules"]["imds"]
-        self.assertEqual(item, {"defaultAccess": "deny", "mode": "enforce",
-                                "id": "sig-useLocalFileRules-true"})
-        self.assertFalse(
-            self.newest()["computedRules"]["imds"]["defaultAllowed"])
+        seen = self.wait_newest(defaultAccess="deny")
+        self.assertEqual(seen["inputRules"]["imds"], {
+            "defaultAccess": "deny", "mode": "enforce",
+            "id": "sig-useLocalFileRules-true"})
+        self.assertFalse(seen["computedRules"]["imds"]["defaultAllowed"])
 
     def test_five_snapshots_stay_and_hold_no_key(self):
         with open(self.world.path("status", "AuthorizationRules_mine.txt"),
