@@ -33,7 +33,6 @@ static uint64_t now_of(const struct mspd_server *s)
 static void on_time(void *arg)
 {
 	struct mspd_server *s = arg;
-
 	bool left = has_left(s);
 
 	/* a crowd that is back */

@@ -23,8 +23,8 @@ struct mspd_upstream {
 	bool reused; /* an earlier request has been answered on it */
 	bool idle;
 	uint64_t idle_since; /* turn of the loop */
-	uint64_t rested;     /* turn in which it was told to, last */
-	bool resting;	     /* in use, and nothing is waited for */
+	bool resting;	     /* in use, and nothing is waited for: */
+	uint64_t rested;     /* since this turn, or was until it was put away */
 	struct mspd_upstream *next, *prev;   /* idle ones of the same slot */
 	struct mspd_upstream *newer, *older; /* all idle ones */
 	struct mspd_watch watch;

@@ -209,7 +209,7 @@ MSP_API uint64_t msp_client_deadline(const struct msp_client *client);
  * the connection is closed, and the error is returned until the next request.
  *
  * The answer may come before the whole request was sent; the rest still goes
- * out through this call.
+ * out through this call. It takes about 20 KiB of the thread's stack.
  * Threads: one at a time for each client.
  * Errors: MSP_ERR_AGAIN (poll), MSP_ERR_INVAL, MSP_ERR_NOMEM, MSP_ERR_STATE
  * (there never was a request), MSP_ERR_TIMEOUT, MSP_ERR_SYS, MSP_ERR_CLOSED,
