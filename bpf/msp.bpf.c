@@ -35,6 +35,8 @@ char msp_license[] SEC("license") = "Dual MIT/GPL";
 #define LOOKS 256
 
 const volatile struct msp_bpf_config msp_config = {};
+/* A section is a map: this one is handed on to a successor. */
+struct msp_bpf_states msp_states SEC(".data.states") = {};
 struct msp_bpf_runtime msp_runtime = {};
 struct msp_bpf_file msp_stat_result = {};
 struct msp_bpf_self msp_self_result = {};
@@ -369,7 +371,7 @@ static __always_inline __u32 state_of(int endpoint)
 {
 	if (endpoint < 0 || endpoint >= MSP_BPF_ENDPOINTS)
 		return MSP_BPF_OFF;
-	return *(volatile __u32 *)&msp_runtime.state[endpoint];
+	return *(volatile __u32 *)&msp_states.state[endpoint];
 }
 
 /* A socket bound to a network device cannot reach loopback: unbind it. The

@@ -13,6 +13,11 @@
 #define MSP_BPF_GROUPS	  64
 #define MSP_BPF_PARENTS	  4
 
+/* Of what sockets carry: another number whenever struct msp_bpf_facts, or what
+ * a field or a mark means, becomes another. It is in the names that a successor
+ * finds the maps by. A number alone, since it is made part of a text. */
+#define MSP_BPF_LAYOUT 1
+
 /* Bits of facts.flags; the values of enum msp_caller_flag. */
 #define MSP_BPF_F_DIRECT	2u
 #define MSP_BPF_F_V6_MAPPED	4u
@@ -68,13 +73,18 @@ struct msp_bpf_config {
 	__u32 walk;
 };
 
-/* Written by user space while the programs run. */
-struct msp_bpf_runtime {
+/* Written by user space while the programs run. A map of its own, which a
+ * successor goes on with: its layout must never change. */
+struct msp_bpf_states {
 	__u32 state[MSP_BPF_ENDPOINTS];
+	__u32 pad;
+};
+
+/* Likewise, but each process has its own. */
+struct msp_bpf_runtime {
 	/* The PID namespace the agent counts processes in. */
 	__u32 pid_level;
 	__u32 pid_ns;
-	__u32 pad;
 };
 
 struct msp_bpf_file {
@@ -170,6 +180,7 @@ _Static_assert(sizeof(struct msp_bpf_facts) ==
 		       5 * 8 + 48 + 8 + 14 * 4 + 16 + 8 + 4 * MSP_BPF_GROUPS +
 			       32 * MSP_BPF_PARENTS + MSP_BPF_PATH,
 	       "layout of the facts");
+_Static_assert(sizeof(struct msp_bpf_states) == 16, "layout of the states");
 _Static_assert(sizeof(struct msp_bpf_ask) == 40, "layout of the question");
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * In: an attached redirector and its listener. Out: proof that a connection
  * of our own arrives there with our own identity. Must never let a stranger's
- * connection pass for ours, nor keep one.
+ * connection pass for ours, nor keep one that nobody asked for.
  */
 #include <msp/peer.h>
 
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "libmsp/info.h"
+#include "libmsp/opts.h"
 #include "libmsp/redirect_priv.h"
 
 #define DEFAULT_TIMEOUT_MS 2000
@@ -24,6 +25,7 @@
 struct probe {
 	struct msp_redirect *redirect;
 	int family;
+	const struct msp_redirect_others *others;
 	int fd;	       /* our connecting socket */
 	uint16_t port; /* its local port, network byte order */
 };
@@ -101,7 +103,10 @@ static int accept_probe(const struct probe *p, int listen_fd)
 		return -1;
 	if (from.sin_family == AF_INET && from.sin_port == p->port)
 		return fd;
-	close(fd);
+	if (p->others)
+		p->others->take(p->others->arg, fd);
+	else
+		close(fd);
 	return -1;
 }
 
@@ -151,26 +156,25 @@ static int check_facts(const struct probe *p, int fd,
 	return 0;
 }
 
-static int prove_family(struct msp_redirect *redirect, int family,
-			int listen_fd, uint32_t timeout_ms,
-			struct msp_error_info *info)
+static int prove_family(struct probe *p, int family, int listen_fd,
+			uint32_t timeout_ms, struct msp_error_info *info)
 {
-	struct probe p = { redirect, family, -1, 0 };
 	int fd = -1;
 	int rc;
 
-	rc = probe_open(&p, info);
+	p->family = family;
+	rc = probe_open(p, info);
 	if (rc < 0)
 		goto out;
-	rc = wait_for_probe(&p, listen_fd, timeout_ms, &fd, info);
+	rc = wait_for_probe(p, listen_fd, timeout_ms, &fd, info);
 	if (rc < 0)
 		goto out;
-	rc = check_facts(&p, fd, info);
+	rc = check_facts(p, fd, info);
 out:
 	if (fd >= 0)
 		close(fd);
-	if (p.fd >= 0)
-		close(p.fd);
+	if (p->fd >= 0)
+		close(p->fd);
 	return rc;
 }
 
@@ -184,17 +188,29 @@ static bool have_ipv6(void)
 	return true;
 }
 
-int msp_redirect_prove(struct msp_redirect *redirect, int listen_fd,
-		       uint32_t timeout_ms, struct msp_error_info *info)
+int msp_redirect_prove_among(struct msp_redirect *redirect, int listen_fd,
+			     uint32_t timeout_ms,
+			     const struct msp_redirect_others *others,
+			     struct msp_error_info *info)
 {
+	struct probe p = { .redirect = redirect, .others = others };
 	int rc;
 
-	if (!redirect || listen_fd < 0)
+	if (!redirect || listen_fd < 0 ||
+	    (others && (!others->take ||
+			!msp_opts_ok(others, others->size, sizeof(*others)))))
 		return msp_fail(info, MSP_ERR_INVAL, "invalid argument");
 	if (timeout_ms == 0)
 		timeout_ms = DEFAULT_TIMEOUT_MS;
-	rc = prove_family(redirect, AF_INET, listen_fd, timeout_ms, info);
+	rc = prove_family(&p, AF_INET, listen_fd, timeout_ms, info);
 	if (rc < 0 || !have_ipv6())
 		return rc;
-	return prove_family(redirect, AF_INET6, listen_fd, timeout_ms, info);
+	return prove_family(&p, AF_INET6, listen_fd, timeout_ms, info);
+}
+
+int msp_redirect_prove(struct msp_redirect *redirect, int listen_fd,
+		       uint32_t timeout_ms, struct msp_error_info *info)
+{
+	return msp_redirect_prove_among(redirect, listen_fd, timeout_ms, NULL,
+					info);
 }

@@ -157,9 +157,15 @@ static int attach_hooks(struct msp_redirect *r, const char *cgroup,
 
 	for (i = 0; i < MSP_REDIRECT_HOOKS; i++) {
 		name = msp_redirect_hook(r, i, &program);
-		r->links[i] = bpf_program__attach_cgroup(program, r->cgroup_fd);
-		if (!r->links[i])
-			return attach_failed(r, name, cgroup, errno, info);
+		r->link_fds[i] = msp_redirect_take_link(r, i, program);
+		if (r->link_fds[i] >= 0)
+			continue;
+		r->link_fds[i] = bpf_link_create(
+			bpf_program__fd(program), r->cgroup_fd,
+			bpf_program__expected_attach_type(program), NULL);
+		if (r->link_fds[i] < 0)
+			return attach_failed(r, name, cgroup, -r->link_fds[i],
+					     info);
 	}
 	return 0;
 }
@@ -219,6 +225,20 @@ static int find_cgroup(char **out, const struct msp_redirect_opts *opts,
 	return 0;
 }
 
+static bool parts_valid(const struct msp_redirect_opts *opts)
+{
+	size_t i;
+
+	if (opts->n_parts > MSP_REDIRECT_PARTS_MAX ||
+	    (!opts->parts && opts->n_parts > 0))
+		return false;
+	for (i = 0; i < opts->n_parts; i++)
+		if (!opts->parts[i].name || opts->parts[i].fd < 0 ||
+		    opts->parts[i].reserved)
+			return false;
+	return true;
+}
+
 static bool opts_valid(const struct msp_redirect_opts *opts)
 {
 	if (!opts)
@@ -227,7 +247,25 @@ static bool opts_valid(const struct msp_redirect_opts *opts)
 	       !(opts->flags & ~(uint32_t)MSP_REDIRECT_NO_PATH) &&
 	       opts->foreign <= MSP_FOREIGN_PASS &&
 	       (!opts->cgroup || opts->cgroup_len > 0) &&
-	       (!opts->detail || opts->detail_size > 0);
+	       (!opts->detail || opts->detail_size > 0) && parts_valid(opts);
+}
+
+static void prepare(struct msp_redirect *r,
+		    const struct msp_redirect_opts *opts)
+{
+	size_t i;
+
+	pthread_mutex_init(&r->stat_lock, NULL);
+	r->cgroup_fd = -1;
+	for (i = 0; i < MSP_REDIRECT_HOOKS; i++)
+		r->link_fds[i] = -1;
+	r->cpus = libbpf_num_possible_cpus();
+	if (opts && opts->flags & MSP_REDIRECT_NO_PATH)
+		r->limits |= MSP_REDIRECT_LIMIT_NO_PATH;
+	if (opts) {
+		r->parts = opts->parts;
+		r->n_parts = opts->n_parts;
+	}
 }
 
 int msp_redirect_open(struct msp_redirect **out,
@@ -252,11 +290,7 @@ int msp_redirect_open(struct msp_redirect **out,
 	r = msp_mem_zalloc(sizeof(*r));
 	if (!r)
 		return msp_fail(info, MSP_ERR_NOMEM, "out of memory");
-	pthread_mutex_init(&r->stat_lock, NULL);
-	r->cgroup_fd = -1;
-	if (opts && opts->flags & MSP_REDIRECT_NO_PATH)
-		r->limits |= MSP_REDIRECT_LIMIT_NO_PATH;
-	r->cpus = libbpf_num_possible_cpus();
+	prepare(r, opts);
 	rc = take_addresses(r, opts);
 	if (rc < 0)
 		goto out;
@@ -273,6 +307,7 @@ int msp_redirect_open(struct msp_redirect **out,
 	if (rc < 0)
 		goto out;
 
+	r->parts = NULL;
 	*out = r;
 	r = NULL; /* now the caller's */
 out:
@@ -288,7 +323,8 @@ void msp_redirect_free(struct msp_redirect *redirect)
 	if (!redirect)
 		return;
 	for (i = 0; i < MSP_REDIRECT_HOOKS; i++)
-		bpf_link__destroy(redirect->links[i]);
+		if (redirect->link_fds[i] >= 0)
+			close(redirect->link_fds[i]);
 	msp_redirect_unload(redirect);
 	if (redirect->cgroup_fd >= 0)
 		close(redirect->cgroup_fd);
@@ -304,7 +340,7 @@ int msp_redirect_set(struct msp_redirect *redirect, enum msp_endpoint endpoint,
 	if (!redirect || (unsigned int)endpoint >= MSP_ENDPOINTS ||
 	    (unsigned int)state > MSP_REDIRECT_ENFORCE)
 		return MSP_ERR_INVAL;
-	__atomic_store_n(&redirect->runtime->state[endpoint], (uint32_t)state,
+	__atomic_store_n(&redirect->states->state[endpoint], (uint32_t)state,
 			 __ATOMIC_RELEASE);
 	return 0;
 }
@@ -315,7 +351,7 @@ enum msp_redirect_state msp_redirect_get(const struct msp_redirect *redirect,
 	if (!redirect || (unsigned int)endpoint >= MSP_ENDPOINTS)
 		return MSP_REDIRECT_OFF;
 	return (enum msp_redirect_state)__atomic_load_n(
-		&redirect->runtime->state[endpoint], __ATOMIC_ACQUIRE);
+		&redirect->states->state[endpoint], __ATOMIC_ACQUIRE);
 }
 
 int msp_redirect_mark(struct msp_redirect *redirect, int fd,

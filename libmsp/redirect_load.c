@@ -167,6 +167,7 @@ static int load_some(struct msp_redirect *r,
 		     const char *types, char *log)
 {
 	struct bpf_object_open_opts opts = { .sz = sizeof(opts) };
+	int rc;
 
 	opts.btf_custom_path = types;
 	opts.kernel_log_buf = log;
@@ -178,6 +179,9 @@ static int load_some(struct msp_redirect *r,
 		return -errno;
 	set_constants(r, *config);
 	choose_programs(r, which);
+	rc = msp_redirect_take_maps(r);
+	if (rc < 0)
+		return rc;
 	return msp_bpf__load(r->skel);
 }
 
@@ -316,6 +320,7 @@ int msp_redirect_load(struct msp_redirect *r,
 	msp_mem_free(log);
 	if (rc < 0)
 		return rc;
+	r->states = &r->skel->data_states->msp_states;
 	r->runtime = &r->skel->bss->msp_runtime;
 	r->stat_result = &r->skel->bss->msp_stat_result;
 	r->self_result = &r->skel->bss->msp_self_result;

@@ -23,8 +23,9 @@ struct msp_bpf;
 
 struct msp_redirect {
 	struct msp_bpf *skel;
-	struct bpf_link *links[MSP_REDIRECT_HOOKS];
-	struct msp_bpf_runtime *runtime; /* mapped, written while they run */
+	int link_fds[MSP_REDIRECT_HOOKS]; /* -1: none */
+	struct msp_bpf_states *states;	  /* mapped, written while they run */
+	struct msp_bpf_runtime *runtime;  /* likewise */
 	const struct msp_bpf_file *stat_result; /* mapped, written by "stat" */
 	const struct msp_bpf_self *self_result; /* likewise by "self" */
 	struct msp_address endpoints[MSP_ENDPOINTS];
@@ -34,11 +35,15 @@ struct msp_redirect {
 	char *mount;	     /* mount point of that cgroup file system */
 	int cgroup_fd;	     /* the directory, -1 before */
 	unsigned int limits; /* enum msp_redirect_limit */
-	int self_fd;	     /* borrowed from skel */
-	int who_fd;	     /* likewise */
-	int stat_fd;	     /* likewise */
-	int own_fd;	     /* likewise */
-	int counters_fd;     /* likewise */
+	unsigned int taken;  /* bits: parts that a predecessor left */
+	/* while it is opened: what there is to take; borrowed */
+	const struct msp_redirect_part *parts;
+	size_t n_parts;
+	int self_fd;	 /* borrowed from skel */
+	int who_fd;	 /* likewise */
+	int stat_fd;	 /* likewise */
+	int own_fd;	 /* likewise */
+	int counters_fd; /* likewise */
 	int cpus;
 	pthread_mutex_t stat_lock; /* one result slot in the kernel */
 	/* those that the kernel side does not count */
@@ -61,6 +66,14 @@ const char *msp_redirect_hook(const struct msp_redirect *r, size_t i,
  * may be under way at a time, and end in any order. */
 libbpf_print_fn_t msp_redirect_hush(void);
 void msp_redirect_unhush(libbpf_print_fn_t before);
+
+/* Before they are loaded: maps that a predecessor left are used instead of new
+ * ones. 0 or -errno. */
+int msp_redirect_take_maps(struct msp_redirect *r);
+/* The link of hook i that a predecessor left, with this program in it from now
+ * on; -1: there is none that fits. */
+int msp_redirect_take_link(struct msp_redirect *r, size_t i,
+			   const struct bpf_program *program);
 
 struct msp_address msp_address_from_bpf(const struct msp_bpf_address *in);
 void msp_file_id_from_bpf(struct msp_file_id *out,

@@ -4,7 +4,8 @@
  *
  * Needs root, or CAP_BPF + CAP_NET_ADMIN + CAP_PERFMON; Linux 5.15 or newer
  * with BTF and cgroup v2. Everything lives in descriptors of this process:
- * it ends with it, nothing is pinned.
+ * it ends with it, nothing is pinned, unless somebody else keeps them for a
+ * successor: msp_redirect_parts().
  */
 #ifndef MSP_REDIRECT_H
 #define MSP_REDIRECT_H
@@ -70,6 +71,25 @@ enum msp_redirect_limit {
 	MSP_REDIRECT_LIMIT_NO_PATH = 1
 };
 
+/** Descriptors that a redirector is made of. */
+#define MSP_REDIRECT_PARTS 9
+/** Most that msp_redirect_open() looks at. */
+#define MSP_REDIRECT_PARTS_MAX 64
+
+/**
+ * struct msp_redirect_part - one of them
+ * @name:     "libmsp." and what it is: printable ASCII without a colon, at most
+ *            31 bytes, NUL-terminated. The same in each process of each version
+ *            that can go on with it. Of msp_redirect_parts(): never freed
+ * @fd:       the descriptor
+ * @reserved: 0
+ */
+struct msp_redirect_part {
+	const char *name;
+	int fd;
+	uint32_t reserved;
+};
+
 /**
  * struct msp_redirect_opts
  * @size:        sizeof(struct msp_redirect_opts)
@@ -89,6 +109,9 @@ enum msp_redirect_limit {
  *               verifier's output as there is room for; UTF-8, no line
  *               break, NUL-terminated. Used during the call only
  * @detail_size: its bytes
+ * @parts:       what a predecessor was made of; NULL: there was none. Used
+ *               during the call only, the descriptors stay the caller's
+ * @n_parts:     how many, at most MSP_REDIRECT_PARTS_MAX
  */
 struct msp_redirect_opts {
 	size_t size;
@@ -100,6 +123,20 @@ struct msp_redirect_opts {
 	uint32_t foreign;
 	char *detail;
 	size_t detail_size;
+	const struct msp_redirect_part *parts;
+	size_t n_parts;
+};
+
+/**
+ * struct msp_redirect_others - who gets connections that are not the probe's
+ * @size: sizeof(struct msp_redirect_others)
+ * @take: called with each; the descriptor is its to close
+ * @arg:  its argument
+ */
+struct msp_redirect_others {
+	size_t size;
+	void (*take)(void *arg, int fd);
+	void *arg;
 };
 
 /**
@@ -156,6 +193,13 @@ MSP_BEGIN_DECLS
  * msp_redirect_mark(). Where the kernel refuses to show paths they are loaded
  * without that part, see msp_redirect_limits().
  *
+ * With parts, what fits of them is gone on with: endpoints stay as they are,
+ * connections that are redirected meanwhile are, and those that nobody has
+ * accepted yet can still be identified. What is missing, or is not what its
+ * name says, is made anew; see msp_redirect_taken(). The predecessor must have
+ * ended. On error the parts may have been changed: close them everywhere,
+ * which detaches, and open without.
+ *
  * Threads: any. Each other call says which threads may use the redirector.
  * libbpf's message hook, of which there is one in a process, is silenced during
  * the call and then put back; of several such calls at a time the one that
@@ -170,9 +214,33 @@ msp_redirect_open(struct msp_redirect **out,
 		  struct msp_error_info *info);
 
 /**
+ * msp_redirect_parts - what has to be kept for a successor
+ * @redirect: attached; NULL: none
+ * @out:      filled in; the descriptors are borrowed: duplicate them, or send
+ *            them to whoever keeps them
+ * @room:     elements of out; MSP_REDIRECT_PARTS is enough
+ *
+ * For as long as somebody has all of them open, connections are redirected as
+ * they are now: to the listener, which has to be kept as well. Whoever has
+ * one can redirect connections elsewhere: only for who is trusted as much.
+ * Returns how many were filled in. Threads: any.
+ */
+MSP_API size_t msp_redirect_parts(const struct msp_redirect *redirect,
+				  struct msp_redirect_part *out, size_t room);
+
+/**
+ * msp_redirect_taken - which of them were a predecessor's
+ * @redirect: NULL: 0
+ *
+ * Returns bit i for element i of msp_redirect_parts(). Threads: any.
+ */
+MSP_API unsigned int msp_redirect_taken(const struct msp_redirect *redirect);
+
+/**
  * msp_redirect_free - detach and unload
  * @redirect: NULL is fine
  *
+ * What somebody else keeps of its parts stays, and redirects.
  * Connections that were redirected stay. Threads: the last one that uses it.
  */
 MSP_API void msp_redirect_free(struct msp_redirect *redirect);
@@ -238,6 +306,25 @@ MSP_API MSP_MUST_CHECK int msp_redirect_prove(struct msp_redirect *redirect,
 					      int listen_fd,
 					      uint32_t timeout_ms,
 					      struct msp_error_info *info);
+
+/**
+ * msp_redirect_prove_among - the same while clients wait to be accepted
+ * @redirect:   attached
+ * @listen_fd:  our listening socket
+ * @timeout_ms: as of msp_redirect_prove()
+ * @others:     who gets connections that come before the probe's; NULL: they
+ *              are closed
+ * @info:       optional: what did not come back right
+ *
+ * For who goes on with a predecessor's parts: connections were redirected all
+ * the time, and wait.
+ * Blocks. Errors: MSP_ERR_INVAL, MSP_ERR_SYS, MSP_ERR_TIMEOUT,
+ * MSP_ERR_UNSUPPORTED (redirected, but the facts are wrong or missing).
+ * Threads: one at a time for each redirector.
+ */
+MSP_API MSP_MUST_CHECK int msp_redirect_prove_among(
+	struct msp_redirect *redirect, int listen_fd, uint32_t timeout_ms,
+	const struct msp_redirect_others *others, struct msp_error_info *info);
 
 /**
  * msp_redirect_limits - what the running kernel does not allow

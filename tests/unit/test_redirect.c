@@ -19,6 +19,9 @@
 #include "libmsp/redirect_priv.h"
 #include "tests/lib/failalloc.h"
 
+/* One that no program was loaded for, which is as far as these get. */
+static struct msp_redirect unloaded;
+
 START_TEST(open_refuses_bad_options)
 {
 	struct msp_redirect_opts wrong_size = { .size = 4 };
@@ -29,8 +32,26 @@ START_TEST(open_refuses_bad_options)
 	char byte = 'x';
 	struct msp_redirect_opts no_room = { .size = sizeof(no_room),
 					     .detail = &byte };
+	struct msp_redirect_part part = { .name = "libmsp.1.own", .fd = 0 };
+	struct msp_redirect_part nameless = { .name = NULL, .fd = 0 };
+	struct msp_redirect_part closed = { .name = "x", .fd = -1 };
+	struct msp_redirect_opts no_parts = { .size = sizeof(no_parts),
+					      .n_parts = 1 };
+	struct msp_redirect_opts no_name = { .size = sizeof(no_name),
+					     .parts = &nameless,
+					     .n_parts = 1 };
+	struct msp_redirect_opts no_fd = { .size = sizeof(no_fd),
+					   .parts = &closed,
+					   .n_parts = 1 };
+	struct msp_redirect_opts too_many = {
+		.size = sizeof(too_many),
+		.parts = &part,
+		.n_parts = MSP_REDIRECT_PARTS_MAX + 1
+	};
 	const struct msp_redirect_opts *cases[] = { &wrong_size, &reserved,
-						    &empty, &no_room };
+						    &empty,	 &no_room,
+						    &no_parts,	 &no_name,
+						    &no_fd,	 &too_many };
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	size_t i;
 
@@ -95,6 +116,8 @@ START_TEST(calls_without_a_redirector_are_refused)
 {
 	struct msp_caller caller = { .size = sizeof(caller) };
 	char path[8] = "before";
+	struct msp_redirect_part part = { .name = path };
+	struct msp_redirect_others nobody = { .size = sizeof(nobody) };
 	int fd = 7;
 
 	ck_assert_int_eq(
@@ -105,6 +128,16 @@ START_TEST(calls_without_a_redirector_are_refused)
 	ck_assert_int_eq(msp_redirect_mark(NULL, 0, MSP_MARK_SKIP, NULL),
 			 MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_redirect_prove(NULL, 0, 0, NULL), MSP_ERR_INVAL);
+	ck_assert_int_eq(msp_redirect_prove_among(NULL, 0, 0, NULL, NULL),
+			 MSP_ERR_INVAL);
+	ck_assert_int_eq(
+		msp_redirect_prove_among(&unloaded, 0, 0, &nobody, NULL),
+		MSP_ERR_INVAL);
+	ck_assert_uint_eq(msp_redirect_parts(NULL, &part, 1), 0);
+	ck_assert_ptr_eq(part.name, path);
+	ck_assert_uint_eq(msp_redirect_parts(&unloaded, NULL, 1), 0);
+	ck_assert_uint_eq(msp_redirect_parts(&unloaded, &part, 0), 0);
+	ck_assert_uint_eq(msp_redirect_taken(NULL), 0);
 	ck_assert_int_eq(msp_peer_identify(NULL, 0, &caller, NULL),
 			 MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_peer_verify_exe(NULL, 0, &caller, 0, NULL),
@@ -125,9 +158,6 @@ START_TEST(calls_without_a_redirector_are_refused)
 END_TEST
 
 /* ---- callers ------------------------------------------------------------ */
-
-/* One that no program was loaded for, which is as far as these get. */
-static struct msp_redirect unloaded;
 
 START_TEST(caller_who_is_not_identified_is_nobody)
 {
