@@ -87,6 +87,7 @@ static const struct mspd_field fields[] = {
 	TEXT("identityRoot", PATH, AT(identity_root), 0, "/proc/1/root"),
 	WORD("executablePaths", executable_paths, "auto", "auto|off"),
 	SWITCH("acceptReplacedExecutable", accept_replaced),
+	WORD("seccomp", seccomp, "enforce", "enforce|kill|off"),
 	SWITCH("telemetry", telemetry),
 	WORD("foreignNamespaces", foreign, "auto", "auto|deny|pass"),
 	NUMBER("maxConnections", max_connections, 4096, 1, 65536),

@@ -50,6 +50,9 @@
  *                        has replaced is still the one at its path, if the
  *                        old file and the new are root's and nobody else
  *                        could have written either
+ *   seccomp              enforce; system calls that are none of the agent's
+ *                        fail and are counted. kill: they end it. off: there
+ *                        is no filter
  *   telemetry            false; true: events are sent to WireServer
  *   foreignNamespaces    auto; connections of other network namespaces are
  *                        refused where the endpoint enforces, else passed to
@@ -145,6 +148,7 @@ struct mspd_uids {
  * @run_dir:            of the file that tells the listener's address
  * @console_path:       "" for none
  * @executable_paths:   enum mspd_executable_paths
+ * @seccomp:            enum mspd_seccomp
  * @trace:              see enableHttpProxyTrace
  * @accept_replaced:    see acceptReplacedExecutable
  * @telemetry:          are events collected and sent?
@@ -200,6 +204,7 @@ struct mspd_config {
 	char *run_dir;
 	char *console_path;
 	uint32_t executable_paths;
+	uint32_t seccomp;
 	bool accept_replaced;
 	bool trace;
 	bool telemetry;

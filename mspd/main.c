@@ -19,9 +19,11 @@
 #include "mspd/keeper.h"
 #include "mspd/log.h"
 #include "mspd/notify.h"
+#include "mspd/privilege.h"
 #include "mspd/process.h"
 #include "mspd/proxy.h"
 #include "mspd/quota.h"
+#include "mspd/seccomp.h"
 #include "mspd/telemetry.h"
 
 #define DRAIN_CHECK_MS	20
@@ -530,6 +532,21 @@ static void log_warnings(const struct mspd_config *config)
 		mspd_log(MSPD_WARN, "%s", config->warnings[i]);
 }
 
+/* Before there is a thread. What the kernel does not take back is the
+ * operator's to know, and no reason to leave the endpoints unprotected. */
+static void confine(const struct mspd_config *config)
+{
+	int err = mspd_privilege_drop(&config->listener);
+
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot give privileges away: %s",
+			 strerror(-err));
+	err = mspd_seccomp_enter(config->seccomp);
+	if (err < 0)
+		mspd_log(MSPD_ERROR, "cannot filter system calls: %s",
+			 strerror(-err));
+}
+
 static int run(const struct mspd_cli *cli)
 {
 	struct mspd d = { .interactive = cli->command == MSPD_COMMAND_CONSOLE };
@@ -548,6 +565,7 @@ static int run(const struct mspd_cli *cli)
 	make_directory(d.config.status_dir);
 	make_directory(d.config.log_dir);
 	open_log(&d.config, cli->foreground);
+	confine(&d.config);
 	mspd_console_init(&d.console, d.config.console_path);
 	mspd_console_start(&d.console);
 	mspd_log(MSPD_INFO, "mspd %s is starting with %s", msp_version(), path);

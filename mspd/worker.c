@@ -159,8 +159,10 @@ int mspd_thread_start(pthread_t *out, void *(*run)(void *arg), void *arg)
 	sigset_t all, before;
 	int rc;
 
-	/* A signal must reach the loop, which waits for it. */
+	/* A signal must reach the loop, which waits for it; but this one is of
+	 * a call that the thread itself makes, and would end the process. */
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
 	rc = pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (rc)
 		return -rc;

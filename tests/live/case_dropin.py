@@ -15,6 +15,7 @@ import unittest
 
 import fake_agent
 import refusal
+import syscalls
 import world
 
 CLONE_NEWNS, CLONE_NEWCGROUP = 0x00020000, 0x02000000
@@ -101,7 +102,8 @@ class Image(world.World):
     def start_agent(self, **more):
         """As its unit does."""
         with open(self.path("mspd.out"), "ab") as out:
-            self.mspd = self.run(self.path("sbin", COMMAND[0]), stdout=out,
+            self.mspd = self.run(*syscalls.tracer(),
+                                 self.path("sbin", COMMAND[0]), stdout=out,
                                  stderr=out, stdin=subprocess.DEVNULL,
                                  enter=self.enter_sandbox, **more)
 
@@ -323,8 +325,8 @@ class Console(unittest.TestCase):
     def start(self, stdin):
         w = self.world
         w.mspd = subprocess.Popen(
-            [os.path.join(w.build, "mspd/mspd"), "--config",
-             w.path("mspd.json"), "console"], stdin=stdin,
+            [*syscalls.tracer(), os.path.join(w.build, "mspd/mspd"),
+             "--config", w.path("mspd.json"), "console"], stdin=stdin,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=w.environment(), preexec_fn=w.prepare_mspd)
 
