@@ -261,11 +261,12 @@ $(O)/libmsp.pc: pkgconfig/libmsp.pc.in FORCE
 $(O)/mspd/mspd: $(MSPD_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(MSPD_OBJ) -L$(O) -lmsp \
-		$(call DEP_MHD,--libs) $(call DEP_YAJL,--libs) -lpthread
+		$(call DEP_MHD,--libs) $(call DEP_YAJL,--libs) \
+		$(call CRYPTO,--libs) -lpthread
 $(MSPCTL): $(CTL_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(CTL_OBJ) -L$(O) -lmsp \
-		$(call DEP_YAJL,--libs)
+		$(call DEP_YAJL,--libs) $(call CRYPTO,--libs)
 $(HOST_OBJ): CPPOURS += -Iexamples/msp-host
 $(O)/examples/msp-host/msp-host: $(HOST_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
@@ -332,8 +333,9 @@ $(BENCH) $(SOAK): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
 		$(filter $(O)/mspd/%.o,$^) -L$(O) -lmsp \
 		$(call DEP_LIB,--libs) -lpthread
 # Rooms of the agent.
-$(O)/tests/bench/bench_audit: $(addprefix $(O)/mspd/,audit.o audit_merge.o \
-	audit_text.o event.o file.o journal.o log.o rotate.o text.o worker.o)
+$(O)/tests/bench/bench_audit: $(addprefix $(O)/mspd/,audit.o audit_chain.o \
+	audit_merge.o audit_text.o event.o file.o journal.o log.o rotate.o text.o \
+	worker.o)
 
 # Alone, so that its memory is that of a relay and no more.
 $(RELAY): $(RELAY).o $(O)/tests/bench/measure.o

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "mspd/audit_chain.h"
 #include "mspd/audit_merge.h"
 #include "mspd/audit_text.h"
 #include "mspd/log.h"
@@ -45,6 +46,7 @@ struct mspd_audit {
 	pthread_cond_t fewer; /* lines went to the file */
 	pthread_t writer;
 	struct mspd_rotate file; /* the writer's, not locked */
+	struct mspd_chain chain; /* likewise */
 	struct half halves[2];
 	size_t filled; /* the half that takes lines; the other is written */
 	struct mspd_merge *merge;
@@ -211,13 +213,20 @@ static bool write_half(struct mspd_audit *audit)
 {
 	struct half *half = filled(audit);
 	int tries = LAST_TRIES;
+	bool chained = false;
 	int rc;
 
 	audit->filled = !audit->filled;
 	tell_room(audit);
 	for (;;) {
 		pthread_mutex_unlock(&audit->lock);
-		rc = mspd_rotate_append(&audit->file, half->at, half->used);
+		rc = chained ? 0
+			     : mspd_chain_fill(&audit->chain, half->at,
+					       half->used);
+		chained = rc == 0;
+		if (chained)
+			rc = mspd_rotate_append(&audit->file, half->at,
+						half->used);
 		note_result(audit, rc);
 		if (rc == 0)
 			shrink(half);
@@ -285,6 +294,8 @@ static int init(struct mspd_audit *audit, const struct mspd_audit_opts *opts)
 	audit->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (audit->room_fd < 0)
 		return -errno;
+	if (mspd_chain_init(&audit->chain) < 0)
+		return -ENOMEM;
 	/* mapped, so that what was never used costs nothing */
 	at = mmap(NULL, MSPD_AUDIT_MEMORY, PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -298,6 +309,7 @@ static int init(struct mspd_audit *audit, const struct mspd_audit_opts *opts)
 static void destroy(struct mspd_audit *audit)
 {
 	mspd_rotate_close(&audit->file);
+	mspd_chain_free(&audit->chain);
 	mspd_merge_free(audit->merge);
 	if (audit->halves[0].at)
 		munmap(audit->halves[0].at, MSPD_AUDIT_MEMORY);
@@ -307,6 +319,27 @@ static void destroy(struct mspd_audit *audit)
 	pthread_cond_destroy(&audit->work);
 	pthread_mutex_destroy(&audit->lock);
 	free(audit);
+}
+
+/* Where the last one ended, be it in the middle of a line. */
+static int resume(struct mspd_audit *audit, const char *dir)
+{
+	struct mspd_text line;
+	struct timespec now;
+	uint64_t torn = 0;
+	int rc = mspd_rotate_open(&audit->file, dir, "audit.jsonl");
+
+	if (rc < 0)
+		return rc;
+	mspd_rotate_keep(&audit->file);
+	rc = mspd_chain_resume(&audit->chain, &audit->file, &torn);
+	if (rc < 0 || !torn)
+		return rc;
+	clock_gettime(CLOCK_REALTIME, &now);
+	line = line_start(audit);
+	mspd_audit_text_torn(&line, now, torn, &audit->stamp);
+	line_end(audit, &line);
+	return 0;
 }
 
 int mspd_audit_open(struct mspd_audit **out, const struct mspd_audit_opts *opts)
@@ -322,7 +355,7 @@ int mspd_audit_open(struct mspd_audit **out, const struct mspd_audit_opts *opts)
 		return -ENOMEM;
 	rc = init(audit, opts);
 	if (rc == 0)
-		rc = mspd_rotate_open(&audit->file, opts->dir, "audit.jsonl");
+		rc = resume(audit, opts->dir);
 	if (rc == 0)
 		rc = mspd_thread_start(&audit->writer, run, audit);
 	if (rc < 0) {
@@ -407,6 +440,16 @@ int mspd_audit_room_fd(const struct mspd_audit *audit)
 bool mspd_audit_failed(const struct mspd_audit *audit)
 {
 	return atomic_load(&audit->failed);
+}
+
+size_t mspd_audit_queue(struct mspd_audit *audit)
+{
+	size_t bytes;
+
+	pthread_mutex_lock(&audit->lock);
+	bytes = audit->halves[0].used + audit->halves[1].used;
+	pthread_mutex_unlock(&audit->lock);
+	return bytes;
 }
 
 int mspd_audit_flush(struct mspd_audit *audit, unsigned int ms)

@@ -106,7 +106,9 @@ int mspd_audit_open(struct mspd_audit **out,
  * code), rule, privilege, identity, epoch, status, us, mode, port. Without a
  * decision: verdict deny, reason refused, the rest null. A line that stands
  * for more than one request ends with merged, how many more, and last, the
- * time of the last of them.
+ * time of the last of them. Each line ends with chain, see audit_chain.h. A
+ * line with time, torn and chain alone tells of the one before it, of which a
+ * crash left so many bytes.
  *
  * exe_state: "verified": the file at exe is the one that ran; "replaced": it
  * is the one an upgrade put there, which the configuration accepts;
@@ -128,6 +130,9 @@ int mspd_audit_room_fd(const struct mspd_audit *audit);
 /* Did the last attempt to write the file fail? It is repeated all the time.
  * Threads: any; no lock. */
 bool mspd_audit_failed(const struct mspd_audit *audit);
+
+/* Bytes of lines that are not on file yet. Threads: any. */
+size_t mspd_audit_queue(struct mspd_audit *audit);
 
 /* Wait until every line added so far is on file, at most @ms; what is counted
  * need not be. Returns 0 or -ETIMEDOUT. */

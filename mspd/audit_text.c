@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "mspd/audit_chain.h"
+
 /* Most bytes of a text in its quotes: an escape is six for one. */
 #define QUOTED(n) (6 * (n) + 2)
 /* user, exe, method, path, rule, privilege, identity, cgroup */
@@ -459,5 +461,14 @@ void mspd_audit_text_end(struct mspd_text *line, uint64_t merged,
 		NAME(line, "last");
 		put_time(line, last, stamp);
 	}
-	PUT(line, "}\n");
+	PUT(line, MSPD_CHAIN_BLANK "\n");
+}
+
+void mspd_audit_text_torn(struct mspd_text *line, struct timespec now,
+			  uint64_t bytes, struct mspd_audit_stamp *stamp)
+{
+	PUT(line, "{\"time\":");
+	put_time(line, now, stamp);
+	NUMBER(line, "torn", bytes);
+	mspd_audit_text_end(line, 0, now, stamp);
 }

@@ -10,7 +10,7 @@
 #include "mspd/text.h"
 
 /* Room for what ends a line, mspd_audit_text_end(). */
-#define MSPD_AUDIT_END 128
+#define MSPD_AUDIT_END 192
 
 #define MSPD_AUDIT_WHO_SLOTS 256
 #define MSPD_AUDIT_WHO_BYTES 948
@@ -81,7 +81,13 @@ void mspd_audit_text_rest(struct mspd_text *line,
 			  const struct mspd_audit_rest *rest,
 			  struct mspd_audit_stamp *stamp);
 
-/* End it; @merged more requests are counted in it, the last one at @last. */
+/* A whole line, which says that the one before it is not: @bytes of it are
+ * there. */
+void mspd_audit_text_torn(struct mspd_text *line, struct timespec now,
+			  uint64_t bytes, struct mspd_audit_stamp *stamp);
+
+/* End it, with its place in the chain left blank; @merged more requests are
+ * counted in it, the last one at @last. */
 void mspd_audit_text_end(struct mspd_text *line, uint64_t merged,
 			 struct timespec last, struct mspd_audit_stamp *stamp);
 

@@ -65,6 +65,7 @@ static int adopt(struct mspd_rotate *file, int fd)
 	if (rc < 0)
 		return rc;
 	file->torn = file->size != (uint64_t)st.st_size;
+	file->found_torn = file->torn;
 	file->dev = st.st_dev;
 	file->ino = st.st_ino;
 	file->fd = fd;
@@ -128,9 +129,9 @@ static bool is_predecessor(const char *base, const char *name)
 	       digits(name, len - 4);
 }
 
-/* Number of predecessors; name of the oldest in @oldest. */
-static int count_predecessors(const struct mspd_rotate *file,
-			      char oldest[NAME_MAX + 1])
+/* Number of predecessors; name of the oldest of them, or of the newest. */
+static int count_predecessors(const struct mspd_rotate *file, bool newest,
+			      char found[NAME_MAX + 1])
 {
 	struct dirent *entry;
 	struct stat st;
@@ -150,8 +151,8 @@ static int count_predecessors(const struct mspd_rotate *file,
 		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    !S_ISREG(st.st_mode))
 			continue;
-		if (!count++ || strcmp(entry->d_name, oldest) < 0)
-			snprintf(oldest, NAME_MAX + 1, "%s", entry->d_name);
+		if (!count++ || (strcmp(entry->d_name, found) > 0) == newest)
+			snprintf(found, NAME_MAX + 1, "%s", entry->d_name);
 	}
 	closedir(dir);
 	return count;
@@ -162,7 +163,7 @@ static void prune(const struct mspd_rotate *file)
 {
 	char oldest[NAME_MAX + 1];
 
-	while (count_predecessors(file, oldest) >= MSPD_ROTATE_FILES)
+	while (count_predecessors(file, false, oldest) >= MSPD_ROTATE_FILES)
 		if (unlinkat(file->dir_fd, oldest, 0) < 0)
 			return;
 }
@@ -219,6 +220,23 @@ void mspd_rotate_close(struct mspd_rotate *file)
 	file->dir_fd = -1;
 }
 
+void mspd_rotate_keep(struct mspd_rotate *file)
+{
+	file->keep = true;
+}
+
+int mspd_rotate_predecessor(const struct mspd_rotate *file)
+{
+	char newest[NAME_MAX + 1];
+	int count = count_predecessors(file, true, newest);
+	int fd;
+
+	if (count <= 0)
+		return count < 0 ? count : -ENOENT;
+	fd = openat(file->dir_fd, newest, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /* Is the name still our file? Somebody may have moved or emptied it. */
 static int look_again(struct mspd_rotate *file)
 {
@@ -238,6 +256,23 @@ static int look_again(struct mspd_rotate *file)
 	return open_current(file);
 }
 
+/* What was torn before is not ours to take away; what we tore is. */
+static int end_torn(struct mspd_rotate *file)
+{
+	struct stat st;
+	ssize_t n;
+
+	if (!file->found_torn || !file->keep)
+		return ftruncate(file->fd, (off_t)file->size) < 0 ? -errno : 0;
+	do
+		n = write(file->fd, "\n", 1);
+	while (n < 0 && errno == EINTR);
+	if (n != 1 || fstat(file->fd, &st) < 0)
+		return n < 0 ? -errno : -EIO;
+	file->size = (uint64_t)st.st_size;
+	return 0;
+}
+
 static int make_ready(struct mspd_rotate *file)
 {
 	int rc;
@@ -247,9 +282,11 @@ static int make_ready(struct mspd_rotate *file)
 	rc = look_again(file);
 	if (rc < 0)
 		return rc;
-	if (file->torn && ftruncate(file->fd, (off_t)file->size) < 0)
-		return -errno;
-	file->torn = false;
+	if (file->torn)
+		rc = end_torn(file);
+	if (rc < 0)
+		return rc;
+	file->torn = file->found_torn = false;
 	return file->size >= file->limit ? rotate(file) : 0;
 }
 

@@ -24,6 +24,8 @@
  * @dev:    identity of the current file, to notice that somebody else
  * @ino:    renamed or deleted it
  * @torn:   a partial line lies behind @size and must go first
+ * @found_torn: and was there when the file was opened
+ * @keep:   what was there then stays: it is ended instead
  * @limit:  bytes at which it is renamed
  * @name:   file name; a constant
  */
@@ -34,6 +36,8 @@ struct mspd_rotate {
 	dev_t dev;
 	ino_t ino;
 	bool torn;
+	bool found_torn;
+	bool keep;
 	uint64_t limit;
 	const char *name;
 };
@@ -54,6 +58,18 @@ int mspd_rotate_open(struct mspd_rotate *file, const char *dir,
  * is cut back and the call may be repeated. Returns 0 or -errno.
  */
 int mspd_rotate_append(struct mspd_rotate *file, const void *data, size_t len);
+
+/**
+ * mspd_rotate_keep - a partial last line, left by a crash, stays
+ *
+ * Right after the file was opened. The next call of mspd_rotate_append() ends
+ * it with an LF of its own; until then it lies behind @file->size.
+ */
+void mspd_rotate_keep(struct mspd_rotate *file);
+
+/* Open the newest file that was renamed, for reading. A descriptor, -ENOENT:
+ * there is none; or -errno. */
+int mspd_rotate_predecessor(const struct mspd_rotate *file);
 
 /* Close; a closed one is fine. */
 void mspd_rotate_close(struct mspd_rotate *file);

@@ -12,7 +12,7 @@
 
 enum kind { KIND_TEXT, KIND_NUMBER, KIND_COUNT, KIND_GROUPS };
 
-/* All but the last are in every line; others are not looked at. */
+/* The first REQUIRED are in every line; others are not looked at. */
 static const struct member {
 	const char *name;
 	enum kind kind;
@@ -31,10 +31,16 @@ static const struct member {
 	{ "verdict", KIND_TEXT, offsetof(struct ctl_audit, verdict) },
 	{ "reason", KIND_TEXT, offsetof(struct ctl_audit, reason) },
 	{ "merged", KIND_COUNT, offsetof(struct ctl_audit, merged) },
+	{ "torn", KIND_COUNT, offsetof(struct ctl_audit, torn) },
+	{ "status", KIND_NUMBER, offsetof(struct ctl_audit, status) },
+	{ "pid", KIND_NUMBER, offsetof(struct ctl_audit, pid) },
+	{ "time", KIND_TEXT, offsetof(struct ctl_audit, time) },
+	{ "last", KIND_TEXT, offsetof(struct ctl_audit, last) },
 };
 
-#define MEMBERS (sizeof(members) / sizeof(members[0]))
-#define ALL	((1u << (MEMBERS - 1)) - 1)
+#define MEMBERS	 (sizeof(members) / sizeof(members[0]))
+#define REQUIRED 12
+#define ALL	 ((1u << REQUIRED) - 1)
 
 struct reader {
 	struct ctl_audit *out;
@@ -242,8 +248,11 @@ bool ctl_audit_parse(struct ctl_audit *out, const char *line, size_t len)
 	struct reader r = { .out = out };
 
 	memset(out, 0, sizeof(*out));
-	if (!escapes_ok(line, len) || !parse(&r, line, len) ||
-	    (out->seen & ALL) != ALL)
+	if (!escapes_ok(line, len) || !parse(&r, line, len))
+		return false;
+	if (out->torn)
+		return out->time.given && !(out->seen & ALL);
+	if ((out->seen & ALL) != ALL)
 		return false;
 	out->known = (r.numbers & ids) == ids;
 	return out->verdict.given && out->reason.given;

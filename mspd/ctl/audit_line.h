@@ -27,6 +27,10 @@ struct ctl_audit_text {
  * @seen: which members there were
  * @known: the caller is known, so uid, euid and gid are set
  * @merged: so many more requests it stands for
+ * @torn:   or it stands for none: it tells of a line that is not whole
+ * @status: what was answered, 0: nothing, or not known
+ * @pid:    0: not known
+ * @time, @last: of the first and the last request; @last: of merged ones
  */
 struct ctl_audit {
 	uint32_t seen;
@@ -45,6 +49,11 @@ struct ctl_audit {
 	struct ctl_audit_text verdict;
 	struct ctl_audit_text reason;
 	uint64_t merged;
+	uint64_t torn;
+	uint32_t status;
+	uint32_t pid;
+	struct ctl_audit_text time;
+	struct ctl_audit_text last;
 };
 
 /**
@@ -52,7 +61,7 @@ struct ctl_audit {
  * @out: filled in, if true is returned
  *
  * false: not a JSON object, a member given twice, of a wrong type, too long,
- * or missing.
+ * or missing. A line that tells of a torn one has time and torn only.
  */
 bool ctl_audit_parse(struct ctl_audit *out, const char *line, size_t len);
 

@@ -127,8 +127,8 @@ static bool audit_line(struct corpus *c, const char *line, size_t len)
 		c->diff->unreadable++;
 		return true;
 	}
-	if (!a.known || !a.method.given || !a.method.text[0] || !a.path.given ||
-	    !a.path.text[0] || !a.endpoint.given ||
+	if (a.torn || !a.known || !a.method.given || !a.method.text[0] ||
+	    !a.path.given || !a.path.text[0] || !a.endpoint.given ||
 	    !ctl_endpoint_named(a.endpoint.text, &endpoint)) {
 		c->diff->skipped++;
 		return true;

@@ -159,6 +159,10 @@ static bool learn_line(struct learn *l, const char *line, size_t len)
 		l->unreadable++;
 		return true;
 	}
+	if (a.torn) { /* of no request */
+		l->lines--;
+		return true;
+	}
 	l->merged += a.merged;
 	if (!is(&a.reason, "other") && !wanted_endpoint(l, &a))
 		l->elsewhere++;

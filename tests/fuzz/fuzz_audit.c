@@ -27,7 +27,9 @@ static void check_text(const struct ctl_audit_text *text)
 static void check_line(const struct ctl_audit *a)
 {
 	must(a->n_gids <= MSP_CALLER_GROUPS_MAX);
-	must(a->verdict.given && a->reason.given);
+	must(a->torn || (a->verdict.given && a->reason.given));
+	check_text(&a->time);
+	check_text(&a->last);
 	check_text(&a->user);
 	check_text(&a->exe);
 	check_text(&a->exe_state);

@@ -47,7 +47,7 @@ class Trail:
         self.requests = collections.Counter()
         self.merged = collections.Counter()
         self.statuses = collections.Counter()
-        self.files = self.lines = self.bytes = 0
+        self.files = self.lines = self.bytes = self.torn = 0
         self.general = 0  # lines of those who behave, of no request alone
         self.bad, self.again = [], []
 
@@ -110,8 +110,12 @@ class Trail:
         self.lines += 1
         try:
             record = json.loads(line)
-            self.count(record)
-        except (ValueError, KeyError, TypeError):
+            if "torn" in record:  # the line before it is not whole
+                self.bad.pop()
+                self.torn += 1
+            else:
+                self.count(record)
+        except (ValueError, KeyError, TypeError, IndexError):
             self.bad.append(line)
 
     def count(self, record):

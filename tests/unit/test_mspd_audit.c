@@ -13,6 +13,7 @@
 #include "mspd/audit.h"
 #include "mspd/text.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/unchain.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
@@ -87,7 +88,7 @@ static void teardown(void)
 static char *close_and_read(void)
 {
 	ck_assert_int_eq(mspd_audit_close(audit), 0);
-	return scratch_read("audit.jsonl", NULL);
+	return unchain(scratch_read("audit.jsonl", NULL));
 }
 
 START_TEST(audit_line_has_all_keys_in_order)

@@ -17,6 +17,7 @@
 
 #include "mspd/audit.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/unchain.h"
 
 static struct mspd_audit *audit;
 static struct msp_caller caller;
@@ -69,7 +70,7 @@ static void teardown(void)
 static char *close_and_read(void)
 {
 	ck_assert_int_eq(mspd_audit_close(audit), 0);
-	return scratch_read("audit.jsonl", NULL);
+	return unchain(scratch_read("audit.jsonl", NULL));
 }
 
 /* One line of the trail -> its JSON, or the test fails. */
