@@ -24,6 +24,7 @@
 #include "mspd/log.h"
 #include "mspd/process.h"
 #include "mspd/ruleset.h"
+#include "mspd/seccomp.h"
 #include "mspd/snapshot.h"
 #include "mspd/sweeper.h"
 #include "mspd/switches.h"
@@ -613,6 +614,7 @@ static void *keep(void *arg)
 				k->status_at = now.boot_ms;
 		}
 		mspd_provision_run(k->opts.provision, now.boot_ms);
+		mspd_seccomp_report();
 		write_status(k, now.boot_ms);
 		wait_for_work(k, now.boot_ms);
 	}

@@ -16,6 +16,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "mspd/log.h"
+
 #if defined(__x86_64__) && defined(__LP64__)
 #define ARCH	       AUDIT_ARCH_X86_64
 #define RESULT(around) (around)->uc_mcontext.gregs[REG_RAX]
@@ -40,6 +42,19 @@ uint64_t mspd_seccomp_forbidden(void)
 int mspd_seccomp_last(void)
 {
 	return atomic_load_explicit(&last, memory_order_relaxed);
+}
+
+void mspd_seccomp_report(void)
+{
+	static uint64_t reported;
+	uint64_t now = mspd_seccomp_forbidden();
+
+	if (now == reported)
+		return;
+	reported = now;
+	mspd_log(MSPD_ERROR,
+		 "forbidden system calls: %llu so far, the last was number %d",
+		 (unsigned long long)now, mspd_seccomp_last());
 }
 
 #if ARCH

@@ -31,6 +31,10 @@ uint64_t mspd_seccomp_forbidden(void);
 /* Number of the call that was refused last, -1: none was. Threads: any. */
 int mspd_seccomp_last(void);
 
+/* If more were refused since it was last called: how many so far, and which
+ * was the last, for the log. One thread only. */
+void mspd_seccomp_report(void);
+
 /* ---- seccomp_table.c: what is allowed ---------------------------------- */
 
 enum mspd_verdict {

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""
+In: a started agent. Out: it has the privileges that its work takes, and the
+kernel refuses it everything else, in every thread. Must never take the agent's
+word for it: /proc tells.
+"""
+import errno
+import os
+import re
+import resource
+import signal
+import subprocess
+import unittest
+
+import world
+from world import DAEMON, IMDS, INSTANCE
+
+# net_admin, sys_ptrace, dac_read_search, perfmon, bpf
+CAPABILITIES = 1 << 12 | 1 << 19 | 1 << 2 | 1 << 38 | 1 << 39
+NET_BIND_SERVICE = 1 << 10
+FILTERED = "2"
+EVERY = ("execve", "execveat", "ptrace", "process_vm_readv", "unshare",
+         "setns", "mount", "setresuid", "capset", "seccomp", "keyctl",
+         "init_module", "perf_event_open", "fork", "space", "packet", "raw",
+         "dumpable", "pin", "limit", "written", "blank", "code", "handler",
+         "signal") + (("x32",) if os.uname().machine == "x86_64" else ())
+
+
+def tasks(pid):
+    """What the kernel says of each thread."""
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{tid}/status", encoding="ascii") as f:
+            yield dict(line.rstrip("\n").split(":\t", 1) for line in f)
+
+
+class Privilege(unittest.TestCase):
+
+    def start(self, **config):
+        self.world = world.World(
+            imds=world.item(), wireserver=world.item(), config=config)
+        self.addCleanup(self.world.close)
+        self.world.start()
+        return self.world.mspd.pid
+
+    def assert_capabilities(self, task, wanted):
+        for name in ("CapPrm", "CapEff", "CapBnd"):
+            self.assertEqual(int(task[name], 16), wanted, name)
+        for name in ("CapInh", "CapAmb"):
+            self.assertEqual(int(task[name], 16), 0, name)
+
+    def test_every_thread_has_little_and_gets_no_more(self):
+        pid = self.start()
+        # one that looks up a name, besides those that are always there
+        self.assertEqual(self.world.get(INSTANCE, uid=DAEMON).status, 200)
+        found = list(tasks(pid))
+        self.assertGreater(len(found), 2)
+        for task in found:
+            self.assert_capabilities(task, CAPABILITIES)
+            self.assertEqual(task["NoNewPrivs"], "1")
+            self.assertEqual(task["Seccomp"], FILTERED)
+
+    def test_privileged_port_keeps_what_it_takes(self):
+        pid = self.start(listenAddress="127.0.0.1:1023")
+        for task in tasks(pid):
+            self.assert_capabilities(task, CAPABILITIES | NET_BIND_SERVICE)
+
+    def test_memory_is_its_own(self):
+        pid = self.start()
+        self.assertEqual(resource.prlimit(pid, resource.RLIMIT_CORE), (0, 0))
+        # another process of root without CAP_SYS_PTRACE may not look at it
+        out = subprocess.run(
+            ["setpriv", "--bounding-set=-sys_ptrace", "cat",
+             f"/proc/{pid}/mem"], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env={"PATH": world.PATH})
+        self.assertIn(b"Permission denied", out.stderr)
+
+    def test_key_is_locked_and_in_no_dump(self):
+        pid = self.start()
+        key = bytes.fromhex(next(self.world.key_hex()))
+        found = []
+        with open(f"/proc/{pid}/smaps", encoding="utf-8") as f, \
+                open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            for line in f:
+                span = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+                if span:
+                    start, end = (int(x, 16) for x in span.groups())
+                    held = False
+                    if end - start < 1 << 26:
+                        memory.seek(start)
+                        held = key in memory.read(end - start)
+                elif re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                    held = False
+                elif line.startswith("VmFlags:") and held:
+                    found.append(line.split()[1:])
+        self.assertTrue(found, "the key is nowhere")
+        for flags in found:
+            self.assertIn("lo", flags)
+            self.assertIn("dd", flags)
+        locked = next(tasks(pid))["VmLck"].split()
+        self.assertGreater(int(locked[0]), 0)
+
+
+class Forbidden(unittest.TestCase):
+    """An agent that somebody got code into."""
+
+    def start(self, mode):
+        self.world = w = world.World(
+            imds=world.item(), wireserver=world.item(),
+            config={"seccomp": mode, "namesExpiryInSeconds": 0.05})
+        self.addCleanup(w.close)
+        w.start_host()
+        environment = w.environment
+        w.environment = lambda: {
+            **environment(), "FORBIDDEN": w.path("forbidden"),
+            "LD_PRELOAD": w.built("tests/live/preload_forbidden.so")}
+        w.start_mspd()
+
+    def make(self, where, names):
+        """It makes these calls when the next client comes."""
+        w = self.world
+        with open(w.path("new"), "w", encoding="ascii") as f:
+            f.write("\n".join(names))
+        os.rename(w.path("new"), w.path(f"forbidden-{where}"))
+        return w.get(INSTANCE, uid=DAEMON)
+
+    def errors(self, where, names):
+        return {name: int(self.world.read(f"forbidden-{where}.{name}"))
+                for name in names}
+
+    def counted(self):
+        log = self.world.read("log", "ProxyAgent.log").decode()
+        return [int(n) for n in re.findall(
+            r"forbidden system calls: (\d+) so far", log)]
+
+    def assert_refused(self, where):
+        answer = self.make(where, EVERY)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(self.errors(where, EVERY),
+                         dict.fromkeys(EVERY, errno.EPERM))
+
+    def test_calls_fail_and_are_counted_and_clients_are_served(self):
+        self.start("enforce")
+        self.assert_refused("loop")
+        world.wait_until(lambda: self.counted()[-1:] == [len(EVERY)],
+                         why="as many as were refused")
+        self.assert_refused("worker")
+        world.wait_until(lambda: self.counted()[-1:] == [2 * len(EVERY)],
+                         why="those of another thread, too")
+
+    def test_calls_are_made_without_a_filter(self):
+        """So that the other cases say something."""
+        self.start("off")
+        made = ("setresuid", "dumpable", "written", "blank", "code")
+        self.make("loop", made)
+        self.assertEqual(self.errors("loop", made), dict.fromkeys(made, 0))
+
+    def test_each_ends_the_agent_that_is_told_so(self):
+        for where, name in (("loop", "execve"), ("worker", "code"),
+                            ("loop", "fork")):
+            with self.subTest(name):
+                self.start("kill")
+                try:
+                    self.make(where, [name])
+                except OSError:
+                    pass  # nobody answers any more
+                self.assertEqual(self.world.mspd.wait(30), -signal.SIGSYS)
+                self.world.close()
