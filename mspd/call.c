@@ -27,6 +27,7 @@ void mspd_call_start(struct mspd_call *call, const struct mspd_head *head)
 	call->head = *head;
 	call->id = ++call->proxy->requests;
 	call->started_us = now_us();
+	call->head_ms = mspd_loop_now(call->proxy->opts.loop).boot_ms;
 	clock_gettime(CLOCK_REALTIME, &call->started);
 	mspd_call_stage(call, "request received");
 }
@@ -131,6 +132,55 @@ static void summarize_all(struct mspd_call *call, unsigned int status)
 		summarize(call, 403, MSPD_SUMMARY_FAILED, "Authorize failed");
 }
 
+static enum mspd_meter_verdict verdict_of(const struct mspd_call *call,
+					  unsigned int status)
+{
+	bool unserved = !status || status >= 500;
+
+	if (call->decided && call->decision.verdict == MSP_DENY)
+		return MSPD_METER_DENY;
+	if (!call->decided)
+		return unserved ? MSPD_METER_ERROR : MSPD_METER_DENY;
+	if (!status || call->own_answer)
+		return MSPD_METER_ERROR;
+	return call->decision.verdict == MSP_ALLOW ? MSPD_METER_ALLOW
+						   : MSPD_METER_AUDIT;
+}
+
+static void note_refused(struct mspd_call *call, unsigned int reason)
+{
+	const struct mspd_identity *id = &call->identity;
+	const struct mspd_refusal refusal = {
+		.caller = id->known ? &id->caller : NULL,
+		.names = id->names,
+		.groups_cut = id->groups_cut,
+		.endpoint = call->endpoint,
+		.method = call->head.method,
+		.target = call->head.target,
+		.target_len = call->head.target_len,
+		.request = call->request,
+		.reason = reason,
+		.wall_s = call->started.tv_sec,
+	};
+
+	mspd_refused_note(call->proxy->opts.refused, &refusal);
+}
+
+void mspd_call_meter(struct mspd_call *call, unsigned int status, uint64_t us)
+{
+	struct mspd_meter *meter = call->proxy->opts.meter;
+	enum mspd_meter_verdict verdict = verdict_of(call, status);
+	unsigned int reason = call->decided
+				      ? (unsigned int)call->decision.reason
+				      : MSPD_METER_REFUSED;
+
+	mspd_meter_count(meter, call->endpoint, verdict, reason,
+			 mspd_loop_now(call->proxy->opts.loop).boot_ms);
+	mspd_meter_took(meter, MSPD_METER_TOTAL, us);
+	if (verdict == MSPD_METER_DENY)
+		note_refused(call, reason);
+}
+
 void mspd_call_record(struct mspd_call *call, unsigned int status)
 {
 	uint64_t us;
@@ -141,6 +191,7 @@ void mspd_call_record(struct mspd_call *call, unsigned int status)
 	if (call->local && status == 200)
 		return;
 	us = mspd_call_us(call);
+	mspd_call_meter(call, status, us);
 	mspd_call_audit(call, status, us);
 	mspd_call_log_begin(call);
 	if (!call->local && status != 413)
@@ -201,6 +252,7 @@ void mspd_call_refuse(struct mspd_call *call, unsigned int status)
 		.close = status >= 500 || is_left_over(call),
 	};
 
+	call->own_answer = true;
 	mspd_call_reply(call, &reply);
 }
 
@@ -214,6 +266,7 @@ void mspd_call_refuse_rate(struct mspd_call *call)
 		.n_headers = 1,
 	};
 
+	call->own_answer = true;
 	mspd_call_reply(call, &reply);
 }
 
@@ -233,6 +286,7 @@ void mspd_call_refuse_text(struct mspd_call *call, unsigned int status,
 		.close = status == 413,
 	};
 
+	call->own_answer = true;
 	if (allow) {
 		headers[1] =
 			(struct msp_header){ "allow", 5, allow, strlen(allow) };

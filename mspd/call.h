@@ -74,6 +74,7 @@ struct mspd_call {
 	bool replied;
 	bool recorded;
 	bool upstream_failed;
+	bool own_answer; /* not the host's */
 	bool retried;
 	bool came_whole;    /* the host's answer */
 	bool body_finished; /* a streamed body has been handed over whole */
@@ -83,6 +84,7 @@ struct mspd_call {
 	struct mspd_stage_of_call *stages; /* owned; NULL: none so far */
 	size_t n_stages;
 	uint64_t started_us;
+	uint64_t head_ms, sent_ms; /* the loop's clock; 0: not sent yet */
 	struct timespec started;
 	uint8_t *body; /* of a request to be signed, then what was read ahead */
 	size_t body_len, body_room;
@@ -103,6 +105,8 @@ void mspd_call_drop_body(struct mspd_call *call);
 
 /* Only the audit line: for what is not even a request. */
 void mspd_call_audit(struct mspd_call *call, unsigned int status, uint64_t us);
+/* Counters of what became of it. */
+void mspd_call_meter(struct mspd_call *call, unsigned int status, uint64_t us);
 /* Audit line and summaries, once; status 0: nobody was there to be answered. */
 void mspd_call_record(struct mspd_call *call, unsigned int status);
 

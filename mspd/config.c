@@ -84,6 +84,12 @@ static const struct mspd_field fields[] = {
 	TEXT("runFolder", PATH, AT(run_dir), 0, "/run/mspd"),
 	TEXT("consolePath", PATH, AT(console_path), MSPD_FIELD_EMPTY,
 	     "/dev/console"),
+	TEXT("controlSocket", PATH, AT(control_socket),
+	     MSPD_FIELD_UNSET | MSPD_FIELD_EMPTY | MSPD_FIELD_FALSE, NULL),
+	TEXT("metricsSocket", PATH, AT(metrics_socket),
+	     MSPD_FIELD_UNSET | MSPD_FIELD_EMPTY | MSPD_FIELD_FALSE, NULL),
+	TEXT("metricsGroup", NAME, AT(metrics_group),
+	     MSPD_FIELD_EMPTY | MSPD_FIELD_FALSE, ""),
 	TEXT("identityRoot", PATH, AT(identity_root), 0, "/proc/1/root"),
 	WORD("executablePaths", executable_paths, "auto", "auto|off"),
 	SWITCH("acceptReplacedExecutable", accept_replaced),
@@ -318,6 +324,9 @@ void mspd_config_free(struct mspd_config *config)
 	free(config->identity_root);
 	free(config->run_dir);
 	free(config->console_path);
+	free(config->control_socket);
+	free(config->metrics_socket);
+	free(config->metrics_group);
 	for (i = 0; i < config->n_warnings; i++)
 		free(config->warnings[i]);
 	memset(config, 0, sizeof(*config));

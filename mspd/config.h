@@ -42,6 +42,10 @@
  *   runFolder            /run/mspd; of the file that tells the listener
  *   consolePath          /dev/console; told how the agent comes up; "": nothing
  *                        is
+ *   controlSocket        control.sock in runFolder; root's, tells how the
+ *                        agent is; "" or false: none
+ *   metricsSocket        metrics.sock in runFolder; the same of metrics
+ *   metricsGroup         none; group that may read them, by its name
  *   identityRoot         /proc/1/root; tree executables are verified in
  *   executablePaths      auto; off: the kernel side reads no paths, as under
  *                        lockdown=confidentiality, and rules that name a
@@ -147,6 +151,9 @@ struct mspd_uids {
  * @identity_root:      directory executables are looked up under
  * @run_dir:            of the file that tells the listener's address
  * @console_path:       "" for none
+ * @control_socket:     "" for none; NULL: control.sock in run_dir
+ * @metrics_socket:     the same, metrics.sock
+ * @metrics_group:      that has it; "": root's
  * @executable_paths:   enum mspd_executable_paths
  * @seccomp:            enum mspd_seccomp
  * @trace:              see enableHttpProxyTrace
@@ -203,6 +210,9 @@ struct mspd_config {
 	char *identity_root;
 	char *run_dir;
 	char *console_path;
+	char *control_socket;
+	char *metrics_socket;
+	char *metrics_group;
 	uint32_t executable_paths;
 	uint32_t seccomp;
 	bool accept_replaced;

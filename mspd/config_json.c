@@ -116,6 +116,8 @@ static int on_boolean(void *arg, int value)
 		return 0;
 	if (!is_field(l))
 		return 1;
+	if (!value && (l->field->flags & MSPD_FIELD_FALSE))
+		return mspd_loader_set_text(l, "", 0);
 	if (l->field->type != MSPD_FIELD_BOOL)
 		return wrong_type(l);
 	return mspd_loader_set_bool(l, value != 0);

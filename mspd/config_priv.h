@@ -10,6 +10,7 @@
 #include "mspd/config.h"
 
 #define MSPD_LOADER_PATH_MAX 1024
+#define MSPD_LOADER_NAME_MAX 255
 /** No offset: into the file, or into struct mspd_config. */
 #define MSPD_LOADER_NOWHERE SIZE_MAX
 
@@ -19,6 +20,7 @@ enum mspd_field_type {
 	MSPD_FIELD_NUMBER,  /* uint32_t, min to max */
 	MSPD_FIELD_SECONDS, /* the same, in ms; seconds in the file */
 	MSPD_FIELD_STRING,
+	MSPD_FIELD_NAME,   /* of a group: without control characters */
 	MSPD_FIELD_FOLDER, /* absolute path, %NAME% expanded */
 	MSPD_FIELD_PATH,   /* absolute path */
 	MSPD_FIELD_LEVEL,
@@ -35,7 +37,8 @@ enum mspd_field_flag {
 	MSPD_FIELD_UNSET = 4, /* NULL unless given */
 	/* what Azure's agent starts with, we start with, too: */
 	MSPD_FIELD_NULL = 8,	/* null counts as not given */
-	MSPD_FIELD_LENIENT = 16 /* what makes no sense is replaced, and warns */
+	MSPD_FIELD_LENIENT = 16, /* what makes no sense is replaced, and warns */
+	MSPD_FIELD_FALSE = 32	 /* false stands for "" */
 };
 
 /**

@@ -215,6 +215,19 @@ static int set_path(struct mspd_loader *l, const char *at, size_t len)
 	return store_string(l, at, len);
 }
 
+static int set_name(struct mspd_loader *l, const char *at, size_t len)
+{
+	size_t i;
+
+	if (len > MSPD_LOADER_NAME_MAX)
+		return mspd_loader_refuse(l, "longer than %d bytes",
+					  MSPD_LOADER_NAME_MAX);
+	for (i = 0; i < len; i++)
+		if ((unsigned char)at[i] < 0x20 || at[i] == 0x7f)
+			return mspd_loader_refuse(l, "has a control character");
+	return store_string(l, at, len);
+}
+
 static bool word_byte(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
@@ -495,6 +508,8 @@ int mspd_loader_set_text(struct mspd_loader *l, const char *at, size_t len)
 		return set_folder(l, at, len);
 	case MSPD_FIELD_PATH:
 		return set_path(l, at, len);
+	case MSPD_FIELD_NAME:
+		return set_name(l, at, len);
 	case MSPD_FIELD_LEVEL:
 		return set_level(l, at, len);
 	case MSPD_FIELD_MODE:

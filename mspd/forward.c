@@ -241,10 +241,14 @@ static void answer(struct mspd_call *call)
 {
 	struct msp_header headers[MSP_MAX_HEADERS + 1];
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	const struct mspd_proxy *p = call->proxy;
 	struct mspd_reply reply = { 0 };
 	int rc = 0;
 
 	mspd_call_stage(call, "host answers");
+	mspd_meter_took(p->opts.meter, MSPD_METER_HOST,
+			1000 * (mspd_loop_now(p->opts.loop).boot_ms -
+				call->sent_ms));
 	mspd_call_drop_body(call);
 	compose_reply(call, &reply, headers);
 	if (!reply.bodiless)
@@ -300,6 +304,7 @@ static void upstream_error(struct mspd_call *call, int rc,
 		begin(call, true);
 		return;
 	}
+	call->proxy->opts.meter->host_errors[call->endpoint]++;
 	mspd_log(MSPD_WARN, "request %llu to %s failed: %s",
 		 (unsigned long long)call->id,
 		 msp_endpoint_name((enum msp_endpoint)call->endpoint),
@@ -425,6 +430,7 @@ static void begin(struct mspd_call *call, bool fresh)
 	if (!repeatable(call))
 		mspd_call_drop_body(call); /* it was copied */
 	mspd_call_stage(call, "sent to the host");
+	call->sent_ms = mspd_loop_now(p->opts.loop).boot_ms;
 	/* on a connection that is there it goes out at once */
 	if (msp_client_events(call->up->client) & POLLIN)
 		on_upstream(call);

@@ -339,6 +339,7 @@ static int publish(struct mspd_keeper *k)
 		policy->mode[i] = k->rules.mode[i];
 		if (k->rules.rules[i])
 			policy->rules[i] = msp_rules_ref(k->rules.rules[i]);
+		mspd_ruleset_describe(&k->rules, policy, (enum msp_endpoint)i);
 	}
 	mspd_policy_publish(k->opts.policies, policy);
 	return 0;
@@ -401,6 +402,19 @@ static void take_clock(struct mspd_keeper *k)
 	atomic_store(&k->opts.policies->clock_known, true);
 }
 
+/* For who asks for the status. */
+static void take_contact(struct mspd_keeper *k, unsigned int changes,
+			 struct msp_time now)
+{
+	struct msp_error_info info = MSP_ERROR_INFO_INIT;
+	int rc = msp_latch_failure(k->latch, &info);
+	const char *text = info.text[0] ? info.text : msp_error_text(rc);
+
+	mspd_policy_set_failure(k->opts.policies, rc < 0 ? text : "");
+	if (changes & MSP_LATCH_CHANGED_STATUS)
+		mspd_policy_set_contact(k->opts.policies, now);
+}
+
 static void write_snapshot(struct mspd_keeper *k)
 {
 	const char *dir = k->opts.config->status_dir;
@@ -434,6 +448,7 @@ static void take_changes(struct mspd_keeper *k, struct msp_time now)
 	unsigned int changes = msp_latch_changes(k->latch);
 	bool news = changes & MSP_LATCH_CHANGED_STATE;
 
+	take_contact(k, changes, now);
 	if (changes & MSP_LATCH_CHANGED_STATUS)
 		mspd_latched_answer(&k->latched);
 	take_rules(k, changes, now);

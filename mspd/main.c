@@ -15,6 +15,7 @@
 
 #include "mspd/cli.h"
 #include "mspd/config.h"
+#include "mspd/control.h"
 #include "mspd/file.h"
 #include "mspd/keeper.h"
 #include "mspd/log.h"
@@ -43,6 +44,10 @@ struct mspd {
 	struct mspd_identities identities;
 	struct mspd_upstreams *upstreams;
 	struct mspd_rate *rate; /* NULL: no limit */
+	struct mspd_meter meter;
+	struct mspd_refused refused;
+	struct mspd_sight sight;
+	struct mspd_control *control;
 	struct mspd_proxy *proxy;
 	struct mspd_server *server;
 	struct mspd_keeper *keeper;
@@ -205,6 +210,8 @@ static void on_audit_fault(void *arg, int err)
 	snprintf(text, sizeof(text),
 		 "audit.jsonl cannot be written, so requests are refused: %s",
 		 strerror_r(err, cause, sizeof(cause)));
+	if (err)
+		atomic_store(&d->sight.audit_error, err);
 	mspd_status_fault(d->status, MSPD_MODULE_LISTENER, err ? text : NULL);
 }
 
@@ -318,6 +325,8 @@ static int open_proxy(struct mspd *d)
 		.trace = d->config.trace,
 		.provision = d->provision,
 		.rate = d->rate,
+		.meter = &d->meter,
+		.refused = &d->refused,
 	};
 	struct mspd_server_opts server = {
 		.max_connections =
@@ -412,6 +421,26 @@ static void describe(void *arg, char *out, size_t size)
 	mspd_status_message(d->status, module, out, size);
 }
 
+/* Before anybody is told that the agent is ready. */
+static int open_control(struct mspd *d)
+{
+	struct mspd_sight *s = &d->sight;
+
+	s->config = &d->config;
+	s->loop = d->loop;
+	s->status = d->status;
+	s->policies = &d->policies;
+	s->identities = &d->identities;
+	s->meter = &d->meter;
+	s->refused = &d->refused;
+	s->server = d->server;
+	s->audit = d->audit;
+	s->describe = describe;
+	s->describe_arg = d;
+	mspd_control_start(d->control, s);
+	return 0;
+}
+
 /* An agent that nobody looks after is better than none. */
 static int open_notify(struct mspd *d)
 {
@@ -439,8 +468,8 @@ static int open_all(struct mspd *d)
 {
 	int (*const steps[])(struct mspd *) = {
 		take_signals,	open_records, open_provision, open_identities,
-		open_upstreams, open_rate,    open_proxy,     open_telemetry,
-		open_keeper,	open_notify,  open_enter,
+		open_upstreams, open_rate,    open_proxy,     open_control,
+		open_telemetry, open_keeper,  open_notify,    open_enter,
 	};
 	size_t i;
 	int err;
@@ -478,6 +507,7 @@ static void close_all(struct mspd *d)
 	bool hangs;
 
 	mspd_notify_free(d->notify);
+	mspd_control_close(d->control);
 	if (d->keeper)
 		mspd_keeper_stop(d->keeper);
 	mspd_telemetry_stop(d->telemetry);
@@ -486,6 +516,7 @@ static void close_all(struct mspd *d)
 	mspd_proxy_free(d->proxy);
 	mspd_upstreams_free(d->upstreams);
 	mspd_rate_free(d->rate);
+	mspd_refused_close(&d->refused);
 	hangs = mspd_identities_close(&d->identities, WORKERS_WAIT_MS);
 	mspd_connlog_close(d->connlog);
 	if (d->audit && mspd_audit_close(d->audit) < 0)
@@ -565,6 +596,8 @@ static int run(const struct mspd_cli *cli)
 	make_directory(d.config.status_dir);
 	make_directory(d.config.log_dir);
 	open_log(&d.config, cli->foreground);
+	if (mspd_control_open(&d.control, &d.config) < 0)
+		mspd_log(MSPD_ERROR, "no memory for the control socket");
 	confine(&d.config);
 	mspd_console_init(&d.console, d.config.console_path);
 	mspd_console_start(&d.console);

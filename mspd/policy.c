@@ -5,7 +5,9 @@
  */
 #include "mspd/policy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void mspd_policy_slot_init(struct mspd_policy_slot *slot)
 {
@@ -14,6 +16,7 @@ void mspd_policy_slot_init(struct mspd_policy_slot *slot)
 	atomic_init(&slot->generation, 0);
 	atomic_init(&slot->clock_offset, 0);
 	atomic_init(&slot->clock_known, false);
+	memset(&slot->contact, 0, sizeof(slot->contact));
 }
 
 void mspd_policy_slot_close(struct mspd_policy_slot *slot)
@@ -45,8 +48,11 @@ void mspd_policy_free(struct mspd_policy *policy)
 	if (!policy || atomic_fetch_sub(&policy->owners, 1) != 1)
 		return;
 	msp_key_free(policy->key);
-	for (i = 0; i < MSP_ENDPOINTS; i++)
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
 		msp_rules_free(policy->rules[i]);
+		msp_profile_free(policy->host[i]);
+		free(policy->fault[i]);
+	}
 	free(policy);
 }
 
@@ -75,6 +81,47 @@ void mspd_policy_refresh(struct mspd_policy_slot *slot,
 	*held = slot->current ? mspd_policy_ref(slot->current) : NULL;
 	pthread_mutex_unlock(&slot->lock);
 	mspd_policy_free(old);
+}
+
+void mspd_policy_set_contact(struct mspd_policy_slot *slot, struct msp_time now)
+{
+	pthread_mutex_lock(&slot->lock);
+	slot->contact.boot_ms = now.boot_ms;
+	slot->contact.wall_s = now.wall_s;
+	pthread_mutex_unlock(&slot->lock);
+}
+
+void mspd_policy_set_failure(struct mspd_policy_slot *slot, const char *failure)
+{
+	pthread_mutex_lock(&slot->lock);
+	snprintf(slot->contact.failure, sizeof(slot->contact.failure), "%s",
+		 failure);
+	pthread_mutex_unlock(&slot->lock);
+}
+
+void mspd_policy_get_contact(struct mspd_policy_slot *slot,
+			     struct mspd_contact *out)
+{
+	pthread_mutex_lock(&slot->lock);
+	*out = slot->contact;
+	pthread_mutex_unlock(&slot->lock);
+}
+
+const char *mspd_rules_source_name(enum mspd_rules_source source)
+{
+	switch (source) {
+	case MSPD_RULES_NONE:
+		return "none";
+	case MSPD_RULES_HOST:
+		return "host";
+	case MSPD_RULES_LOCAL:
+		return "host+local";
+	case MSPD_RULES_LAST_GOOD:
+		return "last good";
+	case MSPD_RULES_CLOSED:
+		return "closed";
+	}
+	return "none";
 }
 
 int64_t mspd_policy_date(struct mspd_policy_slot *slot, struct msp_time now)

@@ -102,6 +102,21 @@ void mspd_process_log_memory(void)
 			 now / 1024, MEMORY_MB);
 }
 
+uint64_t mspd_process_pss(void)
+{
+	FILE *f = fopen("/proc/self/smaps_rollup", "re");
+	unsigned long kib = 0;
+	char line[256];
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f) &&
+	       sscanf(line, "Pss: %lu kB", &kib) != 1)
+		;
+	fclose(f);
+	return (uint64_t)kib * 1024;
+}
+
 /* ---- the end ----------------------------------------------------------- */
 
 static void on_signal(void *arg, uint32_t events)

@@ -22,6 +22,10 @@ unsigned int mspd_process_places(unsigned int connections);
  * more than it should be (spec 9.6). Nothing else comes of it. */
 void mspd_process_log_memory(void);
 
+/* Memory in bytes, with the part of what is shared that is ours; 0: not
+ * known. */
+uint64_t mspd_process_pss(void);
+
 /**
  * struct mspd_ending - SIGTERM, SIGINT, or Enter
  * @asked: called in the loop for each, set before; borrowed, with @arg

@@ -159,8 +159,12 @@ static void decide(struct mspd_call *call)
 static void judge(void *arg)
 {
 	struct mspd_call *call = arg;
+	const struct mspd_proxy *p = call->proxy;
 
 	mspd_call_stage(call, "caller identified");
+	mspd_meter_took(p->opts.meter, MSPD_METER_IDENTITY,
+			1000 * (mspd_loop_now(p->opts.loop).boot_ms -
+				call->head_ms));
 	if (admit(call))
 		decide(call);
 }
@@ -269,6 +273,7 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 			 unsigned int status)
 {
 	struct mspd_call *call = connection;
+	uint64_t us;
 
 	mspd_call_start(call, head);
 	/* its path is for the record only */
@@ -279,7 +284,9 @@ static void on_malformed(void *connection, const struct mspd_head *head,
 			    head->target_len) < 0)
 		mspd_log(MSPD_WARN, "request %llu: no path for the record",
 			 (unsigned long long)call->id);
-	mspd_call_audit(call, status, mspd_call_us(call));
+	us = mspd_call_us(call);
+	mspd_call_meter(call, status, us);
+	mspd_call_audit(call, status, us);
 	request_give(call);
 }
 
@@ -344,6 +351,8 @@ static void forget_request(struct mspd_call *call)
 	call->replied = false;
 	call->recorded = false;
 	call->upstream_failed = false;
+	call->own_answer = false;
+	call->sent_ms = 0;
 	call->retried = false;
 	call->came_whole = false;
 	call->body_finished = false;

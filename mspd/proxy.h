@@ -10,9 +10,11 @@
 #include "mspd/connlog.h"
 #include "mspd/identity.h"
 #include "mspd/limits.h"
+#include "mspd/meter.h"
 #include "mspd/policy.h"
 #include "mspd/provision.h"
 #include "mspd/rate.h"
+#include "mspd/refused.h"
 #include "mspd/server.h"
 #include "mspd/status.h"
 #include "mspd/upstream.h"
@@ -32,6 +34,8 @@ struct mspd_proxy_opts {
 	bool trace;		      /* stages of requests */
 	struct mspd_provision *provision;
 	struct mspd_rate *rate; /* NULL: no limit */
+	struct mspd_meter *meter;
+	struct mspd_refused *refused;
 	struct msp_address endpoints[MSP_ENDPOINTS];
 };
 

@@ -141,8 +141,12 @@ static void take_host(struct mspd_ruleset *set, enum msp_endpoint endpoint,
 
 	if (fault) {
 		note_fault(set, endpoint, fault);
+		snprintf(set->bad[endpoint], sizeof(set->bad[endpoint]),
+			 "line %u column %u, %.80s: %.128s", fault->line,
+			 fault->column, fault->pointer, fault->text);
 		return;
 	}
+	set->bad[endpoint][0] = '\0';
 	msp_profile_free(set->host[endpoint]);
 	set->host[endpoint] = profile ? msp_profile_ref(profile) : NULL;
 }
@@ -273,6 +277,48 @@ bool mspd_ruleset_update(struct mspd_ruleset *set,
 	if (set->fault[0])
 		mspd_log(MSPD_ERROR, "%s", set->fault);
 	return true;
+}
+
+static enum mspd_rules_source source_of(const struct mspd_ruleset *set,
+					enum msp_endpoint endpoint)
+{
+	const struct msp_profile *host = set->host[endpoint];
+	bool local = false;
+
+	if (!set->rules[endpoint])
+		return MSPD_RULES_NONE;
+	if (!set->profile[endpoint])
+		return MSPD_RULES_CLOSED;
+	if (set->bad[endpoint][0])
+		return MSPD_RULES_LAST_GOOD;
+	if (host && msp_profile_uses_local(&local, host) < 0)
+		local = false;
+	return local ? MSPD_RULES_LOCAL : MSPD_RULES_HOST;
+}
+
+static const char *fault_of(const struct mspd_ruleset *set,
+			    enum msp_endpoint endpoint)
+{
+	/* HostGAPlugin is governed by what WireServer is */
+	enum msp_endpoint file = endpoint == MSP_ENDPOINT_IMDS
+					 ? endpoint
+					 : MSP_ENDPOINT_WIRESERVER;
+
+	if (set->bad[endpoint][0])
+		return set->bad[endpoint];
+	return set->local ? mspd_localrules_fault(set->local, file) : "";
+}
+
+void mspd_ruleset_describe(const struct mspd_ruleset *set,
+			   struct mspd_policy *policy,
+			   enum msp_endpoint endpoint)
+{
+	const struct msp_profile *host = set->host[endpoint];
+	const char *fault = fault_of(set, endpoint);
+
+	policy->source[endpoint] = source_of(set, endpoint);
+	policy->host[endpoint] = host ? msp_profile_ref(host) : NULL;
+	policy->fault[endpoint] = *fault ? strdup(fault) : NULL;
 }
 
 uint64_t mspd_ruleset_deadline(const struct mspd_ruleset *set)

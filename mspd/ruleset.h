@@ -8,6 +8,7 @@
 #include <msp/msp.h>
 
 #include "mspd/localrules.h"
+#include "mspd/policy.h"
 
 /* Zeroed: no items, every mode enforce, no local files. Belongs to one
  * thread. */
@@ -20,6 +21,7 @@ struct mspd_ruleset {
 	struct mspd_localrules *local; /* owned, NULL: there are none */
 	uint64_t epoch;		       /* of the newest rules */
 	bool replaced;		       /* since whoever reads it cleared it */
+	char bad[MSP_ENDPOINTS][256];  /* the same of each, in short */
 	char fault[512]; /* why an item was refused, "" if all are good */
 	char local_fault[2048]; /* likewise of the local files */
 };
@@ -31,6 +33,13 @@ struct mspd_ruleset {
 bool mspd_ruleset_update(struct mspd_ruleset *set,
 			 const struct msp_keystatus *status,
 			 struct msp_time now);
+
+/* Tell in a snapshot where an endpoint's rules come from, and what is wrong
+ * with what was last received for it; what there is no memory for is left
+ * out. */
+void mspd_ruleset_describe(const struct mspd_ruleset *set,
+			   struct mspd_policy *policy,
+			   enum msp_endpoint endpoint);
 
 /* When to update at the latest, even with the same status. */
 uint64_t mspd_ruleset_deadline(const struct mspd_ruleset *set);

@@ -221,6 +221,25 @@ def config_values():
                 yield f"{name}: '{words}' is not said"
 
 
+def metrics():
+    text = page("mspd-metrics.7")
+    return compare(items(text, "Ic"),
+                   re.findall(r'"(mspd_\w+)",\s*"(?:counter|gauge|histogram)"',
+                              read("mspd/metrics.c")), 20)
+
+
+def metric_labels():
+    """Values of labels that are words of the agent's own."""
+    text = section(page("mspd-metrics.7"), "METRICS")
+    words = re.findall(r'\{ MSP_COUNT_\w+, "(\w+)" \}', read("mspd/sight.c"))
+    code = read("mspd/meter.c")
+    for table in re.findall(r"names\[MSPD_METER_\w+\] = \{(.*?)\};", code, re.S):
+        words += re.findall(r'"(\w+)"', table)
+    words += re.findall(r'return "(\w+)";', code)
+    said = set(re.findall(r"^\.Ql (\S+)", text, re.M))
+    return compare(said & set(words), words, 25)
+
+
 def audit_keys():
     code = read("mspd/audit_text.c")
     names = re.findall(r'[A-Z]+\(line, "(\w+)"', code)
@@ -458,6 +477,8 @@ def main(build):
                 compare(items(page("mspd.conf.5"), "Ic"),
                         [name for _, name, _ in config_fields()], 20))
     suite.claim("mspd_conf_defaults_and_ranges", config_values())
+    suite.claim("mspd_metrics", metrics())
+    suite.claim("mspd_metrics_labels", metric_labels())
     suite.claim("mspd_audit_keys", audit_keys())
     suite.claim("mspd_audit_states", audit_states())
     suite.claim("mspd_audit_flags", audit_flags())

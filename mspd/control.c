@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: a command of root's, or a request for metrics. Out: one answer. Must
+ * never wait for a client, answer one that may not ask, nor take a file away
+ * that is not a socket.
+ */
+#include "mspd/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "mspd/log.h"
+#include "mspd/metrics.h"
+#include "mspd/unix_socket.h"
+
+struct door;
+
+struct client {
+	struct door *door; /* NULL: free */
+	struct mspd_watch watch;
+	struct mspd_timer timer;
+	char in[MSPD_CONTROL_HEAD];
+	size_t len;
+	char *out; /* owned; NULL: not answered yet */
+	size_t out_len, sent;
+};
+
+/* One of the sockets. */
+struct door {
+	struct mspd_control *control;
+	const char *name;
+	bool root_only;
+	size_t most; /* bytes that a client may say */
+	/* Once all of a question is there: answers, true. */
+	bool (*ask)(struct client *c);
+	struct mspd_unix at;
+	struct mspd_watch watch;
+};
+
+struct mspd_control {
+	const struct mspd_sight *sight;
+	struct door doors[2];
+	struct client *clients[MSPD_CONTROL_CLIENTS]; /* owned */
+};
+
+static struct mspd_loop *loop_of(const struct client *c)
+{
+	return c->door->control->sight->loop;
+}
+
+/* ---- answers ----------------------------------------------------------- */
+
+/* @text becomes the client's. */
+static void answer(struct client *c, char *text, size_t len)
+{
+	c->out = text;
+	c->out_len = text ? len : 0;
+}
+
+static void answer_text(struct client *c, const char *text)
+{
+	answer(c, strdup(text), strlen(text));
+}
+
+static void answer_status(struct client *c)
+{
+	char *text = NULL;
+	size_t len;
+
+	if (mspd_sight_json(c->door->control->sight, &text, &len) < 0) {
+		answer_text(c, "{\"error\":\"no memory\"}\n");
+	} else if (len > MSPD_CONTROL_ANSWER) {
+		free(text);
+		answer_text(c, "{\"error\":\"too much to tell\"}\n");
+	} else {
+		answer(c, text, len);
+	}
+}
+
+static bool ask_control(struct client *c)
+{
+	char *end = memchr(c->in, '\n', c->len);
+
+	if (!end)
+		return false;
+	*end = '\0';
+	if (strcmp(c->in, "status") == 0)
+		answer_status(c);
+	else
+		answer_text(c, "{\"error\":\"unknown command\"}\n");
+	return true;
+}
+
+static void answer_http(struct client *c, const char *status, const char *body,
+			size_t len)
+{
+	char *text = NULL;
+	int n = asprintf(&text,
+			 "HTTP/1.1 %s\r\nContent-Type: " MSPD_METRICS_TYPE
+			 "\r\nContent-Length: %zu\r\nConnection: close\r\n"
+			 "\r\n%.*s",
+			 status, len, (int)len, body);
+
+	answer(c, n < 0 ? NULL : text, n < 0 ? 0 : (size_t)n);
+}
+
+static void answer_metrics(struct client *c)
+{
+	char *text = NULL;
+	size_t len;
+
+	if (mspd_metrics_text(c->door->control->sight, &text, &len) < 0)
+		answer_http(c, "503 Service Unavailable", "", 0);
+	else
+		answer_http(c, "200 OK", text, len);
+	free(text);
+}
+
+/* Nothing but the request line matters: whoever may connect may know. */
+static bool ask_metrics(struct client *c)
+{
+	static const char wanted[] = "GET /metrics HTTP/1.";
+	const size_t n = sizeof(wanted) - 1;
+
+	if (!memmem(c->in, c->len, "\r\n\r\n", 4))
+		return false;
+	if (strncmp(c->in, wanted, n) == 0 &&
+	    (c->in[n] == '0' || c->in[n] == '1') && c->in[n + 1] == '\r')
+		answer_metrics(c);
+	else if (strncmp(c->in, "GET ", 4) == 0)
+		answer_http(c, "404 Not Found", "", 0);
+	else
+		answer_http(c, "400 Bad Request", "", 0);
+	return true;
+}
+
+/* ---- clients ----------------------------------------------------------- */
+
+static void let_in(struct mspd_control *control, bool yes);
+
+static void forget(struct client *c)
+{
+	struct mspd_control *control = c->door->control;
+	size_t i;
+
+	mspd_loop_timer(loop_of(c), &c->timer, MSP_NEVER);
+	mspd_loop_unwatch(loop_of(c), &c->watch);
+	close(c->watch.fd);
+	for (i = 0; i < MSPD_CONTROL_CLIENTS; i++)
+		if (control->clients[i] == c)
+			control->clients[i] = NULL;
+	free(c->out);
+	free(c);
+	let_in(control, true);
+}
+
+static void on_late(void *arg)
+{
+	forget(arg);
+}
+
+static void send_out(struct client *c)
+{
+	ssize_t n;
+
+	while (c->sent < c->out_len) {
+		n = send(c->watch.fd, c->out + c->sent, c->out_len - c->sent,
+			 MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN &&
+		    mspd_loop_watch(loop_of(c), &c->watch, EPOLLOUT) == 0)
+			return;
+		if (n < 0)
+			break;
+		c->sent += (size_t)n;
+	}
+	shutdown(c->watch.fd, SHUT_WR);
+	forget(c);
+}
+
+/* True: more may come. */
+static bool receive(struct client *c)
+{
+	size_t room = c->door->most - c->len;
+	ssize_t n;
+
+	do
+		n = recv(c->watch.fd, c->in + c->len, room, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN;
+	c->len += (size_t)n;
+	return n > 0;
+}
+
+static void on_client(void *arg, uint32_t events)
+{
+	struct client *c = arg;
+	bool more;
+
+	(void)events;
+	if (c->out) {
+		send_out(c);
+		return;
+	}
+	more = receive(c);
+	if (c->door->ask(c))
+		send_out(c);
+	else if (!more || c->len == c->door->most)
+		forget(c);
+}
+
+static bool may_ask(const struct door *door, int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (!door->root_only)
+		return true;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+	       who.uid == 0;
+}
+
+/* NULL: there are too many. */
+static struct client **free_place(struct mspd_control *control)
+{
+	size_t i;
+
+	for (i = 0; i < MSPD_CONTROL_CLIENTS; i++)
+		if (!control->clients[i])
+			return &control->clients[i];
+	return NULL;
+}
+
+static void take_in(struct door *door, int fd)
+{
+	struct mspd_loop *loop = door->control->sight->loop;
+	struct client **place = free_place(door->control);
+	struct client *c = NULL;
+
+	if (place && may_ask(door, fd))
+		c = calloc(1, sizeof(*c));
+	if (!c) {
+		close(fd);
+		return;
+	}
+	*place = c;
+	c->door = door;
+	c->watch.fd = fd;
+	c->watch.call = on_client;
+	c->watch.arg = c;
+	c->timer.call = on_late;
+	c->timer.arg = c;
+	mspd_loop_timer(loop, &c->timer,
+			mspd_loop_now(loop).boot_ms + MSPD_CONTROL_MS);
+	if (mspd_loop_watch(loop, &c->watch, EPOLLIN) < 0)
+		forget(c);
+}
+
+static void on_door(void *arg, uint32_t events)
+{
+	struct door *door = arg;
+	int fd = accept4(door->watch.fd, NULL, NULL,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)events;
+	if (fd >= 0)
+		take_in(door, fd);
+	if (!free_place(door->control))
+		let_in(door->control, false);
+	/* without descriptors the next turn would come here at once, again:
+	 * better nobody is told anything until one who is told has left */
+	else if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		mspd_loop_unwatch(door->control->sight->loop, &door->watch);
+}
+
+/* Whoever comes meanwhile waits in the kernel's line. */
+static void let_in(struct mspd_control *control, bool yes)
+{
+	struct mspd_loop *loop = control->sight->loop;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		struct door *door = &control->doors[i];
+
+		if (door->watch.fd < 0)
+			continue;
+		if (!yes)
+			mspd_loop_unwatch(loop, &door->watch);
+		else if (mspd_loop_watch(loop, &door->watch, EPOLLIN) < 0)
+			mspd_log(MSPD_ERROR, "cannot watch %s", door->name);
+	}
+}
+
+/* ---- start and end ----------------------------------------------------- */
+
+static void open_door(struct door *door, const char *dir, const char *path,
+		      const char *group)
+{
+	const struct mspd_unix_opts opts = {
+		.path = path,
+		.name = door->name,
+		.dir = dir,
+		.mode = door->root_only ? 0600 : 0660,
+		.group = group,
+	};
+	char error[256];
+
+	door->watch.call = on_door;
+	door->watch.arg = door;
+	door->watch.fd = -1;
+	if (path && !*path)
+		return; /* switched off */
+	if (mspd_unix_open(&door->at, &opts, error, sizeof(error)) < 0)
+		mspd_log(MSPD_ERROR, "no %s: %s", door->name, error);
+	else
+		door->watch.fd = door->at.fd;
+}
+
+int mspd_control_open(struct mspd_control **out,
+		      const struct mspd_config *config)
+{
+	struct mspd_control *control = calloc(1, sizeof(*control));
+	const char *dir = config->run_dir;
+	struct door *doors;
+
+	*out = control;
+	if (!control)
+		return -ENOMEM;
+	doors = control->doors;
+	doors[0] = (struct door){ .control = control,
+				  .name = "control.sock",
+				  .root_only = true,
+				  .most = MSPD_CONTROL_LINE,
+				  .ask = ask_control };
+	doors[1] = (struct door){ .control = control,
+				  .name = "metrics.sock",
+				  .most = MSPD_CONTROL_HEAD,
+				  .ask = ask_metrics };
+	open_door(&doors[0], dir, config->control_socket, NULL);
+	open_door(&doors[1], dir, config->metrics_socket,
+		  config->metrics_group);
+	return 0;
+}
+
+void mspd_control_start(struct mspd_control *control,
+			const struct mspd_sight *sight)
+{
+	if (!control)
+		return;
+	control->sight = sight;
+	let_in(control, true);
+}
+
+void mspd_control_close(struct mspd_control *control)
+{
+	size_t i;
+
+	if (!control)
+		return;
+	for (i = 0; i < MSPD_CONTROL_CLIENTS; i++)
+		if (control->clients[i])
+			forget(control->clients[i]);
+	if (control->sight)
+		let_in(control, false);
+	for (i = 0; i < 2; i++)
+		if (control->doors[i].watch.fd >= 0)
+			mspd_unix_close(&control->doors[i].at);
+	free(control);
+}
