@@ -4,26 +4,53 @@ In: a started agent. Out: it has the privileges that its work takes, and the
 kernel refuses it everything else, in every thread. Must never take the agent's
 word for it: /proc tells.
 """
+import ctypes
 import errno
 import os
 import re
 import resource
 import signal
+import struct
 import subprocess
 import unittest
 
+import refusal
 import world
-from world import DAEMON, IMDS, INSTANCE
+from world import DAEMON, INSTANCE
 
 # net_admin, sys_ptrace, dac_read_search, perfmon, bpf
 CAPABILITIES = 1 << 12 | 1 << 19 | 1 << 2 | 1 << 38 | 1 << 39
 NET_BIND_SERVICE = 1 << 10
 FILTERED = "2"
+CAPBSET_DROP = 24
+REFUSE = 0x00050000
+CALLS = {"x86_64": (126, 317), "aarch64": (91, 277)}  # capset, seccomp
+UNIT = os.path.join(os.path.dirname(__file__), "..", "..", "mspd",
+                    "azure-proxy-agent.service")
 EVERY = ("execve", "execveat", "ptrace", "process_vm_readv", "unshare",
          "setns", "mount", "setresuid", "capset", "seccomp", "keyctl",
          "init_module", "perf_event_open", "fork", "space", "packet", "raw",
          "dumpable", "pin", "limit", "written", "blank", "code", "handler",
          "signal") + (("x32",) if os.uname().machine == "x86_64" else ())
+
+
+def limit():
+    """As the unit does, before the agent starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for cap in range(64):
+        if not CAPABILITIES >> cap & 1:
+            libc.prctl(CAPBSET_DROP, cap, 0, 0, 0)  # some are no capability
+    capset, seccomp = CALLS[os.uname().machine]
+    rows = ((refusal.LOAD, 0, 0, 0), (refusal.EQUAL, 1, 0, capset),
+            (refusal.EQUAL, 0, 1, seccomp),
+            (refusal.RETURN, 0, 0, REFUSE | errno.EPERM),
+            (refusal.RETURN, 0, 0, refusal.ALLOW))
+    code = ctypes.create_string_buffer(
+        b"".join(struct.pack("=HBBI", *row) for row in rows))
+    program = ctypes.create_string_buffer(
+        struct.pack("@HP", len(rows), ctypes.addressof(code)))
+    if libc.syscall(seccomp, refusal.SET_MODE_FILTER, 0, program) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
 
 
 def tasks(pid):
@@ -35,9 +62,10 @@ def tasks(pid):
 
 class Privilege(unittest.TestCase):
 
-    def start(self, **config):
+    def start(self, sandbox=None, **config):
         self.world = world.World(
-            imds=world.item(), wireserver=world.item(), config=config)
+            imds=world.item(), wireserver=world.item(), config=config,
+            sandbox=sandbox)
         self.addCleanup(self.world.close)
         self.world.start()
         return self.world.mspd.pid
@@ -58,6 +86,30 @@ class Privilege(unittest.TestCase):
             self.assert_capabilities(task, CAPABILITIES)
             self.assertEqual(task["NoNewPrivs"], "1")
             self.assertEqual(task["Seccomp"], FILTERED)
+
+    def test_no_more_where_a_service_manager_has_limited_it(self):
+        """It leaves no capability to limit anything, nor two of the calls."""
+        pid = self.start(sandbox=limit)
+        for task in tasks(pid):
+            self.assert_capabilities(task, CAPABILITIES)
+            self.assertEqual(task["NoNewPrivs"], "1")
+            self.assertEqual(task["Seccomp_filters"], "2")
+        self.assertNotIn(b"cannot",
+                         self.world.read("log", "ProxyAgent.log"))
+
+    def test_unit_says_the_same(self):
+        with open(UNIT, encoding="utf-8") as f:
+            lines = [line.strip().split("=", 1) for line in f if "=" in line]
+        given = " ".join(v for k, v in lines if k == "CapabilityBoundingSet")
+        self.assertEqual(
+            {c.lower() for c in given.split()},
+            {"cap_bpf", "cap_perfmon", "cap_net_admin", "cap_sys_ptrace",
+             "cap_dac_read_search"})
+        for line in (["LimitCORE", "0"], ["NoNewPrivileges", "yes"],
+                     ["MemoryDenyWriteExecute", "yes"],
+                     ["RestrictNamespaces", "yes"],
+                     ["SystemCallArchitectures", "native"]):
+            self.assertIn(line, lines)
 
     def test_privileged_port_keeps_what_it_takes(self):
         pid = self.start(listenAddress="127.0.0.1:1023")

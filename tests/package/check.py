@@ -172,7 +172,14 @@ class Packages(unittest.TestCase):
         self.assertIn("Seccomp:\t2", out)
         self.assertIn("NoNewPrivs:\t1", out)
         # perfmon, bpf; sys_ptrace, net_admin, dac_read_search
-        self.assertIn("CapEff:\t000000c000081004", out)
+        for name in ("CapEff", "CapPrm", "CapBnd"):
+            self.assertIn(f"{name}:\t000000c000081004", out)
+        for name in ("CapInh", "CapAmb"):
+            self.assertIn(f"{name}:\t0000000000000000", out)
+        # what the unit refuses is not needed for the agent's own filter
+        self.assertEqual(self.run_there(
+            "grep -c -e 'cannot give' -e 'cannot filter' "
+            "/var/log/azure-proxy-agent/ProxyAgent.log || :").strip(), "0")
 
     def test_16_the_serial_console_tells(self):
         self.assertIn(b"Started Redirector with eBPF maps - ",
