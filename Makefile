@@ -527,6 +527,18 @@ soak-abuse: all $(SOAKERS) $(LIVEPRE)
 	$(Q)MINUTES=$(MINUTES) SEED=$(SEED) BROKEN=$(BROKEN) \
 		python3 tests/soak/soak_abuse.py $(O)
 
+# What the table of mspd/seccomp_table.c is reviewed against.
+.PHONY: syscalls
+SYSCALLS := $(O)/syscalls
+syscalls: all attack-programs
+	$(Q)rm -rf $(SYSCALLS) && mkdir -p $(SYSCALLS)/all $(SYSCALLS)/hot
+	$(Q)TRACE=$(abspath $(SYSCALLS))/all TRIES=60 \
+		python3 tests/live/run.py $(O) || :
+	$(Q)TRACE=$(abspath $(SYSCALLS))/hot HOT=1 \
+		python3 tests/live/run.py $(O) case_traffic case_keys || :
+	$(Q)python3 tests/live/syscalls.py $(SYSCALLS)/all
+	$(Q)python3 tests/live/syscalls.py $(SYSCALLS)/hot
+
 # Changes and builds a copy, not what is here.
 check-mutants:
 	$(SUITE) mutants python3 tests/live/mutants.py . $(MUTANTS)
