@@ -244,7 +244,7 @@ def audit_keys():
     code = read("mspd/audit_text.c")
     names = re.findall(r'[A-Z]+\(line, "(\w+)"', code)
     return compare(items(section(page("mspd.8"), "Audit record"), "Ic"),
-                   names + ["time"], 15)
+                   names + ["time", "chain"], 15)
 
 
 def audit_states():

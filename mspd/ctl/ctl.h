@@ -14,7 +14,8 @@
 enum ctl_status {
 	CTL_OK = 0,   /* allowed, clean, the same */
 	CTL_NO = 1,   /* denied, findings, changes */
-	CTL_ERROR = 2 /* no answer: usage, unreadable, refused */
+	CTL_ERROR = 2, /* no answer: usage, unreadable, refused */
+	CTL_USAGE = 64 /* of commands that tell it from the others */
 };
 
 /**
@@ -36,6 +37,7 @@ extern const struct ctl_command ctl_lint;
 extern const struct ctl_command ctl_diff;
 extern const struct ctl_command ctl_learn;
 extern const struct ctl_command ctl_convert;
+extern const struct ctl_command ctl_audit_command;
 
 /* ---- memory ------------------------------------------------------------ */
 

@@ -8,7 +8,8 @@
 #include "mspd/ctl/ctl.h"
 
 static const struct ctl_command *const commands[] = {
-	&ctl_explain, &ctl_lint, &ctl_diff, &ctl_learn, &ctl_convert,
+	&ctl_explain, &ctl_lint,    &ctl_diff,
+	&ctl_learn,   &ctl_convert, &ctl_audit_command,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

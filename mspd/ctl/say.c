@@ -78,7 +78,7 @@ static void tell_error(void)
 
 int ctl_say_end(int status, bool json)
 {
-	if (json && !answered && status == CTL_ERROR)
+	if (json && !answered && status > CTL_NO)
 		tell_error();
 	if (fflush(stdout) != 0 || ferror(stdout))
 		status = ctl_fail("standard output: cannot be written");

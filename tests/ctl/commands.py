@@ -12,7 +12,7 @@ import time
 
 import kit
 
-HELPS = ("explain", "lint", "diff", "learn", "convert")
+HELPS = ("explain", "lint", "diff", "learn", "convert", "audit")
 FULL = "/dev/full"
 
 

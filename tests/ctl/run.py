@@ -15,14 +15,16 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-import commands  # noqa: E402 - they are found through the line above
+import auditing  # noqa: E402 - they are found through the line above
+import commands  # noqa: E402
 import converting  # noqa: E402
 import differing  # noqa: E402
 import hostile  # noqa: E402
 import kit  # noqa: E402
 import learning  # noqa: E402
 
-PARTS = (commands, converting, differing, learning, hostile)
+PARTS = (commands, converting, differing, learning, auditing,
+         hostile)
 
 
 def main():
