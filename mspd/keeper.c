@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "mspd/health.h"
+#include "mspd/heir.h"
 #include "mspd/keyfolder.h"
 #include "mspd/latched.h"
 #include "mspd/listener.h"
@@ -76,6 +77,7 @@ struct mspd_keeper {
 	unsigned long long up_ms; /* since the start, when it was up */
 	uint64_t status_at;
 	uint64_t memory_at;
+	struct mspd_heir heir; /* taken_over: constant from stage UP on */
 };
 
 static uint64_t earliest(uint64_t a, uint64_t b)
@@ -127,7 +129,9 @@ static void announce_listener(struct mspd_keeper *k)
 	if (err < 0)
 		mspd_log(MSPD_ERROR, "cannot write listener in %s: %s",
 			 k->opts.config->run_dir, strerror(-err));
-	mspd_stages_enter(&k->stages, MSPD_STAGE_LISTENING);
+	/* who is redirected already waits for the channel to be proved */
+	if (!k->heir.inherits)
+		mspd_stages_enter(&k->stages, MSPD_STAGE_LISTENING);
 	mspd_provision_ready(k->opts.provision, MSPD_PROVISION_LISTENER);
 }
 
@@ -139,7 +143,8 @@ static int bring_up_listener(struct mspd_keeper *k)
 
 	if (k->listener.fd >= 0)
 		return 0;
-	if (mspd_listener_open(&k->listener, &k->opts.config->listener, error,
+	if (mspd_heir_listener(&k->heir, &k->listener,
+			       &k->opts.config->listener, error,
 			       sizeof(error)) < 0) {
 		mspd_status_module(k->opts.status, MSPD_MODULE_LISTENER,
 				   MSPD_STATE_STOPPED, "%s", error);
@@ -179,6 +184,7 @@ static int open_redirect(struct mspd_keeper *k, char detail[DETAIL_MAX],
 	int rc;
 
 	redirect_options(k, &opts);
+	opts.n_parts = mspd_store_parts(k->opts.store, &opts.parts);
 	opts.detail = detail;
 	opts.detail_size = DETAIL_MAX;
 	rc = msp_redirect_open(&k->redirect, &opts, info);
@@ -195,6 +201,9 @@ static int prove(struct mspd_keeper *k, struct msp_error_info *info)
 {
 	int rc;
 
+	if (k->heir.inherits) /* the loop does not accept yet */
+		return mspd_heir_prove(&k->heir, k->redirect, k->listener.fd,
+				       info);
 	if (!mspd_stages_prove(&k->stages, LET_GO_MS)) {
 		snprintf(info->text, sizeof(info->text),
 			 "the listener is busy");
@@ -217,6 +226,10 @@ static int bring_up_redirect(struct mspd_keeper *k)
 		rc = prove(k, &info);
 	if (rc == 0)
 		return 0;
+	if (k->heir.inherits) { /* from here on as if it were the first agent */
+		mspd_heir_give_up(&k->heir, k->redirect);
+		mspd_stages_enter(&k->stages, MSPD_STAGE_LISTENING);
+	}
 	msp_redirect_free(k->redirect);
 	k->redirect = NULL;
 	mspd_status_module(k->opts.status, MSPD_MODULE_REDIRECTOR,
@@ -251,7 +264,11 @@ static void announce(struct mspd_keeper *k)
 	show(k, MSPD_MODULE_REDIRECTOR, mspd_health_redirector);
 	mspd_console_event(k->opts.console, "Started Redirector with eBPF maps",
 			   ms);
-	mspd_stages_enter(&k->stages, MSPD_STAGE_UP);
+	if (mspd_heir_settle(&k->heir, k->redirect, k->listener.fd,
+			     &k->switches, &k->sweeper, read_clock().boot_ms))
+		k->latched_once = true; /* by the agent before */
+	else
+		mspd_stages_enter(&k->stages, MSPD_STAGE_UP);
 	mspd_provision_ready(k->opts.provision, MSPD_PROVISION_REDIRECTOR);
 }
 
@@ -319,6 +336,9 @@ static void set_redirection(struct mspd_keeper *k, uint64_t now_ms)
 {
 	size_t i;
 
+	/* as it was left, until the host has said how it is to be */
+	if (!msp_latch_status(k->latch))
+		return;
 	for (i = 0; i < MSP_ENDPOINTS; i++)
 		mspd_switches_want(&k->switches, (enum msp_endpoint)i,
 				   wanted_state(k, i), now_ms);
@@ -343,28 +363,6 @@ static int publish(struct mspd_keeper *k)
 	}
 	mspd_policy_publish(k->opts.policies, policy);
 	return 0;
-}
-
-static void report_states(struct mspd_keeper *k)
-{
-	const struct msp_keystatus *status = msp_latch_status(k->latch);
-	struct mspd_key_states states = { 0 };
-	struct msp_key *key = msp_latch_key(k->latch);
-	size_t i;
-
-	states.channel = mspd_latched_channel(&k->latched);
-	if (status) {
-		for (i = 0; i < MSP_ENDPOINTS; i++)
-			states.rule_id[i] = msp_keystatus_rule_id(
-				status, (enum msp_endpoint)i);
-	}
-	if (key) {
-		states.key_guid = msp_key_guid(key);
-		states.has_incarnation =
-			msp_key_incarnation(key, &states.incarnation);
-	}
-	if (mspd_status_states(k->opts.status, &states) < 0)
-		mspd_log(MSPD_ERROR, "no memory for the status");
 }
 
 /* Messages about an achievement carry the time it took (spec 4.3). */
@@ -470,7 +468,7 @@ static void take_changes(struct mspd_keeper *k, struct msp_time now)
 	k->unpublished = false;
 	/* said before it can be seen: a client that is redirected may ask for
 	 * the status */
-	report_states(k);
+	mspd_latched_show(&k->latched);
 	if (news) {
 		report_message(k);
 		k->status_at = now.boot_ms;
@@ -485,7 +483,7 @@ static void take_changes(struct mspd_keeper *k, struct msp_time now)
 static void take_notices(struct mspd_keeper *k, uint64_t now_ms)
 {
 	if (mspd_latched_notices(&k->latched, now_ms)) {
-		report_states(k);
+		mspd_latched_show(&k->latched);
 		k->folder_at = now_ms;
 	}
 }
@@ -548,6 +546,18 @@ static void find_folder(struct mspd_keeper *k, uint64_t now_ms)
 	k->status_at = now_ms;
 }
 
+/* Clients that wait are to find a key, and rules. */
+static void let_in(struct mspd_keeper *k, uint64_t now_ms)
+{
+	enum msp_latch_state state =
+		k->latch ? msp_latch_state(k->latch) : MSP_LATCH_UNKNOWN;
+	bool served = !k->unpublished && (state == MSP_LATCH_LATCHED ||
+					  state == MSP_LATCH_DISABLED);
+
+	if (mspd_heir_lets_in(&k->heir, served, now_ms))
+		mspd_stages_enter(&k->stages, MSPD_STAGE_UP);
+}
+
 /* ---- the thread -------------------------------------------------------- */
 
 static void write_status(struct mspd_keeper *k, uint64_t now_ms)
@@ -581,6 +591,8 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 
 	if (!k->latch)
 		until = earliest(until, k->folder_at);
+	if (k->heir.holding)
+		until = earliest(until, k->heir.hold_until);
 	if (k->up) {
 		until = earliest(until, msp_latch_deadline(k->latch));
 		until = earliest(until, mspd_switches_deadline(&k->switches));
@@ -627,6 +639,7 @@ static void *keep(void *arg)
 			run_switches(k, now.boot_ms);
 			if (mspd_sweeper_run(&k->sweeper, now.boot_ms))
 				k->status_at = now.boot_ms;
+			let_in(k, now.boot_ms);
 		}
 		mspd_provision_run(k->opts.provision, now.boot_ms);
 		mspd_seccomp_report();
@@ -681,6 +694,7 @@ int mspd_keeper_start(struct mspd_keeper **out,
 	if (!k)
 		return -ENOMEM;
 	k->opts = *opts;
+	k->heir.store = opts->store;
 	k->wake_fd = -1;
 	k->listener.fd = -1;
 	k->health.config = k->opts.config;
@@ -730,6 +744,11 @@ int mspd_keeper_listen_fd(const struct mspd_keeper *keeper)
 	return keeper->listener.fd;
 }
 
+struct mspd_heir *mspd_keeper_heir(struct mspd_keeper *keeper)
+{
+	return &keeper->heir;
+}
+
 void mspd_keeper_root(struct mspd_keeper *keeper, const char *fault)
 {
 	mspd_health_root(&keeper->health, fault);
@@ -741,21 +760,9 @@ bool mspd_keeper_alive(const struct mspd_keeper *keeper, uint64_t slack_ms)
 	       steady_ms() <= atomic_load(&keeper->due_ms) + slack_ms;
 }
 
-/* Whoever reads it would ask nobody, or somebody else by then. */
-static void untell(struct mspd_keeper *keeper)
-{
-	const char *dir = keeper->opts.config->run_dir;
-	int err = keeper->listener.fd >= 0 ? mspd_listener_untell(dir) : 0;
-
-	if (err < 0)
-		mspd_log(MSPD_ERROR, "cannot remove listener in %s: %s", dir,
-			 strerror(-err));
-}
-
 void mspd_keeper_stop(struct mspd_keeper *keeper)
 {
 	uint64_t one = 1;
-	size_t i;
 
 	if (keeper->joined)
 		return;
@@ -765,11 +772,12 @@ void mspd_keeper_stop(struct mspd_keeper *keeper)
 		mspd_log(MSPD_ERROR, "cannot wake the key keeper");
 	pthread_join(keeper->thread, NULL);
 	keeper->joined = true;
-	untell(keeper);
-	for (i = 0; keeper->redirect && i < MSP_ENDPOINTS; i++)
-		if (msp_redirect_set(keeper->redirect, (enum msp_endpoint)i,
-				     MSP_REDIRECT_OFF) < 0)
-			mspd_log(MSPD_ERROR, "cannot switch redirection off");
+	/* whoever reads it would ask nobody, or somebody else by then */
+	if (keeper->listener.fd >= 0 &&
+	    mspd_listener_untell(keeper->opts.config->run_dir) < 0)
+		mspd_log(MSPD_ERROR, "cannot remove listener");
+	if (!mspd_store_keeps(keeper->opts.store))
+		mspd_heir_switch_off(keeper->redirect);
 }
 
 void mspd_keeper_free(struct mspd_keeper *keeper)
@@ -782,6 +790,7 @@ void mspd_keeper_free(struct mspd_keeper *keeper)
 	msp_keystore_free(keeper->store);
 	mspd_ruleset_close(&keeper->rules);
 	msp_redirect_free(keeper->redirect);
+	mspd_early_close(&keeper->heir.early);
 	if (keeper->listener.fd >= 0)
 		close(keeper->listener.fd);
 	if (keeper->wake_fd >= 0)

@@ -7,6 +7,7 @@
 #define MSPD_KEEPER_H
 
 #include "mspd/config.h"
+#include "mspd/heir.h"
 #include "mspd/policy.h"
 #include "mspd/provision.h"
 #include "mspd/stage.h"
@@ -22,6 +23,7 @@ struct mspd_keeper_opts {
 	struct mspd_summary *summary;
 	struct mspd_provision *provision;
 	struct mspd_console *console;
+	struct mspd_store *store; /* NULL: there is none */
 };
 
 /* Start the thread. 0 or -errno. */
@@ -36,6 +38,9 @@ struct msp_redirect *mspd_keeper_redirect(const struct mspd_keeper *keeper);
 /* From stage LISTENING on; borrowed. */
 int mspd_keeper_listen_fd(const struct mspd_keeper *keeper);
 
+/* From stage UP on, the loop's: what the agent before left. Borrowed. */
+struct mspd_heir *mspd_keeper_heir(struct mspd_keeper *keeper);
+
 /* Is its thread where it should be, or late by no more than this? Also once it
  * has been stopped. Threads: any, except during stop. */
 bool mspd_keeper_alive(const struct mspd_keeper *keeper, uint64_t slack_ms);
@@ -44,8 +49,10 @@ bool mspd_keeper_alive(const struct mspd_keeper *keeper, uint64_t slack_ms);
  * status; fault NULL: well. Once. */
 void mspd_keeper_root(struct mspd_keeper *keeper, const char *fault);
 
-/* All endpoints off, so that no new connection is sent here, and the thread
- * ended. The programs stay attached until free. */
+/* The thread ended; and all endpoints off, so that no new connection is sent
+ * here, unless a service manager keeps the listener and the programs: then they
+ * wait for the next agent, or end when it closes them. The programs stay
+ * attached until free. */
 void mspd_keeper_stop(struct mspd_keeper *keeper);
 
 /* Detach, close the listener, wipe the key; NULL is fine. */

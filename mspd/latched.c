@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "mspd/log.h"
+#include "mspd/status.h"
 
 static bool is_ready(enum msp_latch_state state)
 {
@@ -141,4 +142,26 @@ bool mspd_latched_notices(struct mspd_latched *latched, uint64_t now_ms)
 		return false;
 	}
 	return false;
+}
+
+void mspd_latched_show(struct mspd_latched *l)
+{
+	const struct msp_keystatus *status = msp_latch_status(l->latch);
+	struct mspd_key_states states = { 0 };
+	struct msp_key *key = msp_latch_key(l->latch);
+	size_t i;
+
+	states.channel = mspd_latched_channel(l);
+	if (status) {
+		for (i = 0; i < MSP_ENDPOINTS; i++)
+			states.rule_id[i] = msp_keystatus_rule_id(
+				status, (enum msp_endpoint)i);
+	}
+	if (key) {
+		states.key_guid = msp_key_guid(key);
+		states.has_incarnation =
+			msp_key_incarnation(key, &states.incarnation);
+	}
+	if (mspd_status_states(l->status, &states) < 0)
+		mspd_log(MSPD_ERROR, "no memory for the status");
 }

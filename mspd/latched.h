@@ -35,4 +35,7 @@ bool mspd_latched_notices(struct mspd_latched *latched, uint64_t now_ms);
 /* The secure channel state of spec 5.4; borrowed until the latch runs. */
 const char *mspd_latched_channel(const struct mspd_latched *latched);
 
+/* Key, rules and channel, in the status. */
+void mspd_latched_show(struct mspd_latched *latched);
+
 #endif

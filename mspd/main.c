@@ -29,6 +29,8 @@
 
 #define DRAIN_CHECK_MS	20
 #define WORKERS_WAIT_MS 500
+/* For who was let in to say what he wants. */
+#define SPARE_MS 500
 
 struct mspd {
 	struct mspd_config config;
@@ -50,14 +52,17 @@ struct mspd {
 	struct mspd_control *control;
 	struct mspd_proxy *proxy;
 	struct mspd_server *server;
+	struct mspd_store *store;
 	struct mspd_keeper *keeper;
 	struct mspd_notify *notify;
 	struct mspd_telemetry *telemetry;
-	atomic_bool up; /* the keeper's redirector may be used */
+	bool redirected; /* from the start, perhaps */
+	atomic_bool up;	 /* the keeper's redirector may be used */
 	struct mspd_watch stage;
 	struct mspd_ending ending;
 	struct mspd_timer drain;
 	uint64_t drain_until; /* 0: not draining */
+	uint64_t spare_until; /* those who have not asked for anything */
 };
 
 /* ---- events ------------------------------------------------------------ */
@@ -76,7 +81,10 @@ static int mark_telemetry(void *arg, int fd)
 {
 	struct mspd *d = arg;
 
-	return atomic_load(&d->up) ? mark_own(d, fd) : 0;
+	if (atomic_load(&d->up))
+		return mark_own(d, fd);
+	/* the programs of an agent before us would send it back here */
+	return d->redirected ? -EAGAIN : 0;
 }
 
 static void take_clients(struct mspd *d)
@@ -105,6 +113,13 @@ static void know_clients(struct mspd *d)
 	mspd_keeper_root(d->keeper, rc < 0 ? info.text : NULL);
 }
 
+static void take_early(void *arg, int fd)
+{
+	struct mspd *d = arg;
+
+	mspd_server_take(d->server, fd);
+}
+
 static void on_stage(void *arg, uint32_t events)
 {
 	struct mspd *d = arg;
@@ -127,6 +142,8 @@ static void on_stage(void *arg, uint32_t events)
 		mspd_loop_unwatch(d->loop, &d->stage);
 		atomic_store(&d->up, true);
 		know_clients(d);
+		mspd_early_take(&mspd_keeper_heir(d->keeper)->early, take_early,
+				d);
 		take_clients(d);
 		mspd_notify_ready(d->notify);
 		break;
@@ -139,6 +156,8 @@ static void check_drained(void *arg)
 	struct mspd *d = arg;
 	uint64_t now = mspd_loop_now(d->loop).boot_ms;
 
+	if (now >= d->spare_until)
+		mspd_server_drain(d->server, false);
 	if (mspd_server_connections(d->server) == 0 || now >= d->drain_until)
 		mspd_loop_stop(d->loop);
 	else
@@ -160,7 +179,8 @@ static void stop(void *arg)
 		 (unsigned long long)mspd_status_elapsed_ms(d->status));
 	mspd_notify_stopping(d->notify);
 	mspd_keeper_stop(d->keeper);
-	mspd_server_drain(d->server);
+	d->spare_until = mspd_loop_now(d->loop).boot_ms + SPARE_MS;
+	mspd_server_drain(d->server, true);
 	check_drained(d);
 }
 
@@ -382,6 +402,7 @@ static int open_keeper(struct mspd *d)
 		.summary = d->summary,
 		.provision = d->provision,
 		.console = &d->console,
+		.store = d->store,
 	};
 	int err = mspd_keeper_start(&d->keeper, &opts);
 
@@ -535,6 +556,20 @@ static void close_all(struct mspd *d)
 		close(d->identities.root_fd);
 	mspd_ending_close(&d->ending);
 	mspd_loop_free(d->loop);
+	if (!hangs)
+		mspd_store_free(d->store);
+}
+
+/* Before there are threads. */
+static void open_store(struct mspd *d)
+{
+	const struct msp_redirect_part *parts;
+	int err = mspd_store_open(&d->store);
+
+	if (err < 0)
+		mspd_log(MSPD_WARN, "nothing is kept over a restart: %s",
+			 strerror(-err));
+	d->redirected = mspd_store_parts(d->store, &parts) > 0;
 }
 
 static int serve(struct mspd *d)
@@ -542,6 +577,7 @@ static int serve(struct mspd *d)
 	int err;
 
 	mspd_policy_slot_init(&d->policies);
+	open_store(d);
 	d->identities.root_fd = -1;
 	err = open_all(d);
 	if (err < 0) {

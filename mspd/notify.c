@@ -38,20 +38,22 @@ struct mspd_notify {
 
 /* ---- the environment --------------------------------------------------- */
 
-static int read_address(struct mspd_notify *n, const char *name)
+int mspd_notify_address(const char *name, struct sockaddr_un *out,
+			socklen_t *out_len)
 {
 	size_t len = strlen(name);
 
 	if ((name[0] != '/' && name[0] != '@') || len < 2 ||
-	    len >= sizeof(n->to.sun_path))
+	    len >= sizeof(out->sun_path))
 		return -EINVAL;
-	n->to.sun_family = AF_UNIX;
-	memcpy(n->to.sun_path, name, len);
-	n->to_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	memset(out, 0, sizeof(*out));
+	out->sun_family = AF_UNIX;
+	memcpy(out->sun_path, name, len);
+	*out_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 	if (name[0] == '@')
-		n->to.sun_path[0] = '\0'; /* abstract: ends with the length */
+		out->sun_path[0] = '\0'; /* abstract: ends with the length */
 	else
-		n->to_len++;
+		(*out_len)++;
 	return 0;
 }
 
@@ -148,7 +150,7 @@ static void look(void *arg)
 
 static int open_socket(struct mspd_notify *n, const char *name)
 {
-	int err = read_address(n, name);
+	int err = mspd_notify_address(name, &n->to, &n->to_len);
 
 	if (err < 0)
 		return err;

@@ -9,6 +9,9 @@
 #ifndef MSPD_NOTIFY_H
 #define MSPD_NOTIFY_H
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "mspd/loop.h"
 
 struct mspd_notify;
@@ -43,6 +46,10 @@ struct mspd_notify_opts {
  */
 int mspd_notify_new(struct mspd_notify **out, struct mspd_loop *loop,
 		    const struct mspd_notify_opts *opts);
+
+/* Of the service manager's socket; 0 or -EINVAL. */
+int mspd_notify_address(const char *name, struct sockaddr_un *out,
+			socklen_t *out_len);
 
 /* Clients can be served. What cannot be sent now is sent later. Here and
  * below, NULL is fine. */

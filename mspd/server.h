@@ -101,10 +101,14 @@ void mspd_server_free(struct mspd_server *server);
 
 /* Start accepting from a listening, non-blocking socket; borrowed. */
 int mspd_server_listen(struct mspd_server *server, int listen_fd);
+/* A connection that somebody else accepted there: it is the server's now. */
+void mspd_server_take(struct mspd_server *server, int fd);
 /* Accept nobody until it listens again. */
 void mspd_server_rest(struct mspd_server *server);
-/* Accept no more; idle connections are closed, busy ones finish. */
-void mspd_server_drain(struct mspd_server *server);
+/* Accept no more; idle connections are closed, busy ones finish. spare: not
+ * yet those that have not asked for anything, or have just done so: a client
+ * that was let in is not cut off before its first request is read. */
+void mspd_server_drain(struct mspd_server *server, bool spare);
 /* Connections that are open now. */
 unsigned int mspd_server_connections(const struct mspd_server *server);
 /* What happened at the door since the start. Threads: any. */

@@ -11,6 +11,8 @@
  */
 #include "mspd/server_priv.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -162,7 +164,7 @@ void mspd_arrive_lost(struct mspd_exchange *x)
 	exchange_free(x);
 }
 
-static bool has_spoken(const struct mspd_exchange *x)
+bool mspd_arrive_has_spoken(const struct mspd_exchange *x)
 {
 	int bytes = 0;
 
@@ -172,7 +174,7 @@ static bool has_spoken(const struct mspd_exchange *x)
 /* It has a place. */
 static void settle_in(struct mspd_exchange *x)
 {
-	if (has_spoken(x)) {
+	if (mspd_arrive_has_spoken(x)) {
 		begin(x);
 		return;
 	}
@@ -230,6 +232,20 @@ static void evict(void *arg, struct mspd_place *place)
 	mspd_exchange_abort(x);
 	shutdown(x->fd, SHUT_RDWR);
 	x->server->dirty = true;
+}
+
+void mspd_server_take(struct mspd_server *server, int fd)
+{
+	struct sockaddr_in from = { 0 };
+	socklen_t len = sizeof(from);
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    getpeername(fd, (struct sockaddr *)&from, &len) < 0) {
+		close(fd); /* it has left */
+		return;
+	}
+	take_connection(server, fd, &from);
 }
 
 const struct mspd_door_ops mspd_arrive_ops = {

@@ -623,14 +623,15 @@ void mspd_server_rest(struct mspd_server *server)
 	mspd_door_rest(server->door);
 }
 
-void mspd_server_drain(struct mspd_server *server)
+void mspd_server_drain(struct mspd_server *server, bool spare)
 {
 	struct mspd_exchange *x;
 
 	server->draining = true;
 	mspd_door_shut(server->door); /* ends those that wait */
 	for (x = server->connections; x; x = x->next)
-		if (x->stage == STAGE_IDLE)
+		if (x->stage == STAGE_IDLE &&
+		    !(spare && (!x->begun || mspd_arrive_has_spoken(x))))
 			shutdown(x->fd, SHUT_RDWR);
 	server->dirty = true;
 }

@@ -175,6 +175,8 @@ void mspd_arrive_notify(void *arg, struct MHD_Connection *mhd, void **context,
 			enum MHD_ConnectionNotificationCode what);
 /* Something has come, or its end, on one that libmicrohttpd does not know. */
 void mspd_arrive_speaks(struct mspd_exchange *x);
+/* Is there a byte to be read? */
+bool mspd_arrive_has_spoken(const struct mspd_exchange *x);
 /* libmicrohttpd had no room for it, and has closed it. */
 void mspd_arrive_lost(struct mspd_exchange *x);
 /* Close one that libmicrohttpd does not know. */

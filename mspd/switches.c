@@ -32,6 +32,13 @@ void mspd_switches_init(struct mspd_switches *s, mspd_switch *set, void *arg,
 	s->due_ms = MSP_NEVER;
 }
 
+void mspd_switches_found(struct mspd_switches *s, enum msp_endpoint endpoint,
+			 enum msp_redirect_state state)
+{
+	s->endpoint[endpoint].wanted = state;
+	s->endpoint[endpoint].is = state;
+}
+
 void mspd_switches_want(struct mspd_switches *s, enum msp_endpoint endpoint,
 			enum msp_redirect_state state, uint64_t now_ms)
 {

@@ -48,6 +48,10 @@ bool mspd_switches_failing(const struct mspd_switches *switches,
 			   enum msp_endpoint *endpoint);
 
 /* When the next try is due, MSP_NEVER: none is. */
+/* It is so already, by somebody before us. */
+void mspd_switches_found(struct mspd_switches *switches,
+			 enum msp_endpoint endpoint,
+			 enum msp_redirect_state state);
 uint64_t mspd_switches_deadline(const struct mspd_switches *switches);
 
 #endif

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""
+In: restarts and kills of an agent that a service manager keeps descriptors for,
+while clients ask all the time. Out: none of them is refused, none goes to the
+host by itself, and each is who it is.
+"""
+import collections
+import os
+import signal
+import socket
+import threading
+import time
+import unittest
+
+import manager
+import wire
+import world
+from world import IMDS, INSTANCE
+
+CLIENTS = 64
+USERS = [1000 + i for i in range(8)]
+REQUEST = wire.request(b"GET", INSTANCE, IMDS, [world.METADATA])
+PARTS = 10  # of the library, and the listener
+
+
+def ask(end, before):
+    """Requests one after the other, each on a connection of its own, until a
+    file is there; what became of each. before: when to begin."""
+    results = collections.Counter()
+    while not os.path.exists(end):
+        try:
+            with socket.socket() as s:
+                s.settimeout(30)
+                s.connect((IMDS, 80))
+                results["connected"] += 1
+                s.sendall(REQUEST)
+                answer = wire.receive(s, b"", False)[0]
+            if answer is None:
+                results["closed"] += 1
+            elif world.PASSED in answer.headers:
+                results[answer.status] += 1
+            else:
+                results[f"direct {answer.status}"] += 1
+        except OSError as e:
+            results[type(e).__name__] += 1
+        time.sleep(0.02)
+    return results
+
+
+class Crowd:
+    """Clients of several users, each a process."""
+
+    def __init__(self, w, n=CLIENTS):
+        self.world, self.end = w, w.path("end")
+        self.results = [None] * n
+        self.threads = [threading.Thread(target=self.one, args=(i,))
+                        for i in range(n)]
+
+    def one(self, i):
+        self.results[i] = self.world.call(ask, self.end, None,
+                                          uid=USERS[i % len(USERS)])
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        time.sleep(0.5)
+        return self
+
+    def __exit__(self, *what):
+        with open(self.end, "wb"):
+            pass
+        for thread in self.threads:
+            thread.join()
+        os.unlink(self.end)
+
+    def total(self):
+        return sum(self.results, collections.Counter())
+
+
+class Restart(unittest.TestCase):
+
+    def setUp(self):
+        self.world = manager.Managed(imds=world.item(),
+                                     wireserver=world.item())
+        self.addCleanup(self.world.close)
+        self.world.start()
+        world.wait_until(lambda: len(self.world.names()) == PARTS,
+                         why="all is kept")
+
+    def under_load(self, *signals):
+        with Crowd(self.world) as crowd:
+            for sig in signals:
+                self.world.restart(sig)
+                self.world.wait_ready()
+                time.sleep(0.3)
+        return crowd.total()
+
+    def check_identities(self):
+        """Each answer is of a user of ours; nobody is unknown."""
+        users = collections.Counter()
+        for record in self.world.audit():
+            if record.get("path", record.get("target", "")) and \
+                    record.get("verdict") == "deny":
+                self.fail(record)
+            users[record.get("uid")] += 1
+        self.assertLessEqual(set(users), {0, *USERS}, users)
+        self.assertLessEqual(set(USERS), set(users))
+
+    def test_restart_under_load_fails_no_request(self):
+        total = self.under_load(*[signal.SIGTERM] * 4)
+        served, connected = total[200], total["connected"]
+        self.assertEqual(total, {200: served, "connected": connected})
+        self.assertEqual(served, connected)
+        self.check_identities()
+        self.assertEqual(len(self.world.names()), PARTS)
+
+    def test_kill_fails_only_what_was_accepted(self):
+        kills = 4
+        total = self.under_load(*[signal.SIGKILL] * kills)
+        bad = {k: n for k, n in total.items()
+               if k not in (200, "connected", "closed",
+                            "ConnectionResetError")}
+        self.assertEqual(bad, {})
+        cut = total["closed"] + total["ConnectionResetError"]
+        self.assertLessEqual(cut, kills * CLIENTS)
+        self.check_identities()
+        self.assertEqual(len(self.world.names()), PARTS)
+
+    def test_client_that_comes_meanwhile_waits(self):
+        self.world.stop_mspd(signal.SIGKILL)
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(
+            self.world.get(INSTANCE, uid=USERS[0])))
+        thread.start()
+        time.sleep(1)
+        self.assertEqual(answers, [])
+        self.world.start_mspd(wait=False)
+        thread.join()
+        self.assertEqual(answers[0].status, 200)
+        self.assertIn(world.PASSED, answers[0].headers)
+
+    def test_end_for_good_detaches(self):
+        self.assertEqual(self.world.stop_mspd(), 0)
+        self.world.release()
+        self.assertEqual(self.world.get(INSTANCE).status, 401)
+
+
+if __name__ == "__main__":
+    unittest.main()
