@@ -48,8 +48,9 @@ void mspd_policy_free(struct mspd_policy *policy)
 	if (!policy || atomic_fetch_sub(&policy->owners, 1) != 1)
 		return;
 	msp_key_free(policy->key);
-	for (i = 0; i < MSP_ENDPOINTS; i++) {
+	for (i = 0; i < MSP_ENDPOINTS; i++)
 		msp_rules_free(policy->rules[i]);
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
 		msp_profile_free(policy->host[i]);
 		free(policy->fault[i]);
 	}

@@ -285,7 +285,8 @@ class Places(unittest.TestCase):
     """Where the sockets are."""
 
     def start(self, **config):
-        self.world = world.World(config=config)
+        self.world = world.World(imds=item(), wireserver=item(),
+                                 config=config)
         self.addCleanup(self.world.close)
         self.world.start_host()
         return self.world

@@ -103,6 +103,9 @@ START_TEST(config_fills_in_defaults)
 	ck_assert_uint_eq(config.status_ms, 60000);
 	ck_assert_uint_eq(config.provisioning_ms, 120000);
 	ck_assert_str_eq(config.console_path, "/dev/console");
+	ck_assert_ptr_null(config.control_socket);
+	ck_assert_ptr_null(config.metrics_socket);
+	ck_assert_str_eq(config.metrics_group, "");
 	ck_assert_uint_eq(config.redirect_retry_ms, 30000);
 	ck_assert_uint_eq(config.bypass_check_ms, 60000);
 	ck_assert_uint_eq(config.names_expiry_ms, 60000);
@@ -148,6 +151,8 @@ static const char every_key[] =
 	", \"redirectRetryIntervalInSeconds\": 11"
 	", \"provisioningTimeoutInSeconds\": 0.5"
 	", \"consolePath\": \"\", \"telemetry\": true"
+	", \"controlSocket\": \"/c\", \"metricsSocket\": false"
+	", \"metricsGroup\": \"watchers\""
 	", \"maxEventFileCount\": 0"
 	", \"fileLogLevelForEvents\": \"error\""
 	", \"telemetryIntervalInSeconds\": 14"
@@ -204,6 +209,9 @@ START_TEST(config_takes_every_key)
 	assert_address(&config.endpoints[MSP_ENDPOINT_IMDS], "10.0.0.2", 2);
 	assert_address(&config.endpoints[MSP_ENDPOINT_HOSTGA], "10.0.0.1", 3);
 	ck_assert_str_eq(config.console_path, "");
+	ck_assert_str_eq(config.control_socket, "/c");
+	ck_assert_str_eq(config.metrics_socket, "");
+	ck_assert_str_eq(config.metrics_group, "watchers");
 	ck_assert(config.telemetry);
 	ck_assert_int_eq(config.event_log_level, MSPD_ERROR);
 	ck_assert_uint_eq(config.n_warnings, 0);
