@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "mspd/audit.h"
+#include "mspd/audit_chain.h"
 #include "tests/bench/allocs.h"
 #include "tests/bench/measure.h"
 
@@ -141,6 +142,35 @@ static void report(const char *name, double goal, bool merged)
 		       (unsigned long long)allocs, rounds * RECORDS);
 }
 
+/* What of that is the place in the chain: lines as they are above. */
+static void report_chain(void)
+{
+	enum { LINES = 500, LENGTH = 760 };
+	unsigned int rounds = measure_count(ROUNDS, 5), r, i;
+	static char lines[LINES * LENGTH];
+	struct mspd_chain chain;
+	double took[ROUNDS];
+
+	memset(lines, 'x', sizeof(lines));
+	for (i = 1; i <= LINES; i++)
+		memcpy(lines + i * LENGTH - MSPD_CHAIN_END - 1,
+		       MSPD_CHAIN_BLANK "\n", MSPD_CHAIN_END + 1);
+	measure_need(mspd_chain_init(&chain), "chain");
+	for (r = 0; r < rounds; r++) {
+		uint64_t before = cpu_ns();
+
+		for (i = 0; i < RECORDS / LINES; i++)
+			measure_need(
+				mspd_chain_fill(&chain, lines, sizeof(lines)),
+				"fill");
+		took[r] = (double)(cpu_ns() - before) / RECORDS;
+	}
+	mspd_chain_free(&chain);
+	measure_result("audit record, its place in the chain",
+		       measure_median(took, rounds), "ns", NO_GOAL,
+		       "%d bytes each", LENGTH);
+}
+
 int main(void)
 {
 	char command[sizeof(dir) + 16];
@@ -150,6 +180,7 @@ int main(void)
 	open_trail(1000000000);
 	report("audit record, to the file", GOAL_NS, false);
 	measure_need(mspd_audit_close(audit), "close");
+	report_chain();
 	open_trail(1);
 	report("audit record, merged", NO_GOAL, true);
 	measure_need(mspd_audit_close(audit), "close");
