@@ -191,7 +191,7 @@ START_TEST(chain_goes_on_when_a_file_is_full)
 	write_records(1);
 	text = scratch_read("audit.jsonl", NULL);
 	check_lines(text, 1, 1, hash);
-	junk = calloc(1, size + strlen(text));
+	junk = calloc(1, size + strlen(text) + 1);
 	ck_assert_ptr_nonnull(junk);
 	memset(junk, 'x', size - 1);
 	junk[size - 1] = '\n';
