@@ -104,6 +104,7 @@ static void know_clients(struct mspd *d)
 	int rc;
 
 	d->identities.redirect = mspd_keeper_redirect(d->keeper);
+	d->sight.taken_over = msp_redirect_taken(d->identities.redirect) != 0;
 	rc = msp_peer_open_root(d->identities.redirect, root, strlen(root),
 				&d->identities.root_fd, &info);
 	if (rc < 0)

@@ -131,10 +131,10 @@ class Sockets(unittest.TestCase):
         self.assertGreater(seen["identity"]["found"], 0)
         self.assertNotIn("failure", seen["host"])
         self.assertGreater(seen["memory"]["pssBytes"], 1 << 20)
-        self.assertEqual(set(seen), {
+        self.assertLessEqual({
             "version", "pid", "startedAt", "uptimeSeconds", "state", "message",
             "healthy", "endpoints", "key", "identity", "host", "requests",
-            "refused", "connections", "audit", "memory", "restart"})
+            "refused", "connections", "audit", "memory", "restart"}, set(seen))
 
     def test_endpoints_tell_their_rules(self):
         imds, wireserver = self.endpoint("imds"), self.endpoint("wireserver")
