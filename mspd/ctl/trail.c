@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NAME "audit.jsonl"
@@ -45,13 +44,6 @@ struct ctl_trail {
 	bool cut;    /* the beginning of this line is gone */
 	char buffer[CTL_LINE_MAX + 1];
 };
-
-static void pause_ms(long ms)
-{
-	const struct timespec t = { 0, ms * 1000000 };
-
-	nanosleep(&t, NULL);
-}
 
 /* ---- sources ------------------------------------------------------------ */
 
@@ -142,7 +134,8 @@ static bool add_folder(struct ctl_trail *t, int current)
 		add(t, path, fd);
 	}
 	closedir(dir);
-	qsort(t->sources, t->n, sizeof(*t->sources), compare_sources);
+	if (t->n)
+		qsort(t->sources, t->n, sizeof(*t->sources), compare_sources);
 	if (current >= 0 && !twice)
 		add(t, join(t->dir, t->base), current);
 	else if (current >= 0)
@@ -329,7 +322,7 @@ static bool may_grow(struct ctl_trail *t)
 {
 	if (!is_last(t) || t->used == t->at || t->tries++ >= END_TRIES)
 		return false;
-	pause_ms(END_MS);
+	usleep(END_MS * 1000);
 	return true;
 }
 
@@ -349,12 +342,17 @@ static bool was_renamed(const struct ctl_trail *t)
 /* At the end of the last file: until there is more of it, or another one. */
 static void wait_for_more(struct ctl_trail *t)
 {
-	while (!t->failed && !fill(t) && !was_renamed(t))
-		pause_ms(WAIT_MS);
-	/* what came before it was renamed */
-	while (!t->failed && fill(t))
-		if (memchr(t->buffer, '\n', t->used))
-			break;
+	bool renamed = false;
+
+	while (!t->failed && !memchr(t->buffer, '\n', t->used)) {
+		if (fill(t))
+			continue;
+		if (renamed) /* and all is read that came before it was */
+			return;
+		renamed = was_renamed(t);
+		if (!renamed)
+			usleep(WAIT_MS * 1000);
+	}
 }
 
 /* The next file; false: there is none. */

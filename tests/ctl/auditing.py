@@ -311,6 +311,7 @@ def follow(ctl):
         with open(path, "ab", 0) as f:
             f.write(lines[2] + lines[3][:99])
             got.append(p.stdout.readline())
+            time.sleep(0.5)  # longer than it waits
             f.write(lines[3][99:])
             got.append(p.stdout.readline())
             f.write(lines[4])
@@ -321,7 +322,6 @@ def follow(ctl):
         with open(path, "ab", 0) as f:
             f.write(lines[6])
         got += [p.stdout.readline() for _ in range(3)]
-        time.sleep(0)
         p.kill()
     ctl.claim("audit_follows_over_rotation",
               [g[:27] for g in got] == [stamp(i) for i in range(7)], got)
