@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "mspd/process.h"
+#include "mspd/seccomp.h"
 
 static void head(FILE *f, const char *name, const char *type, const char *help)
 {
@@ -199,6 +200,9 @@ static void put_agent(FILE *f, const struct mspd_sight *s,
 	put(f, "mspd_audit_failed", "gauge",
 	    "Did the last attempt to write the audit trail fail?",
 	    mspd_audit_failed(s->audit));
+	put(f, "mspd_forbidden_syscalls_total", "counter",
+	    "System calls that are none of the agent's, and were refused.",
+	    (int64_t)mspd_seccomp_forbidden());
 	if (pss)
 		put(f, "mspd_memory_pss_bytes", "gauge",
 		    "Memory, with its share of what others use, too.",

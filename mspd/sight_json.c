@@ -11,6 +11,7 @@
 
 #include "mspd/json_put.h"
 #include "mspd/process.h"
+#include "mspd/seccomp.h"
 #include "mspd/sight.h"
 #include "mspd/text.h"
 
@@ -337,6 +338,9 @@ static void put_process(yajl_gen gen, const struct mspd_sight *s)
 	open_map(gen, "memory");
 	if (pss)
 		put_number(gen, "pssBytes", pss);
+	yajl_gen_map_close(gen);
+	open_map(gen, "privileges");
+	put_number(gen, "forbiddenSyscalls", mspd_seccomp_forbidden());
 	yajl_gen_map_close(gen);
 	open_map(gen, "restart");
 	put_bool(gen, "takenOver", s->taken_over);

@@ -184,6 +184,15 @@ class Forbidden(unittest.TestCase):
         return [int(n) for n in re.findall(
             r"forbidden system calls: (\d+) so far", log)]
 
+    def metric(self):
+        text = subprocess.run(
+            ["curl", "-s", "-m", "20", "--unix-socket",
+             self.world.path("run", "metrics.sock"),
+             "http://localhost/metrics"], stdout=subprocess.PIPE,
+            env={"PATH": world.PATH}, check=True).stdout
+        return int(re.search(rb"^mspd_forbidden_syscalls_total (\d+)$", text,
+                             re.M)[1])
+
     def assert_refused(self, where):
         answer = self.make(where, EVERY)
         self.assertEqual(answer.status, 200)
@@ -192,7 +201,9 @@ class Forbidden(unittest.TestCase):
 
     def test_calls_fail_and_are_counted_and_clients_are_served(self):
         self.start("enforce")
+        self.assertEqual(self.metric(), 0)
         self.assert_refused("loop")
+        self.assertEqual(self.metric(), len(EVERY))
         world.wait_until(lambda: self.counted()[-1:] == [len(EVERY)],
                          why="as many as were refused")
         self.assert_refused("worker")
