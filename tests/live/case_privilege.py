@@ -207,6 +207,7 @@ class Forbidden(unittest.TestCase):
         world.wait_until(lambda: self.counted()[-1:] == [len(EVERY)],
                          why="as many as were refused")
         self.assert_refused("worker")
+        self.assertEqual(self.metric(), 2 * len(EVERY))
         world.wait_until(lambda: self.counted()[-1:] == [2 * len(EVERY)],
                          why="those of another thread, too")
 
