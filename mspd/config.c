@@ -132,7 +132,7 @@ static const struct mspd_field fields[] = {
 /* clang-format on */
 
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
-_Static_assert(FIELDS <= 64, "mspd_loader.seen has one bit per key");
+_Static_assert(FIELDS <= MSPD_LOADER_KEYS_MAX, "mspd_loader.seen has no room");
 
 const struct mspd_field *mspd_field_find(const char *name, size_t len)
 {
@@ -145,9 +145,9 @@ const struct mspd_field *mspd_field_find(const char *name, size_t len)
 	return NULL;
 }
 
-uint64_t mspd_field_bit(const struct mspd_field *field)
+size_t mspd_field_index(const struct mspd_field *field)
 {
-	return (uint64_t)1 << (field - fields);
+	return (size_t)(field - fields);
 }
 
 /* ---- the file ---------------------------------------------------------- */
@@ -230,7 +230,7 @@ static int set_defaults(struct mspd_loader *l)
 	int rc;
 
 	for (i = 0; i < FIELDS; i++) {
-		if (l->seen & ~l->null & ((uint64_t)1 << i))
+		if (l->seen[i] && !l->null[i])
 			continue;
 		rc = set_default(l, &fields[i]);
 		if (rc < 0)

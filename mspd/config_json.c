@@ -103,7 +103,7 @@ static int on_null(void *arg)
 		return 1;
 	if (!(l->field->flags & MSPD_FIELD_NULL))
 		return wrong_type(l);
-	l->null |= mspd_field_bit(l->field);
+	l->null[mspd_field_index(l->field)] = true;
 	return 1;
 }
 
@@ -205,7 +205,7 @@ static void unknown_key(struct mspd_loader *l, const char *at, size_t len)
 static int on_key(void *arg, const unsigned char *at, size_t len)
 {
 	struct mspd_loader *l = arg;
-	uint64_t bit;
+	bool *seen;
 
 	mark_token(l);
 	if (!check_string(l))
@@ -217,11 +217,11 @@ static int on_key(void *arg, const unsigned char *at, size_t len)
 		unknown_key(l, (const char *)at, len);
 		return l->rc == 0;
 	}
-	bit = mspd_field_bit(l->field);
+	seen = &l->seen[mspd_field_index(l->field)];
 	/* what is not looked at may be there as often as anybody likes */
-	if ((l->seen & bit) && l->field->type != MSPD_FIELD_ANY)
+	if (*seen && l->field->type != MSPD_FIELD_ANY)
 		return mspd_loader_refuse(l, "given twice");
-	l->seen |= bit;
+	*seen = true;
 	return 1;
 }
 

@@ -11,6 +11,8 @@
 
 #define MSPD_LOADER_PATH_MAX 1024
 #define MSPD_LOADER_NAME_MAX 255
+/** Room for keys in struct mspd_loader. */
+#define MSPD_LOADER_KEYS_MAX 128
 /** No offset: into the file, or into struct mspd_config. */
 #define MSPD_LOADER_NOWHERE SIZE_MAX
 
@@ -76,7 +78,7 @@ struct mspd_field {
  * @parser:     while its events come, else NULL
  * @token:      offset at which the current token begins
  * @token_end:  offset at which it ended
- * @seen:       keys met so far, one bit each
+ * @seen:       keys met so far, by mspd_field_index()
  * @null:       those of them that count as not given
  * @field:      of the current key; NULL: unknown
  * @depth:      of the current token; 1: in the object itself
@@ -93,8 +95,8 @@ struct mspd_loader {
 	yajl_handle parser;
 	size_t token;
 	size_t token_end;
-	uint64_t seen;
-	uint64_t null;
+	bool seen[MSPD_LOADER_KEYS_MAX];
+	bool null[MSPD_LOADER_KEYS_MAX];
 	const struct mspd_field *field;
 	unsigned int depth;
 	size_t left_out;
@@ -105,8 +107,8 @@ struct mspd_loader {
 
 /* NULL: there is no such key. */
 const struct mspd_field *mspd_field_find(const char *name, size_t len);
-/* Its bit in mspd_loader.seen. */
-uint64_t mspd_field_bit(const struct mspd_field *field);
+/* Its place in mspd_loader.seen, less than MSPD_LOADER_KEYS_MAX. */
+size_t mspd_field_index(const struct mspd_field *field);
 
 /* ---- config_value.c: messages and values ------------------------------- */
 

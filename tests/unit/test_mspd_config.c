@@ -741,31 +741,6 @@ START_TEST(config_error_fits_any_room)
 }
 END_TEST
 
-/* This one is beside the test program, where nobody has put one. */
-START_TEST(config_is_looked_for_in_three_places)
-{
-	char beside[PATH_MAX] = "";
-	char own[PATH_MAX];
-	const char *path = mspd_config_find(beside);
-	bool azure = access("/etc/azure/proxy-agent.json", F_OK) == 0;
-	FILE *file;
-
-	ck_assert_str_eq(path, azure ? "/etc/azure/proxy-agent.json"
-				     : "/etc/mspd/mspd.json");
-	if (azure)
-		return;
-	strcpy(own, beside);
-	ck_assert_str_eq(strrchr(own, '/'), "/proxy-agent.json");
-	file = fopen(own, "wx");
-	ck_assert_ptr_nonnull(file);
-	fclose(file);
-	path = mspd_config_find(beside);
-	unlink(own);
-	ck_assert_ptr_eq(path, beside);
-	ck_assert_str_eq(path, own);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("mspd_config");
@@ -792,7 +767,6 @@ int main(void)
 	tcase_add_test(tc, config_bounds_the_file);
 	tcase_add_test(tc, config_refuses_what_is_no_file);
 	tcase_add_test(tc, config_error_fits_any_room);
-	tcase_add_test(tc, config_is_looked_for_in_three_places);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
