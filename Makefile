@@ -154,6 +154,9 @@ MSPD_SRC := $(wildcard mspd/*.c)
 MSPD_OBJ := $(MSPD_SRC:%.c=$(O)/%.o)
 CTL_SRC	:= $(wildcard mspd/ctl/*.c)
 CTL_OBJ	:= $(CTL_SRC:%.c=$(O)/%.o)
+# Of the agent: how it reads its configuration, and hides secrets.
+CTL_SHARED := $(addprefix $(O)/mspd/,config.o config_json.o config_value.o \
+	   level.o listener_text.o redact.o redact_option.o text.o)
 MSPCTL	:= $(O)/mspd/ctl/mspctl
 # For speed: what looks at each byte of a request, or at each request.
 HOT	:= $(addprefix libmsp/,arena ascii buffer canon client date decision \
@@ -263,10 +266,11 @@ $(O)/mspd/mspd: $(MSPD_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(MSPD_OBJ) -L$(O) -lmsp \
 		$(call DEP_MHD,--libs) $(call DEP_YAJL,--libs) \
 		$(call CRYPTO,--libs) -lpthread
-$(MSPCTL): $(CTL_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
+$(MSPCTL): $(CTL_OBJ) $(CTL_SHARED) $(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
-	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(CTL_OBJ) -L$(O) -lmsp \
-		$(call DEP_YAJL,--libs) $(call CRYPTO,--libs)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $(CTL_OBJ) $(CTL_SHARED) \
+		-L$(O) -lmsp $(call DEP_YAJL,--libs) $(call CRYPTO,--libs) \
+		$$($(PKG_CONFIG) --libs libbpf)
 $(HOST_OBJ): CPPOURS += -Iexamples/msp-host
 $(O)/examples/msp-host/msp-host: $(HOST_OBJ) $(O)/libmsp.so $(O)/$(SONAME)
 	$(call say,LD,$@)
@@ -334,8 +338,8 @@ $(BENCH) $(SOAK): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(BENCHLIB) \
 		$(call DEP_LIB,--libs) -lpthread
 # Rooms of the agent.
 $(O)/tests/bench/bench_audit: $(addprefix $(O)/mspd/,audit.o audit_chain.o \
-	audit_merge.o audit_text.o event.o file.o journal.o log.o rotate.o text.o \
-	worker.o)
+	audit_merge.o audit_text.o event.o file.o journal.o level.o log.o rotate.o \
+	text.o worker.o)
 
 # Alone, so that its memory is that of a relay and no more.
 $(RELAY): $(RELAY).o $(O)/tests/bench/measure.o

@@ -32,6 +32,9 @@ int mspd_listener_open(struct mspd_listener *out,
 		       const struct msp_address *address, char *error,
 		       size_t error_size);
 
+/** In the runtime directory. */
+#define MSPD_LISTENER_FILE "listener"
+
 /* "127.0.0.1:3080" */
 #define MSPD_LISTENER_TEXT sizeof("255.255.255.255:65535")
 void mspd_listener_text(const struct msp_address *address,

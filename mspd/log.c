@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,30 +42,6 @@ static struct {
 	.event_level = NOWHERE,
 	.journal = NOWHERE,
 };
-
-static const char *const level_names[] = { "ERROR", "WARN", "INFO", "DEBUG",
-					   "TRACE" };
-
-const char *mspd_level_name(enum mspd_level level)
-{
-	if ((unsigned int)level > MSPD_TRACE)
-		return "UNKNOWN";
-	return level_names[level];
-}
-
-bool mspd_level_parse(const char *word, enum mspd_level *out)
-{
-	int i;
-
-	for (i = MSPD_ERROR; i <= MSPD_TRACE; i++) {
-		if (strcasecmp(word, level_names[i]) == 0) {
-			*out = (enum mspd_level)i;
-			return true;
-		}
-	}
-	*out = MSPD_INFO;
-	return false;
-}
 
 /* Which of our outputs are the journal, and the way to it that takes more than
  * lines. Without one they are lines there, too. */

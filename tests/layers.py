@@ -50,6 +50,11 @@ INTRUSIVE = re.compile(
     r"fputs|putchar|perror|v?(err|warn)x?|(__)?v?syslog(_chk)?|openlog|"
     r"stdin|stdout|stderr|environ)$")
 
+# What mspctl shares with the agent: how its configuration is read, and what is
+# a secret. None of it runs anything.
+OF_THE_AGENT = {"mspd/config.h", "mspd/listener.h", "mspd/redact.h",
+                "mspd/text.h"}
+
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 PUBLIC_NAME = re.compile(r"^MSP_API[^;(]*?\b(msp_[a-z0-9_]+)\s*\(", re.M)
 INITIALIZER = re.compile(r"^#define (MSP_(\w+)_INIT)\b", re.M)
@@ -134,9 +139,11 @@ def layer_faults(path):
                 yield f"{path} ({mine}) includes {name} ({theirs})"
 
 
-def outsider_faults(path, own):
+def outsider_faults(path, own, besides=()):
     """What uses the library sees <msp/...> and its own folder only."""
     for bracketed, name in includes(path):
+        if name in besides:
+            continue
         if name.startswith(("libmsp/", "bpf/")):
             yield f"{path} includes {name}"
         elif name.startswith(("mspd/", "examples/")) and \
@@ -237,9 +244,9 @@ def check_includes(suite):
     suite.claim("mspd_sees_only_the_public_library",
                 (f for p in files("mspd", (".c", ".h"))
                  for f in outsider_faults(p, "mspd/")))
-    suite.claim("mspctl_sees_only_the_public_library_and_itself",
+    suite.claim("mspctl_sees_the_public_library_itself_and_little_else",
                 (f for p in files("mspd/ctl", (".c", ".h"))
-                 for f in outsider_faults(p, "mspd/ctl/")))
+                 for f in outsider_faults(p, "mspd/ctl/", OF_THE_AGENT)))
     suite.claim("mspd_includes_the_library_as_msp_h",
                 (f"{p} includes {n}"
                  for p in files("mspd", (".c", ".h"), deep=True)
