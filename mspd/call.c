@@ -27,7 +27,6 @@ void mspd_call_start(struct mspd_call *call, const struct mspd_head *head)
 	call->head = *head;
 	call->id = ++call->proxy->requests;
 	call->started_us = now_us();
-	call->head_ms = mspd_loop_now(call->proxy->opts.loop).boot_ms;
 	clock_gettime(CLOCK_REALTIME, &call->started);
 	mspd_call_stage(call, "request received");
 }
@@ -135,16 +134,23 @@ static void summarize_all(struct mspd_call *call, unsigned int status)
 static enum mspd_meter_verdict verdict_of(const struct mspd_call *call,
 					  unsigned int status)
 {
-	bool unserved = !status || status >= 500;
-
 	if (call->decided && call->decision.verdict == MSP_DENY)
 		return MSPD_METER_DENY;
-	if (!call->decided)
-		return unserved ? MSPD_METER_ERROR : MSPD_METER_DENY;
-	if (!status || call->own_answer)
-		return MSPD_METER_ERROR;
+	if (!call->from_host)
+		return status && status < 500 ? MSPD_METER_DENY
+					      : MSPD_METER_ERROR;
 	return call->decision.verdict == MSP_ALLOW ? MSPD_METER_ALLOW
 						   : MSPD_METER_AUDIT;
+}
+
+/* A limit refuses what the rules have allowed. */
+static unsigned int reason_of(const struct mspd_call *call,
+			      enum mspd_meter_verdict verdict)
+{
+	if (!call->decided ||
+	    (verdict == MSPD_METER_DENY && call->decision.verdict != MSP_DENY))
+		return MSPD_METER_REFUSED;
+	return (unsigned int)call->decision.reason;
 }
 
 static void note_refused(struct mspd_call *call, unsigned int reason)
@@ -170,9 +176,7 @@ void mspd_call_meter(struct mspd_call *call, unsigned int status, uint64_t us)
 {
 	struct mspd_meter *meter = call->proxy->opts.meter;
 	enum mspd_meter_verdict verdict = verdict_of(call, status);
-	unsigned int reason = call->decided
-				      ? (unsigned int)call->decision.reason
-				      : MSPD_METER_REFUSED;
+	unsigned int reason = reason_of(call, verdict);
 
 	mspd_meter_count(meter, call->endpoint, verdict, reason,
 			 mspd_loop_now(call->proxy->opts.loop).boot_ms);
@@ -214,6 +218,7 @@ static void make_fit(struct mspd_call *call, struct mspd_reply *reply)
 	reply->n_headers = 0;
 	if (call->judged && call->decision.verdict != MSP_DENY)
 		reply->status = 502;
+	call->from_host = false;
 	reply->body = NULL;
 	reply->length = 0;
 	reply->close = true;
@@ -252,7 +257,6 @@ void mspd_call_refuse(struct mspd_call *call, unsigned int status)
 		.close = status >= 500 || is_left_over(call),
 	};
 
-	call->own_answer = true;
 	mspd_call_reply(call, &reply);
 }
 
@@ -266,7 +270,6 @@ void mspd_call_refuse_rate(struct mspd_call *call)
 		.n_headers = 1,
 	};
 
-	call->own_answer = true;
 	mspd_call_reply(call, &reply);
 }
 
@@ -286,7 +289,6 @@ void mspd_call_refuse_text(struct mspd_call *call, unsigned int status,
 		.close = status == 413,
 	};
 
-	call->own_answer = true;
 	if (allow) {
 		headers[1] =
 			(struct msp_header){ "allow", 5, allow, strlen(allow) };

@@ -74,7 +74,7 @@ struct mspd_call {
 	bool replied;
 	bool recorded;
 	bool upstream_failed;
-	bool own_answer; /* not the host's */
+	bool from_host; /* what it is answered with */
 	bool retried;
 	bool came_whole;    /* the host's answer */
 	bool body_finished; /* a streamed body has been handed over whole */
@@ -84,7 +84,7 @@ struct mspd_call {
 	struct mspd_stage_of_call *stages; /* owned; NULL: none so far */
 	size_t n_stages;
 	uint64_t started_us;
-	uint64_t head_ms, sent_ms; /* the loop's clock; 0: not sent yet */
+	uint64_t asked_ms, sent_ms; /* who it is; the host; the loop's clock */
 	struct timespec started;
 	uint8_t *body; /* of a request to be signed, then what was read ahead */
 	size_t body_len, body_room;

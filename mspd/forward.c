@@ -262,6 +262,7 @@ static void answer(struct mspd_call *call)
 		reply.patience = MSPD_EXEMPT_BODY_MAX;
 	mspd_upstream_rest(call->up);
 	call->came_whole = reply.body || has_no_body(call);
+	call->from_host = true;
 	mspd_call_reply(call, &reply);
 	if (reply.body || reply.length == 0) {
 		/* it was copied: the next request can have the connection */
@@ -295,6 +296,14 @@ static bool may_retry(const struct mspd_call *call, int rc)
 	       msp_client_untouched(call->up->client);
 }
 
+/* Once for each request, and nothing that is not its fault. */
+static void count_host_error(struct mspd_call *call, int rc)
+{
+	if (!call->upstream_failed && rc != MSP_ERR_NOMEM)
+		call->proxy->opts.meter->host_errors[call->endpoint]++;
+	call->upstream_failed = call->replied;
+}
+
 static void upstream_error(struct mspd_call *call, int rc,
 			   const struct msp_error_info *info)
 {
@@ -304,7 +313,7 @@ static void upstream_error(struct mspd_call *call, int rc,
 		begin(call, true);
 		return;
 	}
-	call->proxy->opts.meter->host_errors[call->endpoint]++;
+	count_host_error(call, rc);
 	mspd_log(MSPD_WARN, "request %llu to %s failed: %s",
 		 (unsigned long long)call->id,
 		 msp_endpoint_name((enum msp_endpoint)call->endpoint),
@@ -313,7 +322,6 @@ static void upstream_error(struct mspd_call *call, int rc,
 	mspd_upstream_rest(call->up);
 	if (call->replied) {
 		/* in mid-body: the client sees a truncated answer */
-		call->upstream_failed = true;
 		mspd_exchange_resume(call->x);
 		return;
 	}
@@ -505,12 +513,15 @@ static size_t keep_body(struct mspd_call *call, const void *data, size_t len)
 static size_t stream_body(struct mspd_call *call, const void *data, size_t len)
 {
 	size_t taken = 0;
+	int rc;
 
 	if (len > MSPD_EXEMPT_BODY_MAX - call->streamed) {
 		mspd_call_refuse(call, 413);
 		return len;
 	}
-	if (msp_client_write(call->up->client, data, len, &taken) < 0) {
+	rc = msp_client_write(call->up->client, data, len, &taken);
+	if (rc < 0) {
+		count_host_error(call, rc);
 		mspd_call_refuse(call, 503);
 		return len;
 	}
@@ -573,6 +584,7 @@ ssize_t mspd_forward_read(struct mspd_call *call, void *out, size_t size)
 		return 0;
 	}
 	if (rc < 0) {
+		count_host_error(call, rc);
 		mspd_upstream_rest(call->up);
 		mspd_log(MSPD_WARN, "request %llu: answer cut short: %s",
 			 (unsigned long long)call->id, info.text);

@@ -164,7 +164,7 @@ static void judge(void *arg)
 	mspd_call_stage(call, "caller identified");
 	mspd_meter_took(p->opts.meter, MSPD_METER_IDENTITY,
 			1000 * (mspd_loop_now(p->opts.loop).boot_ms -
-				call->head_ms));
+				call->asked_ms));
 	if (admit(call))
 		decide(call);
 }
@@ -226,6 +226,7 @@ static bool take_request(struct mspd_call *call)
 /* First of all who it is: a refusal is recorded with a name, too. */
 static void take_in(struct mspd_call *call)
 {
+	call->asked_ms = mspd_loop_now(call->proxy->opts.loop).boot_ms;
 	if (identify(call))
 		judge(call);
 }
@@ -351,8 +352,7 @@ static void forget_request(struct mspd_call *call)
 	call->replied = false;
 	call->recorded = false;
 	call->upstream_failed = false;
-	call->own_answer = false;
-	call->sent_ms = 0;
+	call->from_host = false;
 	call->retried = false;
 	call->came_whole = false;
 	call->body_finished = false;
