@@ -51,6 +51,10 @@
 #                        can do, among clients that misbehave: no wrong answer,
 #                        no request without a record, nothing that grows.
 #                        BROKEN=1: of an agent that leaks, and must fail
+#   make chaos [CHAOS_SECONDS=1200 CHAOS_SEED=]  root: an agent that is killed a
+#                        thousand times, while disk, memory, clock, host and
+#                        kernel fail and callers ask: nothing torn, lost, unsigned
+#                        or given to one without a right
 #   make check-mutants [MUTANTS='WORD...']  root: behaviours taken out, one at
 #                        a time; the scenario of each must fail
 #   make fuzz SECONDS=60 [FUZZ_ONLY='key json']  libFuzzer on each of
@@ -179,6 +183,7 @@ BENCH	:= $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
 SOAK	:= $(O)/tests/bench/soak_fleet
 RELAY	:= $(O)/tests/bench/relay
 SOAKERS	:= $(patsubst %.c,$(O)/%,$(wildcard tests/soak/*.c))
+CHAOS	:= $(O)/tests/chaos/links $(O)/tests/chaos/preload_chaos.so
 BENCHLIB := $(patsubst %.c,$(O)/%.o,$(filter-out tests/bench/bench_% \
 	   tests/bench/soak_% tests/bench/relay.c,$(wildcard tests/bench/*.c)))
 TOOLS_MAN := $(wildcard man/msp-host*.[1-9])
@@ -318,7 +323,7 @@ $(REDACT): $(REDACT).o $(O)/mspd/redact.o $(O)/mspd/redact_option.o \
 $(LIVENSS): $(O)/tests/live/libnss_%.so.2: $(O)/tests/live/nss_%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(LDOURS) $(LDFLAGS) -o $@ $<
-$(LIVEPRE): %.so: %.o
+$(LIVEPRE) $(O)/tests/chaos/preload_chaos.so: %.so: %.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(LDOURS) $(LDFLAGS) -o $@ $<
 $(LIVEBIN): $(O)/tests/live/%: $(O)/tests/live/%.o $(O)/libmsp.so
@@ -349,6 +354,10 @@ $(RELAY): $(RELAY).o $(O)/tests/bench/measure.o
 $(SOAKERS): $(O)/%: $(O)/%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $<
+
+$(O)/tests/chaos/links: %: %.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $< $(call DEP_LIB,--libs)
 
 # The attacks know nothing of the library; the agent built to lose to them has
 # eBPF programs of its own.
@@ -385,6 +394,7 @@ SUITE	= $(Q)V=$(V) tests/tally.sh run $(TALLY)
 	check-valgrind check-kernels check-arm64 check-rules check-rules-long \
 	check-redact \
 	check-scenarios check-mutants coverage coverage-run fuzz bench soak soak-abuse \
+	chaos \
 	unit-programs unit-objects attack-programs
 
 deps:
@@ -499,7 +509,7 @@ check-package: deb
 check-package-full: check-package
 	$(SUITE) machine python3 tests/package/check.py $(DEB)
 
-attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS) $(LIVEPRE) $(SOAKERS)
+attack-programs: $(ATTACKS) $(WEAK) $(LIVENSS) $(LIVEPRE) $(SOAKERS) $(CHAOS)
 
 check-live: all attack-programs
 	$(SUITE) live python3 tests/live/run.py $(O)
@@ -530,6 +540,10 @@ soak: all $(SOAK)
 soak-abuse: all $(SOAKERS) $(LIVEPRE)
 	$(Q)MINUTES=$(MINUTES) SEED=$(SEED) BROKEN=$(BROKEN) \
 		python3 tests/soak/soak_abuse.py $(O)
+
+chaos: all $(CHAOS)
+	$(Q)CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(CHAOS_SEED) \
+		CHAOS_KINDS='$(CHAOS_KINDS)' python3 tests/chaos/run.py $(O)
 
 # What the table of mspd/seccomp_table.c is reviewed against.
 .PHONY: syscalls

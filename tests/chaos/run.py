@@ -1,0 +1,557 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+In: a build directory with tests/chaos, root. Out: an agent that is killed at
+random points, while its disk, memory, clock, host and kernel fail, its rules
+change, its key is reset and callers ask all the time; and whatever must never
+be so, yet was. Must never touch the machine's network, clock, mounts or
+cgroups.
+
+    run.py BUILD
+    CHAOS_SECONDS=1200       how long; 1,000 kills in 20 minutes
+    CHAOS_SEED=1             the same seed is the same plan; else by chance
+    CHAOS_KINDS='full kill'  only events of these kinds
+    V=1                      name each event
+    KEEP=1                   leave the directory
+
+After the end of a fault the agent has 10 seconds to be healthy again, and
+where its programs are detached 5 to notice. On a machine with much else to do
+seconds are longer: by as much as a fixed piece of work took longer meanwhile
+than in the best of times, at most eight times.
+"""
+import json
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections import Counter
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "live")]
+
+import manager  # noqa: E402 - found through the line above
+import world  # noqa: E402
+from world import Failed  # noqa: E402
+
+import faults  # noqa: E402
+import invariants  # noqa: E402
+import plan  # noqa: E402
+import traffic  # noqa: E402
+
+HEALTHY_S, NOTICED_S = 10, 5
+SLOWER = 8  # times at most
+KILLS_PER_SECOND = 1000 / 1200
+DISKS = {"log": "192m", "keys": "1m", "run": "4m"}
+PARTS = 10  # that the service manager keeps
+CLONE_NEWNS = 0x20000
+SETTLE_S = 7  # in which what went past the agent is found
+MOST_FAULTS = 20  # that are told
+STEP_S = 0.02
+
+
+class Machine(manager.Managed):
+    """Disks of its own, a clock that can be moved, memory that can be short."""
+
+    def __init__(self, **kwargs):
+        self.preload = False
+        super().__init__(**kwargs)
+        self.mount = world.cgroup_mount()
+        self.procs = os.open(os.path.join(self.cgroup, "cgroup.procs"),
+                             os.O_WRONLY | os.O_CLOEXEC)
+        self.memory = faults.MemoryGroup(os.path.basename(self.dir))
+        for name, size in DISKS.items():
+            os.mkdir(self.disk(name))
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}",
+                            "none", self.disk(name)], check=True,
+                           env={"PATH": world.PATH})
+        faults.new_page(self.path("page"))
+        self.config.update({
+            "logFolder": self.disk("log", "log"),
+            "eventFolder": self.disk("log", "events"),
+            "latchKeyFolder": self.disk("keys", "keys"),
+            "statusFolder": self.disk("run", "status"),
+            "runFolder": self.disk("run", "run"), "fileLogLevel": "Info"})
+
+    def disk(self, *parts):
+        return self.path("disks." + parts[0], *parts[1:])
+
+    def page(self, **values):
+        """In place, because it is mapped."""
+        with open(self.path("page"), "r+b") as f:
+            shift, slow = struct.unpack("=qq", f.read(16))
+            f.seek(0)
+            f.write(struct.pack("=qq", values.get("shift_s", shift),
+                                values.get("slow_ms", slow)))
+
+    def join(self):
+        """Also while nothing is mounted there."""
+        os.write(self.procs, b"0")
+
+    def prepare_mspd(self):
+        super().prepare_mspd()
+        self.memory.join()
+
+    def environment(self):
+        env = super().environment()
+        if self.preload:
+            env["LD_PRELOAD"] = self.built("tests/chaos/preload_chaos.so")
+            env["MSPTEST_CHAOS"] = self.path("page")
+        return env
+
+    def start_mspd(self, wait=True):
+        self.preload = True
+        try:
+            super().start_mspd(wait)
+        finally:
+            self.preload = False
+
+    def close(self):
+        if self not in self.open:
+            return
+        if self.mspd and self.mspd.poll() is None:
+            self.mspd.send_signal(signal.SIGCONT)
+            self.mspd.kill()
+            self.mspd.wait()
+        self.memory.close()
+        for name in DISKS:
+            subprocess.run(["umount", "-l", self.disk(name)], check=False,
+                           env={"PATH": world.PATH})
+        super().close()
+        os.close(self.procs)
+
+
+def ask(path, seconds):
+    """The status as the control socket tells it; None: nobody does."""
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(seconds)
+            s.connect(path)
+            s.sendall(b"status\n")
+            data = b""
+            while True:
+                piece = s.recv(1 << 16)
+                if not piece:
+                    return json.loads(data)
+                data += piece
+    except (OSError, ValueError):
+        return None
+
+
+class Pace:
+    """How much longer a fixed piece of work takes than it could."""
+
+    def __init__(self):
+        self.best = min(self.piece() for _ in range(50))
+        self.latest = []
+
+    @staticmethod
+    def piece():
+        begin = time.monotonic()
+        sum(range(20000))
+        return time.monotonic() - begin
+
+    def look(self):
+        took = self.piece()
+        self.best = min(self.best, took)
+        self.latest = self.latest[-49:] + [took]
+
+    def slower(self):
+        mean = sum(self.latest) / max(1, len(self.latest))
+        return min(SLOWER, max(1, mean / self.best))
+
+
+class Churn:
+    """Rules change and the key is reset, whatever else happens."""
+
+    def __init__(self, run, seed):
+        self.run = run
+        self.rng = random.Random(f"churn {seed}")
+        self.due = time.monotonic() + 1
+        self.done = Counter()
+        self.still = False
+
+    def tend(self):
+        now = time.monotonic()
+        if self.still or now < self.due:
+            return
+        self.due = now + 0.5 + self.rng.random() * 2
+        try:
+            self.turn()
+        except (OSError, Failed):
+            self.done["not done"] += 1  # the host is away
+
+    def turn(self):
+        w = self.run.world
+        if self.rng.random() < 0.25:
+            self.run.keys.look()
+            w.control("POST", "/key/reset")
+            self.done["resets"] += 1
+            return
+        for endpoint, item in self.rng.choice(faults.ITEMS).items():
+            w.set_item(endpoint, item)
+        self.done["rules"] += 1
+
+
+class Run:
+    """All of it."""
+
+    def __init__(self, seconds, seed, kinds=(), say=print, verbose=False):
+        self.seconds, self.seed, self.say = seconds, seed, say
+        self.kinds, self.verbose = kinds, verbose
+        self.world = Machine(
+            imds=faults.ITEMS[0]["imds"],
+            wireserver=faults.ITEMS[0]["wireserver"])
+        w = self.world
+        w.host_args += ["--state", w.path("host.state")]
+        self.keys = invariants.Keys(w.disk("keys", "keys"))
+        self.received = invariants.Received(w.path("record"), self.keys)
+        self.trail = invariants.Trail(w.disk("log", "log"))
+        self.traffic = traffic.Traffic(w, seed)
+        self.pace = Pace()
+        self.churn = Churn(self, seed)
+        self.faults = []
+        self.fault_now = None
+        self.events, self.deaths = Counter(), Counter()
+        self.kills = self.starts = self.checks = 0
+        self.longest = {}  # seconds, slower by kind
+        self.noticed = []
+        self.direct = 0
+        self.direct_until = 0.0
+        self.host_up = True
+
+    # ---- the agent --------------------------------------------------------
+    def start(self):
+        self.world.start_host()
+        self.world.start_mspd(wait=False)
+        self.starts += 1
+        world.wait_until(self.healthy, 30, "healthy at the start")
+        self.traffic.start()
+
+    def tend(self):
+        """What a service manager does, and who looks on."""
+        w = self.world
+        if w.mspd.poll() is not None:
+            self.died()
+            self.start_again()
+        self.keys.look()
+        self.churn.tend()
+        self.pace.look()
+
+    def died(self):
+        """By itself."""
+        status = self.world.mspd.returncode
+        self.deaths[status] += 1
+        if not (self.fault_now and self.fault_now.deaths and
+                status == -signal.SIGKILL):
+            self.faults.append(f"the agent ended by itself with {status}: " +
+                               self.world.tail("mspd.out")[-700:])
+
+    def start_again(self):
+        self.check_disk()
+        self.world.start_mspd(wait=False)
+        self.starts += 1
+        if self.fault_now:
+            self.fault_now.again()
+
+    def kill(self, meanwhile=None):
+        if self.world.mspd.poll() is not None:
+            self.tend()
+        self.world.mspd.kill()
+        self.world.mspd.wait()
+        self.kills += 1
+        if meanwhile:
+            meanwhile()
+        self.start_again()
+
+    def restart(self):
+        status = self.world.stop_mspd()
+        if status != 0:
+            self.faults.append(f"the agent ended with {status} when it was "
+                               "told to")
+        self.start_again()
+
+    def wait(self, seconds):
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, STEP_S))
+            self.tend()
+
+    # ---- what faults need -------------------------------------------------
+    def fault(self, fields):
+        self.world.control("POST", "/faults", faults.as_json(fields))
+
+    def clear(self):
+        self.world.control("DELETE", "/faults")
+
+    def host_away(self):
+        self.world.stop_host()
+
+    def host_back(self):
+        self.received.begin()
+        self.world.start_host()
+
+    def links(self, mask=None):
+        """How many there were."""
+        args = [self.world.built("tests/chaos/links"), self.world.cgroup]
+        if mask is not None:
+            args.append(hex(mask))
+        return int(subprocess.run(args, stdout=subprocess.PIPE, check=True,
+                                  env=self.world.environment()).stdout)
+
+    def detach(self, mask):
+        self.churn.still = True
+        self.wait_healthy()
+        before = self.links(mask)
+        begin = time.monotonic()
+        if before != 6 or self.links() == before:
+            raise Failed(f"{before} programs were attached")
+        while self.links() < 6:
+            self.wait(STEP_S)
+            if time.monotonic() - begin > NOTICED_S * self.pace.slower():
+                self.faults.append(
+                    f"programs that were detached ({mask:#x}) are so after "
+                    f"{time.monotonic() - begin:.1f} s")
+                break
+        self.noticed.append((time.monotonic() - begin, self.pace.slower()))
+        self.churn.still = False
+
+    # ---- how it is --------------------------------------------------------
+    def healthy(self):
+        w = self.world
+        status = ask(w.disk("run", "run", "control.sock"), 2)
+        if not status or status["pid"] != w.mspd.pid or \
+                not status["healthy"] or not status["key"]["present"]:
+            return False
+        return all(e["redirection"] == "enforce" and
+                   e["rules"]["source"] == "host"
+                   for e in status["endpoints"]) and \
+            len(w.names()) == PARTS
+
+    def wait_healthy(self):
+        """Seconds that it took; None: too many."""
+        begin = time.monotonic()
+        self.traffic.poll()
+        self.traffic.served.clear()
+        while True:
+            self.tend()
+            self.traffic.poll()
+            if self.healthy() and all(
+                    self.traffic.served[uid] for uid in
+                    (traffic.ROOT, traffic.FIRST, traffic.SECOND)):
+                return time.monotonic() - begin
+            if time.monotonic() - begin > HEALTHY_S * self.pace.slower():
+                return None
+            time.sleep(STEP_S)
+
+    def recover(self, kind):
+        took = self.wait_healthy()
+        slower = self.pace.slower()
+        if took is None:
+            status = ask(self.world.disk("run", "run", "control.sock"), 5)
+            self.faults.append(
+                f"not healthy {HEALTHY_S * slower:.0f} s after '{kind}': "
+                f"served {dict(self.traffic.served)}, kept "
+                f"{len(self.world.names())}, {json.dumps(status)[:1500]}")
+            took = HEALTHY_S * slower
+        self.longest[kind] = max(self.longest.get(kind, (0, 1)),
+                                 (took, slower))
+
+    # ---- what must never be so --------------------------------------------
+    def add(self, found):
+        self.faults += found
+
+    def check_disk(self):
+        """At any moment, above all where nobody runs."""
+        self.checks += 1
+        w = self.world
+        for name in DISKS:
+            self.add(invariants.files(w.disk(name)))
+        folder = w.disk("keys", "keys")
+        if not os.path.isdir(folder):
+            return
+        self.add(invariants.folder_of_keys(folder))
+        try:
+            self.add(invariants.lost_key(w.state(), folder))
+        except OSError:
+            pass  # the host is away
+
+    def check(self, fault):
+        self.check_disk()
+        self.received.poll()
+        self.add(self.received.taken())
+        self.check_direct(fault)
+        self.traffic.poll()
+        self.add(self.traffic.wrong)
+        self.traffic.wrong = []
+        self.add(f"a caller, uid {uid}, has died"
+                 for uid in self.traffic.died())
+        self.trail.poll()
+        self.add(self.trail.taken())
+        self.add(invariants.verified(self.world.build,
+                                     self.world.disk("log", "log")))
+
+    def check_direct(self, fault):
+        """Past the agent, which only some faults can bring about."""
+        new = self.received.direct - self.direct
+        self.direct = self.received.direct
+        now = time.monotonic()
+        if fault.direct:
+            self.direct_until = now + SETTLE_S * self.pace.slower()
+        elif new and now > self.direct_until:
+            self.faults.append(f"{new} requests went past the agent")
+
+    # ---- the time ---------------------------------------------------------
+    def one(self, event):
+        kind = event.kind
+        fault = self.make_fault(event)
+        before = len(self.faults)
+        self.fault_now = fault
+        fault.begin()
+        begin = time.monotonic()
+        for gap in event.kills:
+            self.wait(gap)
+            self.kill()
+        self.wait(event.hold - (time.monotonic() - begin))
+        fault.end()
+        self.recover(kind)
+        self.fault_now = None
+        self.check(fault)
+        self.events[kind] += 1
+        for text in self.faults[before:]:
+            self.say(f"  FAILED: event {event.number} {kind} {event.what}: "
+                     f"{text}")
+        if self.verbose:
+            self.say(f"  {time.monotonic() - self.begin:6.1f} s  "
+                     f"{event.number} {kind} {event.what} "
+                     f"{len(event.kills)} kills")
+
+    def make_fault(self, event):
+        kind = faults.KINDS[event.kind]
+        if kind is faults.Memory and not self.world.memory.path:
+            return faults.AddressSpace(self, event._replace(what={"more": 0}))
+        return kind(self, event)
+
+    def is_over(self):
+        return len(self.faults) >= MOST_FAULTS or (
+            time.monotonic() - self.begin >= self.seconds and
+            self.kills >= self.wanted())
+
+    def wanted(self):
+        if self.kinds:
+            return 0
+        return int(self.seconds * KILLS_PER_SECOND)
+
+    def whole(self):
+        """All of it; what was wrong."""
+        self.say(f"  seed {self.seed}, {self.seconds:.0f} s; memory is "
+                 "limited by " + (self.world.memory.file or
+                                  "RLIMIT_AS, for want of a controller"))
+        self.start()
+        self.begin = time.monotonic()
+        for event in plan.make(self.seed):
+            if self.is_over():
+                break
+            if not self.kinds or event.kind in self.kinds:
+                self.one(event)
+        self.took = time.monotonic() - self.begin
+        self.finish()
+        self.tell()
+        return self.faults
+
+    def finish(self):
+        before = len(self.faults)
+        self.traffic.stop()
+        self.traffic.poll()
+        status = self.world.stop_mspd()
+        if status != 0:
+            self.faults.append(f"the agent ended with {status}")
+        self.check(faults.Kill(self, plan.Event(0, plan.KILL, 0, (), {})))
+        for what, number in (("signed requests", self.received.signed),
+                             ("records", self.trail.records),
+                             ("refusals", self.traffic.answers[False,
+                                                               "403"])):
+            if not number:
+                self.faults.append(f"there were no {what}")
+        for text in self.faults[before:]:
+            self.say(f"  FAILED: at the end: {text}")
+
+    def tell(self):
+        say, answers = self.say, self.traffic.answers
+        say(f"  {self.kills:,} kills, {self.starts:,} starts, "
+            f"{sum(self.events.values())} events in {self.took:.0f} s: " +
+            ", ".join(f"{n} {k}" for k, n in self.events.most_common()))
+        say(f"  by itself: {dict(self.deaths)}; {self.churn.done['rules']} "
+            f"changes of rules, {self.churn.done['resets']} of the key, "
+            f"{len(self.keys.known)} keys seen")
+        for mine, who in (True, "with a right"), (False, "without"):
+            words = sorted((n, word) for (m, word), n in answers.items()
+                           if m == mine)[::-1]
+            say(f"  callers {who}: {sum(n for n, _ in words):,} requests: " +
+                ", ".join(f"{n:,} {word}" for n, word in words))
+        say(f"  host: {self.received.signed:,} signed requests checked, "
+            f"{self.received.channel:,} of the key channel, "
+            f"{self.received.direct:,} past the agent")
+        say(f"  trail: {self.trail.records:,} records, {self.trail.torn} "
+            f"torn; files looked at {self.checks:,} times")
+        say("  longest to healthy: " + ", ".join(
+            f"{k} {took:.1f} s (machine {slower:.1f}x)"
+            for k, (took, slower) in sorted(self.longest.items(),
+                                            key=lambda x: -x[1][0])))
+        if self.noticed:
+            took, slower = max(self.noticed)
+            say(f"  detached {len(self.noticed)} times, repaired after "
+                f"{took:.1f} s at most (machine {slower:.1f}x)")
+
+    def close(self):
+        self.traffic.stop()
+        self.world.close()
+
+
+def isolate():
+    """A network and mounts of its own."""
+    if world.ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+        raise OSError(world.ctypes.get_errno(), "unshare")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True,
+                   env={"PATH": world.PATH})
+    world.enter_namespace()
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    if os.geteuid() != 0:
+        print("the chaos suite needs root, to load eBPF programs")
+        print("0 passed, 0 failed, 1 skipped")
+        return 77
+    world.World.build = os.path.abspath(sys.argv[1])
+    os.chdir("/")
+    os.umask(0o022)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    isolate()
+    run = Run(float(os.environ.get("CHAOS_SECONDS") or 1200),
+              int(os.environ.get("CHAOS_SEED") or
+                  random.SystemRandom().randrange(1 << 32)),
+              os.environ.get("CHAOS_KINDS", "").split(),
+              verbose=bool(os.environ.get("V")))
+    try:
+        found = run.whole()
+    except (Failed, OSError, subprocess.SubprocessError) as e:
+        found = [f"{type(e).__name__}: {e}"]
+        print(f"  FAILED: {found[0]}; " + run.world.tail("mspd.out")[-1500:])
+    finally:
+        run.close()
+    print("%d passed, %d failed, 0 skipped" % (not found, bool(found)))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
