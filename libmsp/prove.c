@@ -26,8 +26,8 @@ struct probe {
 	struct msp_redirect *redirect;
 	int family;
 	const struct msp_redirect_others *others;
-	int fd;	       /* our connecting socket */
-	uint16_t port; /* its local port, network byte order */
+	int fd;		       /* our connecting socket */
+	struct sockaddr_in at; /* its local address, without mapping */
 };
 
 /* Blocking by contract, so the clock is read here and nowhere else. */
@@ -58,18 +58,20 @@ static int start_connect(const struct probe *p)
 	return connect(p->fd, (struct sockaddr *)&v6, sizeof(v6));
 }
 
-static int local_port(struct probe *p)
+static int local_address(struct probe *p)
 {
-	struct sockaddr_storage at;
-	socklen_t len = sizeof(at);
+	struct sockaddr_in6 v6 = { 0 };
+	socklen_t len = sizeof(v6);
 
-	memset(&at, 0, sizeof(at));
-	if (getsockname(p->fd, (struct sockaddr *)&at, &len) < 0)
+	p->at = (struct sockaddr_in){ 0 };
+	if (p->family == AF_INET) {
+		len = sizeof(p->at);
+		return getsockname(p->fd, (struct sockaddr *)&p->at, &len);
+	}
+	if (getsockname(p->fd, (struct sockaddr *)&v6, &len) < 0)
 		return -1;
-	if (p->family == AF_INET)
-		p->port = ((struct sockaddr_in *)&at)->sin_port;
-	else
-		p->port = ((struct sockaddr_in6 *)&at)->sin6_port;
+	p->at.sin_port = v6.sin6_port;
+	memcpy(&p->at.sin_addr, &v6.sin6_addr.s6_addr[12], 4);
 	return 0;
 }
 
@@ -86,52 +88,9 @@ static int probe_open(struct probe *p, struct msp_error_info *info)
 		return rc;
 	if (start_connect(p) < 0 && errno != EINPROGRESS)
 		return msp_fail_sys(info, errno, "the probe cannot connect");
-	if (local_port(p) < 0)
+	if (local_address(p) < 0)
 		return msp_fail_sys(info, errno, "the probe has no address");
 	return 0;
-}
-
-/* The probe's other end, or -1 if somebody else's connection came. */
-static int accept_probe(const struct probe *p, int listen_fd)
-{
-	struct sockaddr_in from = { 0 };
-	socklen_t len = sizeof(from);
-	int fd;
-
-	fd = accept4(listen_fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	if (from.sin_family == AF_INET && from.sin_port == p->port)
-		return fd;
-	if (p->others)
-		p->others->take(p->others->arg, fd);
-	else
-		close(fd);
-	return -1;
-}
-
-static int wait_for_probe(const struct probe *p, int listen_fd,
-			  uint32_t timeout_ms, int *out,
-			  struct msp_error_info *info)
-{
-	struct pollfd poll_fd = { .fd = listen_fd, .events = POLLIN };
-	int64_t until = now_ms() + timeout_ms;
-	int64_t left;
-
-	while ((left = until - now_ms()) > 0) {
-		int n = poll(&poll_fd, 1, (int)left);
-
-		if (n < 0 && errno != EINTR)
-			return msp_fail_sys(info, errno, "cannot wait");
-		if (n <= 0)
-			continue;
-		*out = accept_probe(p, listen_fd);
-		if (*out >= 0)
-			return 0;
-	}
-	return msp_fail(info, MSP_ERR_TIMEOUT,
-			"a connection to an endpoint was not redirected to "
-			"the listener");
 }
 
 static int check_facts(const struct probe *p, int fd,
@@ -156,23 +115,69 @@ static int check_facts(const struct probe *p, int fd,
 	return 0;
 }
 
+/* What seems to be the probe's other end, or -1 if somebody else's connection
+ * came. Others may have its port at an address of their own. */
+static int accept_probe(const struct probe *p, int listen_fd)
+{
+	struct sockaddr_in from = { 0 };
+	socklen_t len = sizeof(from);
+	int fd;
+
+	fd = accept4(listen_fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (from.sin_family == AF_INET && from.sin_port == p->at.sin_port &&
+	    from.sin_addr.s_addr == p->at.sin_addr.s_addr)
+		return fd;
+	if (p->others)
+		p->others->take(p->others->arg, fd);
+	else
+		close(fd);
+	return -1;
+}
+
+/* A connection that was reset while it waited leaves its port to the next one:
+ * a stranger who makes many of them must not have the proof fail. */
+static int wait_for_probe(const struct probe *p, int listen_fd,
+			  uint32_t timeout_ms, struct msp_error_info *info)
+{
+	struct pollfd poll_fd = { .fd = listen_fd, .events = POLLIN };
+	int64_t until = now_ms() + timeout_ms;
+	int64_t left;
+	int rc = 0;
+
+	while ((left = until - now_ms()) > 0) {
+		int n = poll(&poll_fd, 1, (int)left);
+		int fd;
+
+		if (n < 0 && errno != EINTR)
+			return msp_fail_sys(info, errno, "cannot wait");
+		if (n <= 0)
+			continue;
+		fd = accept_probe(p, listen_fd);
+		if (fd < 0)
+			continue;
+		rc = check_facts(p, fd, info);
+		close(fd);
+		if (rc == 0)
+			return 0;
+	}
+	if (rc < 0) /* the last that seemed to be it was not */
+		return rc;
+	return msp_fail(info, MSP_ERR_TIMEOUT,
+			"a connection to an endpoint was not redirected to "
+			"the listener");
+}
+
 static int prove_family(struct probe *p, int family, int listen_fd,
 			uint32_t timeout_ms, struct msp_error_info *info)
 {
-	int fd = -1;
 	int rc;
 
 	p->family = family;
 	rc = probe_open(p, info);
-	if (rc < 0)
-		goto out;
-	rc = wait_for_probe(p, listen_fd, timeout_ms, &fd, info);
-	if (rc < 0)
-		goto out;
-	rc = check_facts(p, fd, info);
-out:
-	if (fd >= 0)
-		close(fd);
+	if (rc == 0)
+		rc = wait_for_probe(p, listen_fd, timeout_ms, info);
 	if (p->fd >= 0)
 		close(p->fd);
 	return rc;

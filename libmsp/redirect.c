@@ -300,6 +300,7 @@ int msp_redirect_open(struct msp_redirect **out,
 	rc = load(r, cookie, opts, info);
 	if (rc < 0)
 		goto out;
+	msp_redirect_check_states(r);
 	rc = learn_self(r, info);
 	if (rc < 0)
 		goto out;

@@ -102,15 +102,17 @@ static bool map_fits(const struct bpf_map *map, int fd)
 
 /* One that somebody has detached is in no cgroup. */
 static bool link_fits(const struct msp_redirect *r, int fd,
-		      enum bpf_attach_type type)
+		      enum bpf_attach_type type, __u32 *id)
 {
 	struct bpf_link_info info = { 0 };
 	__u32 len = sizeof(info);
 	struct stat cgroup;
 
-	return (is_a(fd, LINK) || is_a(fd, LINK_OLD)) &&
-	       bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
-	       info.type == BPF_LINK_TYPE_CGROUP &&
+	if ((!is_a(fd, LINK) && !is_a(fd, LINK_OLD)) ||
+	    bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return false;
+	*id = info.id;
+	return info.type == BPF_LINK_TYPE_CGROUP &&
 	       info.cgroup.attach_type == (__u32)type &&
 	       fstat(r->cgroup_fd, &cgroup) == 0 &&
 	       info.cgroup.cgroup_id == cgroup.st_ino;
@@ -140,27 +142,54 @@ int msp_redirect_take_maps(struct msp_redirect *r)
 	return 0;
 }
 
+/* A descriptor of our own, with our program in it; -1: it cannot be had. */
+static int replace(int fd, const struct bpf_program *program)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (own < 0 ||
+	    bpf_link_update(own, bpf_program__fd(program), NULL) == 0)
+		return own;
+	close(own);
+	return -1;
+}
+
+/* Whoever failed to forget one may have kept two. */
 int msp_redirect_take_link(struct msp_redirect *r, size_t i,
 			   const struct bpf_program *program)
 {
 	enum bpf_attach_type type = bpf_program__expected_attach_type(program);
-	int own;
+	__u32 id, taken = 0;
+	int own = -1;
 	size_t n;
 
 	for (n = 0; n < r->n_parts; n++) {
 		if (!is_called(r->parts[n].name, i) ||
-		    !link_fits(r, r->parts[n].fd, type))
+		    !link_fits(r, r->parts[n].fd, type, &id))
 			continue;
-		own = fcntl(r->parts[n].fd, F_DUPFD_CLOEXEC, 0);
-		if (own < 0)
-			continue;
-		if (bpf_link_update(own, bpf_program__fd(program), NULL) == 0) {
-			r->taken |= 1u << i;
-			return own;
+		if (own < 0) {
+			own = replace(r->parts[n].fd, program);
+			taken = own < 0 ? 0 : id; /* no link has number 0 */
 		}
-		close(own);
+		if (id != taken)
+			(void)bpf_link_detach(r->parts[n].fd);
 	}
-	return -1;
+	if (own >= 0)
+		r->taken |= 1u << i;
+	return own;
+}
+
+/* The programs take any number but 0 for on. */
+void msp_redirect_check_states(struct msp_redirect *r)
+{
+	size_t i;
+
+	for (i = 0; i < MSP_ENDPOINTS; i++)
+		if (__atomic_load_n(&r->states->state[i], __ATOMIC_ACQUIRE) >
+		    MSP_REDIRECT_ENFORCE)
+			__atomic_store_n(&r->states->state[i],
+					 MSP_REDIRECT_ENFORCE,
+					 __ATOMIC_RELEASE);
 }
 
 /* ---- public ------------------------------------------------------------ */

@@ -70,8 +70,10 @@ void msp_redirect_unhush(libbpf_print_fn_t before);
 /* Before they are loaded: maps that a predecessor left are used instead of new
  * ones. 0 or -errno. */
 int msp_redirect_take_maps(struct msp_redirect *r);
+/* Once they are loaded: states that do not exist become ENFORCE. */
+void msp_redirect_check_states(struct msp_redirect *r);
 /* The link of hook i that a predecessor left, with this program in it from now
- * on; -1: there is none that fits. */
+ * on; -1: there is none that fits. If there are more, they are detached. */
 int msp_redirect_take_link(struct msp_redirect *r, size_t i,
 			   const struct bpf_program *program);
 

@@ -9,6 +9,7 @@ import errno
 import os
 import select
 import socket
+import struct
 import unittest
 
 import world
@@ -19,7 +20,7 @@ ALL = 0x1ff
 FACTS, OWN, STATES = 6, 7, 8
 DIRECT = 2
 KNOWN_ROOM = 16384  # more than a struct msp_caller has
-MAP_CREATE, BPF = 0, {"x86_64": 321, "aarch64": 280}
+MAP_CREATE, MAP_UPDATE, BPF = 0, 2, {"x86_64": 321, "aarch64": 280}
 
 
 class Address(ctypes.Structure):
@@ -178,15 +179,26 @@ def successor(w, change=lambda parts: parts, wait=True):
     return taken, state, found == waited, now == later
 
 
+def bpf(command, attr):
+    libc = ctypes.CDLL(None, use_errno=True)
+    rc = libc.syscall(BPF[os.uname().machine], command, attr,
+                      ctypes.sizeof(attr))
+    if rc < 0:
+        raise OSError(ctypes.get_errno(), "bpf")
+    return rc
+
+
 def empty_map():
     """Of another kind than any of ours."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    attr = (ctypes.c_uint32 * 18)(2, 4, 8, 1)  # array, key, value, entries
-    fd = libc.syscall(BPF[os.uname().machine], MAP_CREATE, attr,
-                      ctypes.sizeof(attr))
-    if fd < 0:
-        raise OSError(ctypes.get_errno(), "bpf")
-    return fd
+    # array, key, value, entries
+    return bpf(MAP_CREATE, (ctypes.c_uint32 * 18)(2, 4, 8, 1))
+
+
+def put_states(fd, *states):
+    key = ctypes.c_uint32(0)
+    value = (ctypes.c_uint32 * 4)(*states)
+    bpf(MAP_UPDATE, (ctypes.c_uint64 * 4)(
+        fd, ctypes.addressof(key), ctypes.addressof(value), 0))
 
 
 def without(index):
@@ -254,6 +266,22 @@ class Takeover(unittest.TestCase):
         taken, state = self.run_in_world(only_opened, swapped)
         self.assertEqual((taken, state), (ALL & ~3, ENFORCE))
 
+    def test_second_set_of_links_is_detached(self):
+        """Somebody was told to forget them, and did not."""
+        self.assertEqual(self.run_in_world(twice),
+                         (ALL, ENFORCE, True))
+
+    def test_state_that_does_not_exist_is_on(self):
+        self.assertEqual(self.run_in_world(odd_states, 7, 8, 9), [ENFORCE] * 3)
+        self.assertEqual(self.run_in_world(odd_states, 0, 1, 2), [0, 1, 2])
+
+    def test_strangers_with_the_port_of_the_probe_do_not_stop_it(self):
+        """They wait at each port that it can have: at addresses of their own,
+        or at its own, reset since."""
+        # all of those that are at their own address wait before the probe
+        self.assertEqual(self.run_in_world(proved_among, False), len(PORTS))
+        self.assertLess(self.run_in_world(proved_among, True), len(PORTS))
+
     def test_port_is_the_successors_with_a_mark(self):
         self.assertEqual(self.run_in_world(bound), (errno.EPERM, 0))
 
@@ -271,6 +299,71 @@ def detached(w, index):
     later = client(NOBODY)
     return (lib.lib.msp_redirect_taken(redirect), state,
             lib.who(redirect, accepted(lib)) == later)
+
+
+def twice(w):
+    lib = Library(w)
+    kept = lib.keep(lib.begin())
+    kept = lib.keep(lib.open()) + kept
+    redirect = lib.open(kept)
+    lib.check(lib.lib.msp_redirect_set(redirect, IMDS_ENDPOINT, ENFORCE))
+    lib.prove(redirect)
+    later = client(DAEMON)
+    return (lib.lib.msp_redirect_taken(redirect), lib.state(redirect),
+            lib.who(redirect, accepted(lib)) == later)
+
+
+def odd_states(w, *states):
+    lib = Library(w)
+    kept = lib.keep(lib.open())
+    put_states(kept[STATES][1], *states)
+    redirect = lib.open(kept)
+    return [lib.lib.msp_redirect_get(redirect, i) for i in range(3)]
+
+
+PORTS = range(40000, 40020)
+IP_BIND_ADDRESS_NO_PORT = 24
+RESET = struct.pack("ii", 1, 0)  # at close(), by SO_LINGER
+
+
+def port_range(new=None):
+    """Of this network alone."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range",
+              "r" if new is None else "w", encoding="ascii") as f:
+        return f.read() if new is None else f.write(new)
+
+
+def stranger(port, abandon):
+    """One that was reset has had the probe's own address; else the kernel
+    chooses the port, as that of the probe."""
+    s = socket.socket()
+    if abandon:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        s.bind(("127.0.0.1", port))
+    else:
+        s.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        s.bind(("127.0.0.2", 0))
+    s.connect((IMDS, 80))
+    if abandon:
+        s.close()
+    return s
+
+
+def proved_among(w, abandon):
+    """Who was found beside the probe, which comes from one of a few ports."""
+    lib = Library(w)
+    kept = lib.keep(lib.begin())
+    before = port_range()
+    port_range(f"{PORTS[0]} {PORTS[-1]}")
+    try:
+        strangers = [stranger(port, abandon) for port in PORTS]
+        found = lib.prove(lib.open(kept))
+    finally:
+        port_range(before)
+    for s in strangers:
+        s.close()
+    return len(found)
 
 
 def only_opened(w, change):
