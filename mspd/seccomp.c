@@ -88,9 +88,11 @@ static int count_forbidden(void)
 
 static int install(const struct sock_fprog *program)
 {
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-		    SECCOMP_FILTER_FLAG_TSYNC, program) == 0)
-		return 0;
+	long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			  SECCOMP_FILTER_FLAG_TSYNC, program);
+
+	if (rc >= 0) /* a thread that has a filter of its own has none of it */
+		return rc ? -EBUSY : 0;
 	/* a service manager's filter may know one way and not the other */
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program) < 0 ? -errno
 								       : 0;

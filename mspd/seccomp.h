@@ -40,7 +40,10 @@ void mspd_seccomp_report(void);
 enum mspd_verdict {
 	MSPD_CALL_FORBID = 0,
 	MSPD_CALL_ALLOW = 1,
-	MSPD_CALL_ABSENT = 2 /* ENOSYS: the caller knows another way */
+	MSPD_CALL_ABSENT = 2, /* ENOSYS: the caller knows another way */
+	/* EPERM, and not counted: whoever makes it blocks all signals, and the
+	 * kernel would end the process */
+	MSPD_CALL_REFUSE = 3
 };
 
 /**

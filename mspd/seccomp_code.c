@@ -38,6 +38,8 @@ static void put_verdict(struct code *c, enum mspd_verdict verdict)
 		value = SECCOMP_RET_ALLOW;
 	else if (verdict == MSPD_CALL_ABSENT)
 		value = SECCOMP_RET_ERRNO | ENOSYS;
+	else if (verdict == MSPD_CALL_REFUSE && value == SECCOMP_RET_TRAP)
+		value = SECCOMP_RET_ERRNO | EPERM;
 	put(c, BPF_RET | BPF_K, 0, 0, value);
 }
 

@@ -31,6 +31,9 @@
 #ifndef __NR_clone3
 #define __NR_clone3 435
 #endif
+#ifndef __NR_epoll_pwait2
+#define __NR_epoll_pwait2 441
+#endif
 
 #define ALL	 UINT32_MAX
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -58,6 +61,11 @@
 #define ONLY(name, tests)                                                      \
 	{                                                                      \
 		__NR_##name, COUNT(tests), tests, MSPD_CALL_FORBID             \
+	}
+/* Likewise, where no signal can be waited for. */
+#define ONLY_BLOCKED(name, tests)                                              \
+	{                                                                      \
+		__NR_##name, COUNT(tests), tests, MSPD_CALL_REFUSE             \
 	}
 /* Allowed unless a test forbids it. */
 #define BUT(name, tests)                                                       \
@@ -90,7 +98,8 @@ static const struct mspd_call_test bpf_tests[] = {
 	IS(0, BPF_LINK_DETACH),	    IS(0, BPF_OBJ_GET_INFO_BY_FD),
 };
 
-/* A thread of this process, in no other namespace. */
+/* A thread of this process, in no other namespace. posix_spawn(3), as a module
+ * of the name services may use it, blocks all signals before it tries. */
 #define THREAD                                                                 \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
 #define SPACES                                                                 \
@@ -128,14 +137,17 @@ static const struct mspd_call_test prlimit_tests[] = {
 	UNLESS(2, 1, 0),
 };
 
-/* Bytes that wait; is it a terminal; do not block. */
-#define TERMINAL_GET 0x5401
-#define NONBLOCKING  0x5421
-#define WAITING	     0x541b
+/* Bytes that wait; is it a terminal, as older and newer C libraries ask; do not
+ * block. */
+#define TERMINAL_GET  0x5401
+#define TERMINAL_GET2 0x802c542a
+#define NONBLOCKING   0x5421
+#define WAITING	      0x541b
 static const struct mspd_call_test ioctl_tests[] = {
 	IS(1, WAITING),
 	IS(1, NONBLOCKING),
 	IS(1, TERMINAL_GET),
+	IS(1, TERMINAL_GET2),
 };
 
 /* Our handler stays. */
@@ -212,7 +224,7 @@ const struct mspd_syscall mspd_syscalls[] = {
 	CALL(munmap),
 	/* threads; of clone3(2) nothing can be told: glibc then uses clone(2)
 	 */
-	ONLY(clone, clone_tests),
+	ONLY_BLOCKED(clone, clone_tests),
 	ABSENT(clone3),
 	CALL(exit),
 	CALL(exit_group),
@@ -246,6 +258,7 @@ const struct mspd_syscall mspd_syscalls[] = {
 	 * much, and what newer releases use in place of what was seen. */
 	CALL(dup),
 	CALL(dup3),
+	CALL(getcpu),
 	CALL(munlock),
 	CALL(sched_getaffinity),
 	CALL(sched_yield),
@@ -272,6 +285,7 @@ const struct mspd_syscall mspd_syscalls[] = {
 	CALL(timerfd_settime),
 	CALL(timerfd_gettime),
 	CALL(pipe2),
+	ABSENT(epoll_pwait2), /* they then use epoll_pwait(2) */
 #ifdef __x86_64__
 	/* older forms */
 	CALL(access),

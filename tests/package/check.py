@@ -176,6 +176,7 @@ class Packages(unittest.TestCase):
             self.assertIn(f"{name}:\t000000c000081004", out)
         for name in ("CapInh", "CapAmb"):
             self.assertIn(f"{name}:\t0000000000000000", out)
+        self.assertEqual(self.show("MemorySwapMax"), "0")
         # what the unit refuses is not needed for the agent's own filter
         self.assertEqual(self.run_there(
             "grep -c -e 'cannot give' -e 'cannot filter' "

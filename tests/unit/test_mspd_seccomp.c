@@ -8,6 +8,7 @@
 #include <linux/audit.h>
 #include <linux/bpf_common.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,12 +18,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "mspd/privilege.h"
 #include "mspd/seccomp.h"
 
 #define ARCH   AUDIT_ARCH_X86_64
-#define FORBID (SECCOMP_RET_ERRNO | EPERM)
+#define FORBID SECCOMP_RET_TRAP
+#define SILENT (SECCOMP_RET_ERRNO | EPERM)
 #define ABSENT (SECCOMP_RET_ERRNO | ENOSYS)
 
 static struct sock_filter code[MSPD_SECCOMP_CODE];
@@ -176,10 +179,10 @@ static const struct {
 	{ SYS_socket, { AF_VSOCK, SOCK_STREAM }, FORBID },
 	{ SYS_socketpair, { AF_INET }, FORBID },
 	{ SYS_clone, { THREAD | CLONE_SETTLS }, MAYBE },
-	{ SYS_clone, { SIGCHLD }, FORBID },
-	{ SYS_clone, { THREAD | CLONE_NEWUSER }, FORBID },
-	{ SYS_clone, { THREAD & ~(uint64_t)CLONE_FILES }, FORBID },
-	{ SYS_clone, { CLONE_VM | CLONE_VFORK | SIGCHLD }, FORBID },
+	{ SYS_clone, { SIGCHLD }, SILENT },
+	{ SYS_clone, { THREAD | CLONE_NEWUSER }, SILENT },
+	{ SYS_clone, { THREAD & ~(uint64_t)CLONE_FILES }, SILENT },
+	{ SYS_clone, { CLONE_VM | CLONE_VFORK | SIGCHLD }, SILENT },
 	{ SYS_clone3, { 0 }, ABSENT },
 	{ SYS_mmap, { 0, 1, PROT_READ | PROT_WRITE, MAP_ANONYMOUS }, MAYBE },
 	{ SYS_mmap, { 0, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE }, MAYBE },
@@ -236,6 +239,50 @@ START_TEST(seccomp_table_looks_at_arguments)
 }
 END_TEST
 
+START_TEST(seccomp_ends_all_that_is_forbidden_if_told_so)
+{
+	size_t i;
+
+	length = mspd_seccomp_code(code, ARCH, mspd_syscalls, mspd_n_syscalls,
+				   SECCOMP_RET_KILL_PROCESS);
+	for (i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		const uint64_t *a = asked[i].args;
+		uint32_t wanted = asked[i].wanted;
+
+		if (wanted == FORBID || wanted == SILENT)
+			wanted = SECCOMP_RET_KILL_PROCESS;
+		ck_assert_uint_eq(ask(asked[i].number, a[0], a[1], a[2], a[3]),
+				  wanted);
+	}
+}
+END_TEST
+
+static void *filter_itself(void *arg)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog program = { .len = 1, .filter = &all };
+
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program),
+			 0);
+	pthread_barrier_wait(arg);
+	pause();
+	return NULL;
+}
+
+START_TEST(seccomp_of_one_thread_only_is_an_error)
+{
+	pthread_barrier_t barrier;
+	pthread_t thread;
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	pthread_barrier_init(&barrier, NULL, 2);
+	ck_assert_int_eq(pthread_create(&thread, NULL, filter_itself, &barrier),
+			 0);
+	pthread_barrier_wait(&barrier);
+	ck_assert_int_eq(mspd_seccomp_enter(MSPD_SECCOMP_ENFORCE), -EBUSY);
+}
+END_TEST
+
 START_TEST(privilege_of_a_low_port_is_kept_for_one)
 {
 	struct msp_address at = { .ip = 0x0100007f, .port = 3080 };
@@ -261,6 +308,8 @@ int main(void)
 	tcase_add_test(tcase, seccomp_table_has_each_call_once);
 	tcase_add_loop_test(tcase, seccomp_table_looks_at_arguments, 0,
 			    sizeof(asked) / sizeof(asked[0]));
+	tcase_add_test(tcase, seccomp_ends_all_that_is_forbidden_if_told_so);
+	tcase_add_test(tcase, seccomp_of_one_thread_only_is_an_error);
 	tcase_add_test(tcase, privilege_of_a_low_port_is_kept_for_one);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
