@@ -38,6 +38,7 @@ extern const struct ctl_command ctl_diff;
 extern const struct ctl_command ctl_learn;
 extern const struct ctl_command ctl_convert;
 extern const struct ctl_command ctl_audit_command;
+extern const struct ctl_command ctl_doctor_command;
 
 /* ---- memory ------------------------------------------------------------ */
 

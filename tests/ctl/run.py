@@ -19,11 +19,12 @@ import auditing  # noqa: E402 - they are found through the line above
 import commands  # noqa: E402
 import converting  # noqa: E402
 import differing  # noqa: E402
+import doctoring  # noqa: E402
 import hostile  # noqa: E402
 import kit  # noqa: E402
 import learning  # noqa: E402
 
-PARTS = (commands, converting, differing, learning, auditing,
+PARTS = (commands, converting, differing, learning, auditing, doctoring,
          hostile)
 
 

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor.h - what the files of the command doctor share: findings, and where
+ * they come from.
+ */
+#ifndef MSPD_CTL_DOCTOR_H
+#define MSPD_CTL_DOCTOR_H
+
+#include <sys/types.h>
+#include <yajl/yajl_tree.h>
+
+#include "mspd/config.h"
+#include "mspd/ctl/ctl.h"
+#include "mspd/ctl/remedy.h"
+
+enum ctl_health {
+	CTL_WELL,
+	CTL_DOUBT, /* may be fine, or cannot be told */
+	CTL_ILL
+};
+
+/**
+ * struct ctl_finding - one line
+ * @health: its first word
+ * @name:   of the check
+ * @seen:   owned; of any origin
+ * @remedy: owned; NULL: none
+ */
+struct ctl_finding {
+	enum ctl_health health;
+	const char *name;
+	char *seen;
+	char *remedy;
+};
+
+/**
+ * struct ctl_doctor - one examination
+ * @root:     in front of each path; "": this machine
+ * @live:     it is this machine: the kernel may be asked, and connections made
+ * @path:     of the configuration
+ * @beside:   room for it
+ * @config:   the agent's, or its defaults
+ * @told:     the control socket's answer, or NULL
+ * @agent:    process that is the agent, 0: not known
+ * @listener: where that listens, as far as is known
+ * @mount:    of cgroup v2; "": none
+ * @host_date: what the host's clock said, Unix time; 0: not known
+ * @host_date_at: what ours said then
+ * @at, @n:   findings
+ */
+struct ctl_doctor {
+	const char *root;
+	bool live;
+	const char *path;
+	char beside[PATH_MAX];
+	struct mspd_config config;
+	yajl_val told;
+	uint32_t agent;
+	struct msp_address listener;
+	char mount[256];
+	int64_t host_date;
+	int64_t host_date_at;
+	struct ctl_finding *at;
+	size_t n;
+	size_t room;
+};
+
+/* ---- one examination (doctor.c) ----------------------------------------- */
+
+/* @root: NULL: this machine. */
+void ctl_doctor_run(struct ctl_doctor *d, const char *config, const char *root);
+void ctl_doctor_put(struct ctl_text *out, const struct ctl_doctor *d,
+		    bool json);
+bool ctl_doctor_failed(const struct ctl_doctor *d);
+void ctl_doctor_free(struct ctl_doctor *d);
+
+/* ---- findings (doctor.c) ------------------------------------------------ */
+
+/* @remedy: NULL: none. */
+void ctl_find(struct ctl_doctor *d, enum ctl_health health, const char *name,
+	      const char *remedy, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* ---- where from (doctor_look.c) ----------------------------------------- */
+
+/** Of a file that is looked at, in bytes. */
+#define CTL_PEEK_MAX ((size_t)256 * 1024)
+
+/* @path behind the root; owned. */
+char *ctl_below(const struct ctl_doctor *d, const char *path);
+/* So much of a file as there is, at most CTL_PEEK_MAX; says nothing. 0 or
+ * -errno. */
+int ctl_peek(const struct ctl_doctor *d, struct ctl_text *out,
+	     const char *path);
+bool ctl_there(const struct ctl_doctor *d, const char *path);
+/* Members of an object, or of one in it; NULL is fine for @tree and @inner. */
+const char *ctl_tree_text(yajl_val tree, const char *outer, const char *inner);
+bool ctl_tree_number(yajl_val tree, const char *outer, const char *inner,
+		     int64_t *out);
+bool ctl_tree_true(yajl_val tree, const char *outer, const char *inner);
+yajl_val ctl_tree_at(yajl_val tree, const char *outer, const char *inner);
+/* Of the status of all endpoints, that of one of them; NULL: unknown. */
+yajl_val ctl_told_endpoint(const struct ctl_doctor *d,
+			   enum msp_endpoint endpoint);
+/* Value behind NAME: in a file of lines, as of /proc; false: there is none. */
+bool ctl_line_of(const char *text, const char *name, char *out, size_t size);
+
+/* ---- checks: each finds at least one thing ------------------------------ */
+
+/* (doctor_kernel.c) */
+void ctl_check_features(struct ctl_doctor *d);
+void ctl_check_cgroup(struct ctl_doctor *d);
+void ctl_check_btf(struct ctl_doctor *d);
+void ctl_check_capabilities(struct ctl_doctor *d);
+void ctl_check_lockdown(struct ctl_doctor *d);
+
+/* (doctor_agent.c) */
+void ctl_check_config(struct ctl_doctor *d, bool named);
+void ctl_check_agent(struct ctl_doctor *d);
+void ctl_check_listener(struct ctl_doctor *d);
+
+/* (doctor_hooks.c) */
+void ctl_check_hooks(struct ctl_doctor *d);
+
+/* (doctor_probe.c) */
+void ctl_check_probes(struct ctl_doctor *d);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In: paths, documents. Out: texts and members that are there. Must never
+ * follow a path out of its root by name, wait for a file, or take all of a
+ * large one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mspd/ctl/doctor.h"
+
+char *ctl_below(const struct ctl_doctor *d, const char *path)
+{
+	char *out = NULL;
+
+	if (asprintf(&out, "%s%s", d->root, path) < 0)
+		ctl_no_memory();
+	return out;
+}
+
+static int read_some(struct ctl_text *out, int fd)
+{
+	char *block = ctl_alloc(1, 4096);
+	ssize_t n = 1;
+	int err = 0;
+
+	while (n > 0 && out->len < CTL_PEEK_MAX) {
+		n = read(fd, block, 4096);
+		if (n > 0)
+			ctl_put_bytes(out, block, (size_t)n);
+		else if (n < 0)
+			err = -errno;
+	}
+	free(block);
+	return err;
+}
+
+int ctl_peek(const struct ctl_doctor *d, struct ctl_text *out, const char *path)
+{
+	char *whole = ctl_below(d, path);
+	int fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int rc = fd < 0 ? -errno : 0;
+
+	free(whole);
+	ctl_put(out, "");
+	if (fd < 0)
+		return rc;
+	rc = read_some(out, fd);
+	close(fd);
+	return rc;
+}
+
+bool ctl_there(const struct ctl_doctor *d, const char *path)
+{
+	char *whole = ctl_below(d, path);
+	bool is = access(whole, F_OK) == 0;
+
+	free(whole);
+	return is;
+}
+
+/* ---- documents ---------------------------------------------------------- */
+
+static yajl_val find(yajl_val tree, const char *outer, const char *inner,
+		     yajl_type type)
+{
+	const char *path[] = { outer, inner, NULL };
+
+	return tree ? yajl_tree_get(tree, path, type) : NULL;
+}
+
+yajl_val ctl_tree_at(yajl_val tree, const char *outer, const char *inner)
+{
+	return find(tree, outer, inner, yajl_t_any);
+}
+
+const char *ctl_tree_text(yajl_val tree, const char *outer, const char *inner)
+{
+	yajl_val value = find(tree, outer, inner, yajl_t_string);
+
+	return value ? YAJL_GET_STRING(value) : NULL;
+}
+
+bool ctl_tree_number(yajl_val tree, const char *outer, const char *inner,
+		     int64_t *out)
+{
+	yajl_val value = find(tree, outer, inner, yajl_t_number);
+
+	if (!value || !YAJL_IS_INTEGER(value))
+		return false;
+	*out = YAJL_GET_INTEGER(value);
+	return true;
+}
+
+bool ctl_tree_true(yajl_val tree, const char *outer, const char *inner)
+{
+	yajl_val value = find(tree, outer, inner, yajl_t_any);
+
+	return value && YAJL_IS_TRUE(value);
+}
+
+yajl_val ctl_told_endpoint(const struct ctl_doctor *d,
+			   enum msp_endpoint endpoint)
+{
+	yajl_val list = find(d->told, "endpoints", NULL, yajl_t_array);
+	const char *word = ctl_endpoint_word(endpoint);
+	const char *name;
+	size_t i;
+
+	for (i = 0; list && i < YAJL_GET_ARRAY(list)->len; i++) {
+		yajl_val at = YAJL_GET_ARRAY(list)->values[i];
+
+		name = ctl_tree_text(at, "name", NULL);
+		if (name && !strcmp(name, word))
+			return at;
+	}
+	return NULL;
+}
+
+bool ctl_line_of(const char *text, const char *name, char *out, size_t size)
+{
+	size_t len = strlen(name);
+
+	for (; text; text = strchr(text, '\n')) {
+		text += *text == '\n';
+		if (strncmp(text, name, len) != 0)
+			continue;
+		text += len;
+		text += strspn(text, " \t");
+		snprintf(out, size, "%.*s", (int)strcspn(text, "\n"), text);
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MIT
+"""
+In: machines made up of files, each with one thing wrong. Out: whether doctor
+finds that, and nothing else, and says what the documentation of MSP says helps.
+Must never need root, nor look at the machine it runs on.
+"""
+import json
+import os
+import shutil
+import socket
+import threading
+
+IMAGE = "opt out of MSP, upgrade the OS image"
+MOUNT = 'grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1"'
+KEY = "keyIncarnationId"
+PID = 4711
+HOOKS = {10: "connect4", 11: "connect6", 8: "bind4", 9: "bind6",
+         29: "getpeername4", 30: "getpeername6"}
+
+# Errors as the documentation has them, and what it says helps.
+ERRORS = (
+    ("Failed to load program 'connect4' with error: the BPF_PROG_LOAD syscall "
+     "failed. Verifier output: ; int connect4(", IMAGE),
+    ("Failed to attach program 'connect4' with error: `bpf_link_create` failed",
+     MOUNT),
+    ("Linux.OSProvisioningInternalError", "cloud-init 24.3"),
+    ("`Linux.Cloud-Init` failed because `azure-proxy-agent` is not found.",
+     "install the agent"),
+    ("Linux.Cloud-Init failed due to azure-proxy-agent not found",
+     "install the agent"),
+    ("azure-proxy-agent status failure", "mspctl doctor"),
+    ("Failed to acquire key details: Key(KeyResponse(\"acquire\", 403))", KEY),
+    ("Key error: Failed to attest key with status code: 403 Forbidden", KEY),
+    ("Failed to check local key with error: Local key guid or key value is "
+     "not matched.", KEY),
+    ("IO error: Failed to bind TcpListener '127.0.0.1:3080': Address in use",
+     "end what has the port"),
+    ("Failed to open cgroup '/sys/fs/cgroup' with error: x", MOUNT),
+    ("Failed to get response from http://168.63.129.16:80/secure-channel/status"
+     ", status code: 500 Internal Server Error", "168.63.129.16"),
+    ("ProxyAgentNotSupportedInRegion", "supported region"),
+    ("SubscriptionNotEnabledForProxyAgentFeature", "register the feature flag"),
+    ("The property `securityProfile.proxyAgentSettings.wireServer."
+     "inVMAccessControlProfileReferenceId` can't be used together with property "
+     "`securityProfile.proxyAgentSettings.wireServer.mode'`",
+     "fix the parameter"),
+    ("The value `securityProfile.proxyAgentSettings.keyIncarnationId` can only "
+     "be incremented.", "fix the parameter"),
+    ("The value of parameter `securityProfile.proxyAgentSettings.imds.mode` is "
+     "invalid.", "Audit, Enforce or Disabled"),
+    ("The value of parameter `securityProfile.proxyAgentSettings.wireServer."
+     "mode` is invalid.", "Audit, Enforce or Disabled"),
+    ("The resource id 'x' isn't a valid gallery `inVMAccessControlProfile` "
+     "reference.", "fix the parameter value"),
+    ("GalleryInVMAccessControlProfileNotMatchOSDisk",
+     "fix the parameter value"),
+    ("GalleryInVMAccessControlProfileNotMatchHostEndpointType",
+     "fix the parameter value"),
+    ("InVMAccessControlProfileNotFound: The gallery `InVMAccessControlProfile` "
+     "'x' isn't available.", "replicated in the regions"),
+    ("InVMAccessControlProfileNotFound: Failed to prepare the "
+     "`InVMAccessControlProfile` 'x' metadata for one or more resources due to "
+     "an error: 'y'.", "create a new profile and start over"),
+)
+
+
+def endpoint(name, **more):
+    return {"name": name, "mode": "enforce", "redirection": "enforce",
+            "rules": {"id": "x", "epoch": 1, "source": "host", "findings": {
+                "errors": 0, "warnings": 0, "texts": []}}, **more}
+
+
+STATUS = {
+    "version": "0.1.0", "pid": PID, "state": "SUCCESS", "healthy": True,
+    "message": "Found key details from local and ready to use. - 122",
+    "endpoints": [endpoint(n) for n in ("wireserver", "imds", "hostga")],
+    "key": {"present": True, "guid": "e3882f98-da8d-4410-8394-06c23462781c"},
+    "host": {"ageSeconds": 3, "clockSkewSeconds": 0},
+    "audit": {"queueBytes": 0, "failed": False}}
+
+
+class Agent:
+    """Who answers at the control socket of a machine."""
+
+    def __init__(self, path, answer):
+        self.socket = socket.socket(socket.AF_UNIX)
+        os.chdir(os.path.dirname(path))  # an address has 107 bytes
+        self.socket.bind(os.path.basename(path))
+        self.socket.listen()
+        self.answer = answer
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:  # closed
+                return
+            with client:
+                client.recv(256)
+                client.sendall(self.answer)
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join()
+
+
+class Machine:
+    """Files of a machine on which all is well."""
+
+    def __init__(self, ctl, name):
+        self.root = os.path.join(ctl.dir, name)
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.agent = None
+        self.put("proc/filesystems", "nodev\tsysfs\nnodev\tcgroup2\n")
+        self.put("proc/self/mountinfo",
+                 "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+                 "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+        self.put("sys/kernel/btf/vmlinux", "x")
+        self.put("sys/kernel/security/lockdown",
+                 "[none] integrity confidentiality\n")
+        self.put(f"proc/{PID}/status", "Name:\tmspd\nCapEff:\t000000c000081004"
+                 "\nCapBnd:\t000000c000081004\n")
+        for fd, hook in enumerate(HOOKS):
+            self.hook(fd, hook)
+        self.put("etc/azure/proxy-agent.json", json.dumps({
+            "logFolder": "/var/log/azure-proxy-agent",
+            "latchKeyFolder": "/var/lib/azure-proxy-agent/keys",
+            "pollKeyStatusIntervalInSeconds": 15}))
+        self.status = json.loads(json.dumps(STATUS))
+
+    def path(self, name):
+        return os.path.join(self.root, name)
+
+    def put(self, name, text, mode=0o644):
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(path, mode)
+
+    def remove(self, name):
+        os.unlink(self.path(name))
+
+    def hook(self, fd, kind, cgroup=1):
+        self.put(f"proc/{PID}/fdinfo/{40 + fd}",
+                 f"pos:\t0\nlink_type:\tcgroup\nlink_id:\t{fd}\n"
+                 f"cgroup_id:\t{cgroup}\nattach_type:\t{kind}\n")
+
+    def run(self, ctl, answer=None):
+        """Exit status, and the findings that are not ok, by name."""
+        os.makedirs(self.path("run/mspd"), exist_ok=True)
+        here = os.getcwd()
+        agent = None
+        if answer is None:
+            answer = json.dumps(self.status).encode() + b"\n"
+        if answer:
+            agent = Agent(self.path("run/mspd/control.sock"), answer)
+            os.chdir(here)
+        try:
+            status, out = ctl.json("doctor", "--root", self.root, "--json")
+        finally:
+            if agent:
+                agent.close()
+                self.remove("run/mspd/control.sock")
+        return status, {c["name"]: c for c in out.get("checks", [])
+                        if c["result"] != "ok"}, out
+
+
+def change_nothing(m):
+    del m
+
+
+def old_kernel(m):
+    m.put("proc/filesystems", "nodev\tsysfs\nnodev\tcgroup\n")
+
+
+def no_mount(m):
+    m.put("proc/self/mountinfo",
+          "41 31 0:38 / /sys/fs/cgroup rw - cgroup cgroup rw,cpu\n")
+
+
+def part_mounted(m):
+    m.put("proc/self/mountinfo",
+          "41 31 0:38 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+
+
+def no_btf(m):
+    m.remove("sys/kernel/btf/vmlinux")
+
+
+def confidential(m):
+    m.put("sys/kernel/security/lockdown",
+          "none integrity [confidentiality]\n")
+
+
+def detached(m):
+    m.hook(0, 10, cgroup=0)
+
+
+def not_attached(m):
+    m.remove(f"proc/{PID}/fdinfo/41")
+
+
+def without_capability(m):
+    m.put(f"proc/{PID}/status", "CapEff:\t0000004000081004\n")
+
+
+def bad_config(m):
+    m.put("etc/azure/proxy-agent.json", '{"logFolder": 7}')
+
+
+def strange_config(m):
+    m.put("etc/azure/proxy-agent.json", json.dumps({
+        "logFolder": "/var/log/azure-proxy-agent", "other": 1,
+        "latchKeyFolder": "/var/lib/azure-proxy-agent/keys",
+        "pollKeyStatusIntervalInSeconds": 15}))
+
+
+def key_refused(m):
+    m.status.update(healthy=False, state="ERROR", message=(
+        'Failed to acquire key details: Key(KeyResponse("acquire", 403))'))
+
+
+# What is wrong: the one line that says so, and what helps.
+FAILURES = (
+    (change_nothing, None, "", ""),
+    (old_kernel, "cgroup2", "does not list cgroup2", IMAGE),
+    (no_mount, "cgroup2", "not mounted", MOUNT),
+    (part_mounted, "cgroup2", "only parts", MOUNT),
+    (no_btf, "btf", "vmlinux", IMAGE),
+    (confidential, "lockdown", "match nothing", "lockdown=integrity"),
+    (detached, "hooks", "somebody has detached connect4", "restart"),
+    (not_attached, "hooks", "not attached: connect6", "restart"),
+    (without_capability, "capabilities", "lacks CAP_BPF", "restart"),
+    (bad_config, "config", "logFolder", "mspd.conf(5)"),
+    (strange_config, "config", "other", "mspd.conf(5)"),
+    (key_refused, "agent", "acquire", KEY),
+)
+
+
+def check_failures(ctl):
+    for change, name, seen, remedy in FAILURES:
+        machine = Machine(ctl, change.__name__)
+        change(machine)
+        status, bad, out = machine.run(ctl)
+        found = bad.get(name, {})
+        fine = (not bad and status == 0) if name is None else (
+            list(bad) == [name] and seen in found["seen"] and
+            remedy in (found["remedy"] or "") and
+            "\n" not in found["remedy"] and
+            status == (found["result"] == "fail"))
+        ctl.claim(f"doctor_finds_{change.__name__}", fine,
+                  json.dumps(bad or out))
+
+
+def check_agent(ctl):
+    for name, answer, words, remedy in (
+            ("nobody", b"", "does not run", "enable --now"),
+            ("garbage", b"hello\n", "no mspd", "restart"),
+            ("refusal", b'{"error":"no memory"}\n', "no mspd", "restart"),
+            ("flood", b"x" * 70000, "too long", "restart")):
+        machine = Machine(ctl, "agent")
+        status, bad, _ = machine.run(ctl, answer)
+        found = bad.get("agent", {"seen": "", "remedy": ""})
+        ctl.claim(f"doctor_sees_{name}_where_the_agent_should_be",
+                  status == 1 and words in found["seen"] and
+                  remedy in found["remedy"], json.dumps(bad))
+
+
+def check_text(ctl):
+    machine = Machine(ctl, "text")
+    machine.status["message"] = "bad \x1b[31m\n\u202e"
+    machine.remove("sys/kernel/btf/vmlinux")
+    os.makedirs(machine.path("run/mspd"))
+    here = os.getcwd()
+    agent = Agent(machine.path("run/mspd/control.sock"),
+                  json.dumps(machine.status).encode())
+    os.chdir(here)
+    try:
+        status, out, _ = ctl.run("doctor", "--root", machine.root)
+    finally:
+        agent.close()
+    lines = out.split("\n")
+    ctl.claim("doctor_lines_begin_with_a_result",
+              all(line.split("  ")[0].strip() in ("ok", "warn", "FAIL")
+                  for line in lines[:-2] if not line.startswith("      ")),
+              out)
+    ctl.claim("doctor_failure_has_one_line_of_remedy", any(
+        line.startswith("FAIL  btf") and IMAGE in lines[i + 1]
+        for i, line in enumerate(lines)), out)
+    ctl.claim("doctor_ends_with_what_to_collect",
+              status == 1 and lines[-2].startswith("1 failed; ") and
+              "mspctl collect" in lines[-2], out)
+    ctl.claim("doctor_shows_no_control_characters",
+              "\x1b" not in out and "\u202e" not in out and
+              "\\x1b[31m" in out, out)
+
+
+def check_errors(ctl):
+    for text, remedy in ERRORS:
+        ctl.expect(f"doctor_knows_{text[:40]}", ["doctor", "--error", text],
+                   0, [remedy])
+    status, out, _ = ctl.expect(
+        "doctor_says_what_it_does_not_know",
+        ["doctor", "--error", "BadRequest \x1b[31m"], 1, ["mspctl collect"])
+    ctl.claim("doctor_escapes_an_error", "\x1b" not in out, out)
+    status, out = ctl.json("doctor", "--error", ERRORS[0][0], "--json")
+    ctl.claim("doctor_error_as_json", status == 0 and
+              IMAGE in out["checks"][0]["remedy"], out)
+
+
+def check_usage(ctl):
+    for args in (["x"], ["--error", "a", "--root", "/"], ["--nothing"],
+                 ["--root"]):
+        ctl.expect(f"doctor_usage_{'_'.join(args)}", ["doctor", *args], 64)
+    ctl.expect("doctor_help", ["doctor", "--help"], 0, ["--error TEXT"])
+
+
+def run(ctl):
+    check_failures(ctl)
+    check_agent(ctl)
+    check_text(ctl)
+    check_errors(ctl)
+    check_usage(ctl)
