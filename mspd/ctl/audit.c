@@ -166,7 +166,7 @@ static void put_text(struct ctl_text *out, const struct ctl_audit_text *text)
 	ctl_put_shown(out, text->given ? text->text : "-");
 }
 
-static void put_record(struct ctl_text *out, const struct ctl_audit *a)
+void ctl_put_audit_record(struct ctl_text *out, const struct ctl_audit *a)
 {
 	ctl_put_shown(out, a->time.text);
 	put_text(out, &a->verdict);
@@ -191,7 +191,6 @@ static void put_record(struct ctl_text *out, const struct ctl_audit *a)
 		ctl_put(out, " more until");
 		put_text(out, &a->last);
 	}
-	ctl_put(out, "\n");
 }
 
 /* false: it cannot be written */
@@ -205,7 +204,8 @@ static bool tell(struct audit *audit, const struct ctl_audit *a,
 		ctl_put_json_text(out, line->at);
 		ctl_put(out, "\n");
 	} else {
-		put_record(out, a);
+		ctl_put_audit_record(out, a);
+		ctl_put(out, "\n");
 	}
 	return fwrite(out->at, 1, out->len, stdout) == out->len &&
 	       (!audit->opts.follow || fflush(stdout) == 0);

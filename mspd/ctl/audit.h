@@ -22,5 +22,7 @@ void ctl_sum_free(struct ctl_sum *sum);
 
 /* The caller, as people are told of it. */
 void ctl_put_audit_caller(struct ctl_text *out, const struct ctl_audit *record);
+/* The whole record, without a line break. */
+void ctl_put_audit_record(struct ctl_text *out, const struct ctl_audit *record);
 
 #endif

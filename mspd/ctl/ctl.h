@@ -12,9 +12,10 @@
 
 /** Exit statuses of every command. */
 enum ctl_status {
-	CTL_OK = 0,   /* allowed, clean, the same */
-	CTL_NO = 1,   /* denied, findings, changes */
+	CTL_OK = 0,    /* allowed, clean, the same */
+	CTL_NO = 1,    /* denied, findings, changes */
 	CTL_ERROR = 2, /* no answer: usage, unreadable, refused */
+	CTL_DOWN = 3,  /* the agent does not answer */
 	CTL_USAGE = 64 /* of commands that tell it from the others */
 };
 
@@ -38,6 +39,7 @@ extern const struct ctl_command ctl_diff;
 extern const struct ctl_command ctl_learn;
 extern const struct ctl_command ctl_convert;
 extern const struct ctl_command ctl_audit_command;
+extern const struct ctl_command ctl_status_command;
 extern const struct ctl_command ctl_doctor_command;
 
 /* ---- memory ------------------------------------------------------------ */
@@ -97,6 +99,7 @@ enum ctl_kind {
 	CTL_TEXT,     /* const char * */
 	CTL_LIST,     /* struct ctl_list: may be given again */
 	CTL_NUMBER,   /* struct ctl_number */
+	CTL_MAYBE,    /* likewise; without a value it keeps the one it has */
 	CTL_ENDPOINT, /* struct ctl_number: enum msp_endpoint */
 	CTL_MODE,     /* struct ctl_number: enum msp_mode */
 	CTL_FORM      /* struct ctl_number: enum msp_profile_form */

@@ -174,6 +174,21 @@ static size_t find(const struct ctl_option *options, const char *name,
 	return SIZE_MAX;
 }
 
+/* The word behind it is its value if it is a number. */
+static bool take_maybe(const struct ctl_option *o, int argc, char **argv,
+		       int *at)
+{
+	struct ctl_number *to = o->to;
+	uint32_t number;
+
+	to->given = true;
+	if (*at + 1 < argc && parse_number(argv[*at + 1], &number)) {
+		to->value = number;
+		++*at;
+	}
+	return true;
+}
+
 /* One option, of which argv[*at] is the first word. */
 static bool take(const struct ctl_option *options, int argc, char **argv,
 		 int *at, uint32_t *seen)
@@ -192,6 +207,8 @@ static bool take(const struct ctl_option *options, int argc, char **argv,
 		return false;
 	}
 	*seen |= 1u << i;
+	if (options[i].kind == CTL_MAYBE && !value)
+		return take_maybe(&options[i], argc, argv, at);
 	if (options[i].kind == CTL_FLAG) {
 		if (!value)
 			return set(&options[i], NULL);
