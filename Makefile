@@ -294,6 +294,12 @@ $(UNIT): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(TEST_LIB_OBJ) $(TESTLIB) \
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDOURS) $(LDFLAGS) -o $@ $^ $(call DEP_CHECK,--libs) \
 		$(call DEP_LIB,--libs) $(call DEP_MHD,--libs) -lpthread
+FAKED	:= $(addprefix msp_redirect_,parts taken get set prove_among) sendmsg
+$(addprefix $(O)/tests/unit/test_mspd_,store heir): \
+	LDOURS += $(FAKED:%=-Wl,--wrap=%)
+$(O)/tests/unit/test_mspd_early: LDOURS += -Wl,--wrap=realloc
+FAILING	:= malloc calloc realloc strdup
+$(O)/tests/unit/test_mspd_control: LDOURS += $(FAILING:%=-Wl,--wrap=%)
 # With the allocator they will have: a counter of allocations, which all
 # threads change, would hide what they do not agree on.
 THREADTESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/threads/test_*.c))

@@ -14,19 +14,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mspd/grants.h"
 #include "mspd/log.h"
 #include "mspd/metrics.h"
 #include "mspd/unix_socket.h"
 
+/* Before the next attempt to take somebody in. */
+#define AGAIN_MS 1000
+
 struct door;
 
 struct client {
-	struct door *door; /* NULL: free */
+	struct door *door;
 	struct mspd_watch watch;
 	struct mspd_timer timer;
 	char in[MSPD_CONTROL_HEAD];
 	size_t len;
-	char *out; /* owned; NULL: not answered yet */
+	bool waits;    /* for what would allow those who are refused */
+	bool answered; /* perhaps with nothing */
+	char *out;     /* owned */
 	size_t out_len, sent;
 };
 
@@ -36,21 +42,30 @@ struct door {
 	const char *name;
 	bool root_only;
 	size_t most; /* bytes that a client may say */
-	/* Once all of a question is there: answers, true. */
+	/* Once all of a question is there: answers or begins to wait, true. */
 	bool (*ask)(struct client *c);
 	struct mspd_unix at;
 	struct mspd_watch watch;
+	struct mspd_timer again; /* to take in, after it could not */
+	/* owned; the other socket's clients take none of these places */
+	struct client *clients[MSPD_CONTROL_CLIENTS];
 };
 
 struct mspd_control {
 	const struct mspd_sight *sight;
+	struct mspd_grants *grants; /* NULL: not needed yet */
 	struct door doors[2];
-	struct client *clients[MSPD_CONTROL_CLIENTS]; /* owned */
 };
 
 static struct mspd_loop *loop_of(const struct client *c)
 {
 	return c->door->control->sight->loop;
+}
+
+static void set_timer(struct client *c, uint64_t ms)
+{
+	mspd_loop_timer(loop_of(c), &c->timer,
+			mspd_loop_now(loop_of(c)).boot_ms + ms);
 }
 
 /* ---- answers ----------------------------------------------------------- */
@@ -60,6 +75,7 @@ static void answer(struct client *c, char *text, size_t len)
 {
 	c->out = text;
 	c->out_len = text ? len : 0;
+	c->answered = true;
 }
 
 static void answer_text(struct client *c, const char *text)
@@ -82,6 +98,36 @@ static void answer_status(struct client *c)
 	}
 }
 
+static void on_grants(void *arg);
+
+/* The first time that somebody was refused. */
+static bool may_ask_for_grants(struct mspd_control *control)
+{
+	const struct mspd_grants_opts opts = {
+		.loop = control->sight->loop,
+		.refused = control->sight->refused,
+		.policies = control->sight->policies,
+		.known = on_grants,
+		.arg = control,
+	};
+
+	return opts.refused->n &&
+	       (control->grants ||
+		mspd_grants_new(&control->grants, &opts) == 0);
+}
+
+/* Only its end matters meanwhile. */
+static bool wait_for_grants(struct client *c)
+{
+	struct mspd_control *control = c->door->control;
+
+	if (!may_ask_for_grants(control) || mspd_grants_ask(control->grants) ||
+	    mspd_loop_watch(loop_of(c), &c->watch, 0) < 0)
+		return false;
+	set_timer(c, MSPD_CONTROL_GRANTS_MS);
+	return true;
+}
+
 static bool ask_control(struct client *c)
 {
 	char *end = memchr(c->in, '\n', c->len);
@@ -89,10 +135,12 @@ static bool ask_control(struct client *c)
 	if (!end)
 		return false;
 	*end = '\0';
-	if (strcmp(c->in, "status") == 0)
-		answer_status(c);
-	else
+	if (strcmp(c->in, "status") != 0)
 		answer_text(c, "{\"error\":\"unknown command\"}\n");
+	else if (wait_for_grants(c))
+		c->waits = true;
+	else
+		answer_status(c);
 	return true;
 }
 
@@ -141,27 +189,22 @@ static bool ask_metrics(struct client *c)
 
 /* ---- clients ----------------------------------------------------------- */
 
-static void let_in(struct mspd_control *control, bool yes);
+static void let_in(struct door *door, bool yes);
 
 static void forget(struct client *c)
 {
-	struct mspd_control *control = c->door->control;
+	struct door *door = c->door;
 	size_t i;
 
 	mspd_loop_timer(loop_of(c), &c->timer, MSP_NEVER);
 	mspd_loop_unwatch(loop_of(c), &c->watch);
 	close(c->watch.fd);
 	for (i = 0; i < MSPD_CONTROL_CLIENTS; i++)
-		if (control->clients[i] == c)
-			control->clients[i] = NULL;
+		if (door->clients[i] == c)
+			door->clients[i] = NULL;
 	free(c->out);
 	free(c);
-	let_in(control, true);
-}
-
-static void on_late(void *arg)
-{
-	forget(arg);
+	let_in(door, true);
 }
 
 static void send_out(struct client *c)
@@ -182,6 +225,36 @@ static void send_out(struct client *c)
 	}
 	shutdown(c->watch.fd, SHUT_WR);
 	forget(c);
+}
+
+/* As much as is known by now. */
+static void end_wait(struct client *c)
+{
+	c->waits = false;
+	set_timer(c, MSPD_CONTROL_MS);
+	answer_status(c);
+	send_out(c);
+}
+
+static void on_late(void *arg)
+{
+	struct client *c = arg;
+
+	if (c->waits)
+		end_wait(c);
+	else
+		forget(c);
+}
+
+static void on_grants(void *arg)
+{
+	struct mspd_control *control = arg;
+	struct client **clients = control->doors[0].clients;
+	size_t i;
+
+	for (i = 0; i < MSPD_CONTROL_CLIENTS; i++)
+		if (clients[i] && clients[i]->waits)
+			end_wait(clients[i]);
 }
 
 /* True: more may come. */
@@ -205,15 +278,21 @@ static void on_client(void *arg, uint32_t events)
 	bool more;
 
 	(void)events;
-	if (c->out) {
+	if (c->waits) { /* it has left */
+		forget(c);
+		return;
+	}
+	if (c->answered) {
 		send_out(c);
 		return;
 	}
 	more = receive(c);
-	if (c->door->ask(c))
+	if (!c->door->ask(c)) {
+		if (!more || c->len == c->door->most)
+			forget(c);
+	} else if (c->answered) {
 		send_out(c);
-	else if (!more || c->len == c->door->most)
-		forget(c);
+	}
 }
 
 static bool may_ask(const struct door *door, int fd)
@@ -228,20 +307,19 @@ static bool may_ask(const struct door *door, int fd)
 }
 
 /* NULL: there are too many. */
-static struct client **free_place(struct mspd_control *control)
+static struct client **free_place(struct door *door)
 {
 	size_t i;
 
 	for (i = 0; i < MSPD_CONTROL_CLIENTS; i++)
-		if (!control->clients[i])
-			return &control->clients[i];
+		if (!door->clients[i])
+			return &door->clients[i];
 	return NULL;
 }
 
 static void take_in(struct door *door, int fd)
 {
-	struct mspd_loop *loop = door->control->sight->loop;
-	struct client **place = free_place(door->control);
+	struct client **place = free_place(door);
 	struct client *c = NULL;
 
 	if (place && may_ask(door, fd))
@@ -257,45 +335,55 @@ static void take_in(struct door *door, int fd)
 	c->watch.arg = c;
 	c->timer.call = on_late;
 	c->timer.arg = c;
-	mspd_loop_timer(loop, &c->timer,
-			mspd_loop_now(loop).boot_ms + MSPD_CONTROL_MS);
-	if (mspd_loop_watch(loop, &c->watch, EPOLLIN) < 0)
+	set_timer(c, MSPD_CONTROL_MS);
+	if (mspd_loop_watch(loop_of(c), &c->watch, EPOLLIN) < 0)
 		forget(c);
+}
+
+static bool is_over(int err)
+{
+	return err == EAGAIN || err == EINTR || err == ECONNABORTED;
 }
 
 static void on_door(void *arg, uint32_t events)
 {
 	struct door *door = arg;
+	struct mspd_loop *loop = door->control->sight->loop;
 	int fd = accept4(door->watch.fd, NULL, NULL,
 			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)events;
-	if (fd >= 0)
+	if (fd >= 0) {
 		take_in(door, fd);
-	if (!free_place(door->control))
-		let_in(door->control, false);
-	/* without descriptors the next turn would come here at once, again:
-	 * better nobody is told anything until one who is told has left */
-	else if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-		mspd_loop_unwatch(door->control->sight->loop, &door->watch);
+	} else if (!is_over(errno)) {
+		/* no descriptors, or no memory: the next turn would come here
+		 * at once, again */
+		let_in(door, false);
+		mspd_loop_timer(loop, &door->again,
+				mspd_loop_now(loop).boot_ms + AGAIN_MS);
+	}
+	if (!free_place(door))
+		let_in(door, false);
 }
 
 /* Whoever comes meanwhile waits in the kernel's line. */
-static void let_in(struct mspd_control *control, bool yes)
+static void let_in(struct door *door, bool yes)
 {
-	struct mspd_loop *loop = control->sight->loop;
-	size_t i;
+	struct mspd_loop *loop = door->control->sight->loop;
 
-	for (i = 0; i < 2; i++) {
-		struct door *door = &control->doors[i];
+	if (door->watch.fd < 0)
+		return;
+	mspd_loop_timer(loop, &door->again, MSP_NEVER);
+	if (!yes)
+		mspd_loop_unwatch(loop, &door->watch);
+	else if (mspd_loop_watch(loop, &door->watch, EPOLLIN) < 0)
+		mspd_loop_timer(loop, &door->again,
+				mspd_loop_now(loop).boot_ms + AGAIN_MS);
+}
 
-		if (door->watch.fd < 0)
-			continue;
-		if (!yes)
-			mspd_loop_unwatch(loop, &door->watch);
-		else if (mspd_loop_watch(loop, &door->watch, EPOLLIN) < 0)
-			mspd_log(MSPD_ERROR, "cannot watch %s", door->name);
-	}
+static void on_again(void *arg)
+{
+	let_in(arg, true);
 }
 
 /* ---- start and end ----------------------------------------------------- */
@@ -315,6 +403,8 @@ static void open_door(struct door *door, const char *dir, const char *path,
 	door->watch.call = on_door;
 	door->watch.arg = door;
 	door->watch.fd = -1;
+	door->again.call = on_again;
+	door->again.arg = door;
 	if (path && !*path)
 		return; /* switched off */
 	if (mspd_unix_open(&door->at, &opts, error, sizeof(error)) < 0)
@@ -352,10 +442,26 @@ int mspd_control_open(struct mspd_control **out,
 void mspd_control_start(struct mspd_control *control,
 			const struct mspd_sight *sight)
 {
+	size_t i;
+
 	if (!control)
 		return;
 	control->sight = sight;
-	let_in(control, true);
+	for (i = 0; i < 2; i++)
+		let_in(&control->doors[i], true);
+}
+
+static void close_door(struct door *door)
+{
+	size_t i;
+
+	for (i = 0; i < MSPD_CONTROL_CLIENTS; i++)
+		if (door->clients[i])
+			forget(door->clients[i]);
+	if (door->control->sight)
+		let_in(door, false);
+	if (door->watch.fd >= 0)
+		mspd_unix_close(&door->at);
 }
 
 void mspd_control_close(struct mspd_control *control)
@@ -364,13 +470,8 @@ void mspd_control_close(struct mspd_control *control)
 
 	if (!control)
 		return;
-	for (i = 0; i < MSPD_CONTROL_CLIENTS; i++)
-		if (control->clients[i])
-			forget(control->clients[i]);
-	if (control->sight)
-		let_in(control, false);
 	for (i = 0; i < 2; i++)
-		if (control->doors[i].watch.fd >= 0)
-			mspd_unix_close(&control->doors[i].at);
+		close_door(&control->doors[i]);
+	mspd_grants_free(control->grants);
 	free(control);
 }

@@ -11,9 +11,12 @@
 
 #include "mspd/sight.h"
 
-/** Clients of both at a time, and how long each may take, in milliseconds. */
-#define MSPD_CONTROL_CLIENTS 8
+/** Clients of each at a time, and how long each may take, in milliseconds. */
+#define MSPD_CONTROL_CLIENTS 4
 #define MSPD_CONTROL_MS	     2000
+/** Milliseconds after which it is answered without what would allow those who
+ * are refused. */
+#define MSPD_CONTROL_GRANTS_MS 1000
 /** Longest command, and longest head of a request for metrics, in bytes. */
 #define MSPD_CONTROL_LINE 256
 #define MSPD_CONTROL_HEAD 2048

@@ -459,6 +459,7 @@ static int open_control(struct mspd *d)
 	s->audit = d->audit;
 	s->describe = describe;
 	s->describe_arg = d;
+	mspd_sight_begin(s);
 	mspd_control_start(d->control, s);
 	return 0;
 }

@@ -184,7 +184,6 @@ static void put_host(FILE *f, const struct mspd_sight *s,
 static void put_agent(FILE *f, const struct mspd_sight *s,
 		      const struct mspd_contact *contact)
 {
-	int64_t up = (int64_t)(mspd_status_elapsed_ms(s->status) / 1000);
 	uint64_t pss = mspd_process_pss();
 
 	head(f, "mspd_info", "gauge", "Always 1.");
@@ -193,7 +192,7 @@ static void put_agent(FILE *f, const struct mspd_sight *s,
 	    mspd_sight_healthy(s, contact));
 	put(f, "mspd_start_time_seconds", "gauge",
 	    "When it was started, since 1970.",
-	    mspd_loop_now(s->loop).wall_s - up);
+	    mspd_sight_started(s));
 	put(f, "mspd_audit_queue_bytes", "gauge",
 	    "Records that are not on file yet.",
 	    (int64_t)mspd_audit_queue(s->audit));

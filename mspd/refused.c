@@ -54,32 +54,72 @@ static bool is_alike(const struct mspd_refused_entry *e, uint64_t hash,
 	       strcmp(e->path, path) == 0;
 }
 
-/* NULL: no memory. */
-static struct mspd_refused_entry *take(struct mspd_refused *refused)
+static void empty(struct mspd_refused_entry *e)
 {
-	struct mspd_refused_entry *oldest = NULL;
-	size_t i;
+	mspd_names_free(e->names);
+	free(e->allow);
+	explicit_bzero(e, sizeof(*e));
+}
 
-	if (refused->n < MSPD_REFUSED_MAX) {
-		oldest = calloc(1, sizeof(*oldest));
-		if (oldest)
-			refused->entries[refused->n++] = oldest;
-		return oldest;
+static bool is_same_user(const struct mspd_refused_entry *e,
+			 const struct msp_caller *caller)
+{
+	return e->known == (caller != NULL) &&
+	       (!caller || e->caller.uid == caller->uid);
+}
+
+static struct mspd_refused_entry *older(struct mspd_refused_entry *a,
+					struct mspd_refused_entry *b)
+{
+	return !a || b->order < a->order ? b : a;
+}
+
+/* The oldest: of all, or of one user who would have too many. */
+static struct mspd_refused_entry *
+find_oldest(const struct mspd_refused *refused, const struct msp_caller *caller)
+{
+	struct mspd_refused_entry *oldest = NULL, *own = NULL;
+	size_t n_own = 0, i;
+
+	for (i = 0; i < refused->n; i++) {
+		struct mspd_refused_entry *e = refused->entries[i];
+
+		oldest = older(oldest, e);
+		if (!is_same_user(e, caller))
+			continue;
+		own = older(own, e);
+		n_own++;
 	}
-	for (i = 0; i < refused->n; i++)
-		if (!oldest || refused->entries[i]->order < oldest->order)
-			oldest = refused->entries[i];
-	mspd_names_free(oldest->names);
-	memset(oldest, 0, sizeof(*oldest));
-	return oldest;
+	return n_own >= MSPD_REFUSED_SHARE ? own : oldest;
+}
+
+/* NULL: no memory. */
+static struct mspd_refused_entry *take(struct mspd_refused *refused,
+				       const struct msp_caller *caller)
+{
+	struct mspd_refused_entry *e;
+
+	if (refused->n == MSPD_REFUSED_MAX) {
+		e = find_oldest(refused, caller);
+		empty(e);
+		return e;
+	}
+	e = calloc(1, sizeof(*e));
+	if (e)
+		refused->entries[refused->n++] = e;
+	return e;
 }
 
 /* It borrows from nobody afterwards. */
 static void copy_caller(struct mspd_refused_entry *e,
 			const struct mspd_refusal *r)
 {
-	mspd_names_free(e->names);
-	e->names = r->names ? mspd_names_ref(r->names) : NULL;
+	if (e->names != r->names) { /* who may be allowed other things */
+		mspd_names_free(e->names);
+		e->names = r->names ? mspd_names_ref(r->names) : NULL;
+		free(e->allow);
+		e->allow = NULL;
+	}
 	e->groups_cut = r->groups_cut;
 	e->known = r->caller != NULL;
 	if (!r->caller)
@@ -118,7 +158,7 @@ void mspd_refused_note(struct mspd_refused *refused,
 		if (is_alike(refused->entries[i], hash, refusal, path))
 			e = refused->entries[i];
 	if (!e)
-		e = take(refused);
+		e = take(refused, refusal->caller);
 	if (!e)
 		return;
 	e->hash = hash;
@@ -169,8 +209,7 @@ void mspd_refused_close(struct mspd_refused *refused)
 	while (refused->n) {
 		struct mspd_refused_entry *e = refused->entries[--refused->n];
 
-		mspd_names_free(e->names);
-		explicit_bzero(e->target, sizeof(e->target));
+		empty(e);
 		free(e);
 	}
 }
@@ -302,6 +341,12 @@ static int explain(struct said *out, const struct mspd_refused_entry *e,
 	return rc;
 }
 
+bool mspd_refused_by_rules(const struct mspd_refused_entry *entry)
+{
+	return !beyond_rules(entry->reason) && entry->known &&
+	       entry->endpoint >= 0 && entry->target_len;
+}
+
 void mspd_refused_allow(const struct mspd_refused_entry *entry,
 			const struct msp_rules *rules,
 			char out[MSPD_REFUSED_ALLOW])
@@ -312,8 +357,23 @@ void mspd_refused_allow(const struct mspd_refused_entry *entry,
 	out[0] = '\0';
 	if (beyond)
 		say(&said, "%s", beyond);
-	else if (!entry->known || entry->endpoint < 0 || !entry->target_len)
+	else if (!mspd_refused_by_rules(entry))
 		say(&said, "not known: the request was too long to be kept");
 	else if (explain(&said, entry, rules) < 0)
 		say(&said, "not known: it could not be explained");
+}
+
+void mspd_refused_keep(struct mspd_refused_entry *entry, uint64_t epoch,
+		       const char *allow)
+{
+	free(entry->allow);
+	entry->allow = strdup(allow);
+	entry->allow_epoch = epoch;
+}
+
+const char *mspd_refused_kept(const struct mspd_refused_entry *entry,
+			      const struct msp_rules *rules)
+{
+	return entry->allow_epoch == msp_rules_epoch(rules) ? entry->allow
+							    : NULL;
 }

@@ -13,8 +13,10 @@
 
 #include "mspd/names.h"
 
-/** Entries; of more the one goes that was refused longest ago. */
+/** Entries; of more the one goes that was refused longest ago: of this user,
+ * if that many of them are its own. */
 #define MSPD_REFUSED_MAX    64
+#define MSPD_REFUSED_SHARE  16
 #define MSPD_REFUSED_METHOD 16
 /** Bytes of a path that are kept; it has no values of parameters. */
 #define MSPD_REFUSED_PATH 256
@@ -58,6 +60,8 @@ struct mspd_refusal {
  *            secrets
  * @target_len: 0: too long to be explained
  * @order:    the larger, the later
+ * @allow:    owned; what would allow it, NULL: not known yet
+ * @allow_epoch: of the rules that @allow is about
  *
  * The others as in struct mspd_refusal.
  */
@@ -76,6 +80,8 @@ struct mspd_refused_entry {
 	char path[MSPD_REFUSED_PATH];
 	char target[MSPD_REFUSED_TARGET];
 	size_t target_len;
+	char *allow;
+	uint64_t allow_epoch;
 };
 
 /* Zeroed before use. */
@@ -106,6 +112,16 @@ size_t mspd_refused_top(const struct mspd_refused *refused,
 void mspd_refused_allow(const struct mspd_refused_entry *entry,
 			const struct msp_rules *rules,
 			char out[MSPD_REFUSED_ALLOW]);
+
+/* Is it for rules to change that? Else mspd_refused_allow() takes no time. */
+bool mspd_refused_by_rules(const struct mspd_refused_entry *entry);
+
+/* What mspd_refused_allow() has said; without memory it is not kept. */
+void mspd_refused_keep(struct mspd_refused_entry *entry, uint64_t epoch,
+		       const char *allow);
+/* That, if it was about these rules; else NULL. */
+const char *mspd_refused_kept(const struct mspd_refused_entry *entry,
+			      const struct msp_rules *rules);
 
 /* Name of its user, NULL if it is not known; borrowed. */
 const char *mspd_refused_user(const struct mspd_refused_entry *entry);

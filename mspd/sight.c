@@ -28,6 +28,33 @@ const struct mspd_sight_counter mspd_sight_counters[MSP_COUNTERS] = {
 	{ MSP_COUNT_FAILED, "failed" },
 };
 
+/* ---- clocks ------------------------------------------------------------- */
+
+/* To a second: the two clocks do not turn at the same time. */
+static int64_t ahead(const struct mspd_sight *sight)
+{
+	struct msp_time now = mspd_loop_now(sight->loop);
+
+	return now.wall_s - (int64_t)(now.boot_ms / 1000);
+}
+
+void mspd_sight_begin(struct mspd_sight *sight)
+{
+	uint64_t up = mspd_status_elapsed_ms(sight->status) / 1000;
+
+	sight->started_s = mspd_loop_now(sight->loop).wall_s - (int64_t)up;
+	sight->ahead_s = ahead(sight);
+}
+
+int64_t mspd_sight_started(const struct mspd_sight *sight)
+{
+	int64_t moved = ahead(sight) - sight->ahead_s;
+
+	return sight->started_s + (moved < -1 || moved > 1 ? moved : 0);
+}
+
+/* ---- key and host ------------------------------------------------------- */
+
 void mspd_sight_key(const struct mspd_sight *sight,
 		    const struct mspd_policy *policy,
 		    struct mspd_sight_key *out)

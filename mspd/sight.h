@@ -32,6 +32,8 @@
  * @audit:       the trail
  * @audit_error: errno of the last failure to write it, 0: none so far
  * @taken_over:  the channel was taken over from a predecessor
+ * @started_s:   when the agent started, in seconds since 1970
+ * @ahead_s:     of CLOCK_BOOTTIME the wall clock was by that much, then
  * @describe:    one line about how it is now
  * @describe_arg: its argument
  */
@@ -42,14 +44,21 @@ struct mspd_sight {
 	struct mspd_policy_slot *policies;
 	const struct mspd_identities *identities;
 	struct mspd_meter *meter;
-	const struct mspd_refused *refused;
+	struct mspd_refused *refused;
 	const struct mspd_server *server;
 	struct mspd_audit *audit;
 	atomic_int audit_error;
 	bool taken_over;
+	int64_t started_s;
+	int64_t ahead_s;
 	void (*describe)(void *arg, char *out, size_t size);
 	void *describe_arg;
 };
+
+/* When it started is now, less what has passed since; the rest is set. */
+void mspd_sight_begin(struct mspd_sight *sight);
+/* By the clock of now, should it have been set; always the same otherwise. */
+int64_t mspd_sight_started(const struct mspd_sight *sight);
 
 /* Counters of the identity channel, and what they are called. */
 struct mspd_sight_counter {

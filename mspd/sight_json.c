@@ -9,17 +9,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mspd/grants.h"
 #include "mspd/json_put.h"
+#include "mspd/json_text.h"
 #include "mspd/process.h"
 #include "mspd/seccomp.h"
 #include "mspd/sight.h"
 #include "mspd/text.h"
 
 #define FINDINGS 10
-#define CALLERS	 10
 /* Of a finding, in bytes. */
 #define FINDING_TEXT 256
 #define TIME_TEXT    32
+/* Whose names are long cannot make the whole too long: so much of it may there
+ * be before one more of them is told of, who takes less than the rest. */
+#define CALLERS_TEXT (52 * 1024)
 
 static void put_text(yajl_gen gen, const char *name, const char *value)
 {
@@ -73,7 +77,7 @@ static void put_agent(yajl_gen gen, const struct mspd_sight *s,
 
 	put_text(gen, "version", msp_version());
 	put_number(gen, "pid", (uint64_t)getpid());
-	put_time(gen, "startedAt", mspd_loop_now(s->loop).wall_s - (int64_t)up);
+	put_time(gen, "startedAt", mspd_sight_started(s));
 	put_number(gen, "uptimeSeconds", up);
 	put_text(gen, "state",
 		 mspd_status_success(s->status) ? "SUCCESS" : "ERROR");
@@ -264,12 +268,25 @@ static void put_requests(yajl_gen gen, const struct mspd_sight *s)
 	yajl_gen_map_close(gen);
 }
 
+/* To go through the rules takes too long for here. */
+static const char *allow_of(const struct mspd_refused_entry *e,
+			    const struct msp_rules *rules,
+			    char out[MSPD_REFUSED_ALLOW])
+{
+	if (rules && mspd_refused_by_rules(e))
+		return mspd_refused_kept(e, rules);
+	mspd_refused_allow(e, NULL, out);
+	return out;
+}
+
 static void put_caller(yajl_gen gen, const struct mspd_refused_entry *e,
 		       const struct mspd_policy *p)
 {
 	char allow[MSPD_REFUSED_ALLOW];
 	unsigned int endpoint =
 		e->endpoint < 0 ? MSP_ENDPOINTS : (unsigned int)e->endpoint;
+	const struct msp_rules *rules =
+		p && e->endpoint >= 0 ? p->rules[endpoint] : NULL;
 
 	yajl_gen_map_open(gen);
 	put_known(gen, "user", mspd_refused_user(e));
@@ -282,24 +299,22 @@ static void put_caller(yajl_gen gen, const struct mspd_refused_entry *e,
 	put_text(gen, "reason", mspd_meter_reason_name(e->reason));
 	put_number(gen, "count", e->count);
 	put_time(gen, "last", e->last);
-	mspd_refused_allow(e, p && e->endpoint >= 0 ? p->rules[endpoint] : NULL,
-			   allow);
-	put_text(gen, "allow", allow);
+	put_known(gen, "allow", allow_of(e, rules, allow));
 	yajl_gen_map_close(gen);
 }
 
-static void put_refused(yajl_gen gen, const struct mspd_sight *s,
+static void put_refused(struct mspd_json_text *text, const struct mspd_sight *s,
 			const struct mspd_policy *p)
 {
-	const struct mspd_refused_entry *top[CALLERS];
-	size_t n = mspd_refused_top(s->refused, top, CALLERS);
+	const struct mspd_refused_entry *top[MSPD_GRANTS_CALLERS];
+	size_t n = mspd_refused_top(s->refused, top, MSPD_GRANTS_CALLERS);
 	size_t i;
 
-	mspd_json_put(gen, "refused");
-	yajl_gen_array_open(gen);
-	for (i = 0; i < n; i++)
-		put_caller(gen, top[i], p);
-	yajl_gen_array_close(gen);
+	mspd_json_put(text->gen, "refused");
+	yajl_gen_array_open(text->gen);
+	for (i = 0; i < n && text->len <= CALLERS_TEXT; i++)
+		put_caller(text->gen, top[i], p);
+	yajl_gen_array_close(text->gen);
 }
 
 /* ---- the rest ---------------------------------------------------------- */
@@ -347,10 +362,11 @@ static void put_process(yajl_gen gen, const struct mspd_sight *s)
 	yajl_gen_map_close(gen);
 }
 
-static void put_all(yajl_gen gen, const struct mspd_sight *s,
+static void put_all(struct mspd_json_text *text, const struct mspd_sight *s,
 		    const struct mspd_policy *p)
 {
 	struct mspd_contact contact;
+	yajl_gen gen = text->gen;
 
 	mspd_policy_get_contact(s->policies, &contact);
 	yajl_gen_map_open(gen);
@@ -360,44 +376,27 @@ static void put_all(yajl_gen gen, const struct mspd_sight *s,
 	put_identity(gen, s);
 	put_host(gen, s, &contact);
 	put_requests(gen, s);
-	put_refused(gen, s, p);
 	put_connections(gen, s);
 	put_audit(gen, s);
 	put_process(gen, s);
+	put_refused(text, s, p);
 	yajl_gen_map_close(gen);
-}
-
-/* With a line break behind. */
-static int take_text(yajl_gen gen, char **text, size_t *len)
-{
-	const unsigned char *at;
-	size_t n;
-
-	if (yajl_gen_get_buf(gen, &at, &n) != yajl_gen_status_ok)
-		return -ENOMEM;
-	*text = malloc(n + 1);
-	if (!*text)
-		return -ENOMEM;
-	memcpy(*text, at, n);
-	(*text)[n] = '\n';
-	*len = n + 1;
-	return 0;
 }
 
 int mspd_sight_json(const struct mspd_sight *sight, char **text, size_t *len)
 {
 	struct mspd_policy *policy = NULL;
-	yajl_gen gen = yajl_gen_alloc(NULL);
-	int rc;
+	struct mspd_json_text json;
+	int rc = mspd_json_text_open(&json);
 
 	*text = NULL;
 	*len = 0;
-	if (!gen)
-		return -ENOMEM;
-	mspd_policy_refresh(sight->policies, &policy);
-	put_all(gen, sight, policy);
-	mspd_policy_free(policy);
-	rc = take_text(gen, text, len);
-	yajl_gen_free(gen);
+	if (rc == 0) {
+		mspd_policy_refresh(sight->policies, &policy);
+		put_all(&json, sight, policy);
+		mspd_policy_free(policy);
+		rc = mspd_json_text_take(&json, text, len);
+	}
+	mspd_json_text_close(&json);
 	return rc;
 }

@@ -58,6 +58,37 @@ static int open_dir(const char *dir, struct trouble *t)
 	return -EPERM;
 }
 
+/* By the directory's descriptor: no path is too long, and none is looked up
+ * twice. */
+static int address_in(struct sockaddr_un *at, int dir, const char *name)
+{
+	int n;
+
+	memset(at, 0, sizeof(*at));
+	at->sun_family = AF_UNIX;
+	n = snprintf(at->sun_path, sizeof(at->sun_path), "/proc/self/fd/%d/%s",
+		     dir, name);
+	return n < 0 || (size_t)n >= sizeof(at->sun_path) ? -ENAMETOOLONG : 0;
+}
+
+/* Does somebody listen? What cannot be told is taken for that. */
+static bool is_live(int dir, const char *name)
+{
+	struct sockaddr_un at;
+	bool live = true;
+	int fd;
+
+	if (address_in(&at, dir, name) < 0)
+		return false; /* nor can anybody come here */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return true;
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		live = errno != ECONNREFUSED && errno != ENOENT;
+	close(fd);
+	return live;
+}
+
 static int make_room(int dir, const char *name, struct trouble *t)
 {
 	struct stat st;
@@ -67,20 +98,20 @@ static int make_room(int dir, const char *name, struct trouble *t)
 	t->what = "what is there is not a socket";
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
+	t->what = "another process listens there";
+	if (is_live(dir, name))
+		return -EADDRINUSE;
 	t->what = "the old one";
 	return unlinkat(dir, name, 0) < 0 ? -errno : 0;
 }
 
-/* By the directory's descriptor: no path is too long, and none is looked up
- * twice. */
 static int bind_in(int fd, int dir, const char *name)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int n = snprintf(at.sun_path, sizeof(at.sun_path),
-			 "/proc/self/fd/%d/%s", dir, name);
+	struct sockaddr_un at;
+	int err = address_in(&at, dir, name);
 
-	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
-		return -ENAMETOOLONG;
+	if (err < 0)
+		return err;
 	return bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ? -errno : 0;
 }
 
@@ -145,20 +176,29 @@ static int place(struct mspd_unix *out, int dir, const char *name,
 static int open_at(struct mspd_unix *out, const struct mspd_unix_opts *opts,
 		   char *path, struct trouble *t)
 {
-	const char *name;
-	int dir, err;
+	const char *name = split(path);
+	int err;
 
-	name = split(path);
-	dir = open_dir(path, t);
-	if (dir < 0)
-		return dir;
+	out->name = strdup(name);
+	if (!out->name)
+		return -ENOMEM;
+	err = open_dir(path, t);
+	if (err < 0)
+		return err;
+	out->dir = err;
 	out->fd =
 		socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	err = out->fd < 0 ? -errno : place(out, dir, name, opts, t);
-	close(dir);
-	if (err < 0 && out->fd >= 0)
-		close(out->fd);
-	return err;
+	return out->fd < 0 ? -errno : place(out, out->dir, name, opts, t);
+}
+
+static void give_up(struct mspd_unix *at)
+{
+	if (at->fd >= 0)
+		close(at->fd);
+	if (at->dir >= 0)
+		close(at->dir);
+	free(at->name);
+	*at = (struct mspd_unix){ .fd = -1, .dir = -1 };
 }
 
 int mspd_unix_open(struct mspd_unix *out, const struct mspd_unix_opts *opts,
@@ -169,25 +209,20 @@ int mspd_unix_open(struct mspd_unix *out, const struct mspd_unix_opts *opts,
 	int err = -ENAMETOOLONG;
 	int n;
 
-	memset(out, 0, sizeof(*out));
+	*out = (struct mspd_unix){ .fd = -1, .dir = -1 };
 	if (opts->path)
 		n = snprintf(path, sizeof(path), "%s", opts->path);
 	else
 		n = snprintf(path, sizeof(path), "%s/%s", opts->dir,
 			     opts->name);
-	out->path = strdup(path);
-	if (!out->path)
-		err = -ENOMEM;
-	else if (n > 0 && (size_t)n < sizeof(path))
+	if (n > 0 && (size_t)n < sizeof(path))
 		err = open_at(out, opts, path, &t);
 	if (err == 0)
 		return 0;
-	out->fd = -1;
+	give_up(out);
 	snprintf(error, error_size, "%.128s: %s: %s",
 		 opts->path ? opts->path : opts->dir, t.what,
 		 strerrordesc_np(-err));
-	free(out->path);
-	out->path = NULL;
 	return err;
 }
 
@@ -195,11 +230,9 @@ void mspd_unix_close(struct mspd_unix *at)
 {
 	struct stat st;
 
-	close(at->fd);
-	at->fd = -1;
-	if (lstat(at->path, &st) == 0 && st.st_dev == at->dev &&
-	    st.st_ino == at->ino)
-		unlink(at->path);
-	free(at->path);
-	at->path = NULL;
+	if (at->fd >= 0 &&
+	    fstatat(at->dir, at->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_dev == at->dev && st.st_ino == at->ino)
+		unlinkat(at->dir, at->name, 0);
+	give_up(at);
 }

@@ -28,13 +28,14 @@ struct mspd_unix_opts {
 
 struct mspd_unix {
 	int fd;
-	char *path; /* owned */
+	int dir;    /* owned: what becomes of its path does not matter */
+	char *name; /* owned; in it */
 	dev_t dev;  /* of the file, by which it is known again */
 	ino_t ino;
 };
 
-/* What is there is replaced if it is a socket, and stays otherwise. 0 or
- * -errno, with a text. Non-blocking. */
+/* What is there is replaced if it is a socket that nobody listens at, and
+ * stays otherwise. 0 or -errno, with a text. Non-blocking. */
 int mspd_unix_open(struct mspd_unix *out, const struct mspd_unix_opts *opts,
 		   char *error, size_t error_size);
 

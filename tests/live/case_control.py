@@ -4,6 +4,7 @@ In: root, a user of a group, anybody; the control and the metrics socket. Out:
 who may ask is told how the agent is, in time and whoever else asks; nobody else
 is. Must never count on how fast this machine is.
 """
+import contextlib
 import grp
 import json
 import os
@@ -275,6 +276,17 @@ class Sockets(unittest.TestCase):
             for s in silent:
                 s.close()
 
+    def test_readers_of_metrics_do_not_take_roots_places(self):
+        with contextlib.ExitStack() as open_ones:
+            silent = [open_ones.enter_context(socket.socket(socket.AF_UNIX))
+                      for _ in range(12)]
+            for s in silent:
+                s.connect(self.metrics())
+                s.setblocking(False)
+            self.assertTrue(self.status()["healthy"])
+            with self.assertRaises(BlockingIOError):
+                silent[0].recv(1)
+
     def test_curl_reads_the_metrics(self):
         out = self.world.curl("--unix-socket", self.metrics(),
                               "http://localhost/metrics")
@@ -301,6 +313,21 @@ class Places(unittest.TestCase):
         self.assertEqual(w.stop_mspd(), 0)
         self.assertNotIn("control.sock", os.listdir(w.path("run")))
         self.assertNotIn("metrics.sock", os.listdir(w.path("run")))
+
+    def test_socket_of_another_that_listens_stays_its_own(self):
+        w = self.start()
+        os.mkdir(w.path("run"), 0o755)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(w.path("run", "control.sock"))
+            s.listen()
+            w.start_mspd()
+            with socket.socket(socket.AF_UNIX) as other:
+                other.connect(w.path("run", "control.sock"))
+                for _ in range(2):  # the agent itself, to see; then we
+                    s.accept()[0].close()
+        self.assertIn("another process listens there", w.tail("mspd.out"))
+        self.assertEqual(w.stop_mspd(), 0)
+        self.assertIn("control.sock", os.listdir(w.path("run")))
 
     def test_what_is_no_socket_stays(self):
         w = self.start()

@@ -208,6 +208,30 @@ START_TEST(refused_drops_who_was_refused_longest_ago)
 }
 END_TEST
 
+/* However many paths it thinks of. */
+START_TEST(refused_keeps_others_when_one_user_asks_for_everything)
+{
+	const struct mspd_refused_entry *top[MSPD_REFUSED_MAX];
+	char target[32];
+	size_t i, n, others = 0;
+
+	for (i = 0; i < 40; i++) {
+		caller.uid = 1000 + (uint32_t)i;
+		refuse("/kept", MSP_REASON_DEFAULT_DENY);
+	}
+	caller.uid = 1;
+	for (i = 0; i < 1000; i++) {
+		snprintf(target, sizeof(target), "/x%zu", i);
+		refuse(target, MSP_REASON_DEFAULT_DENY);
+	}
+	n = mspd_refused_top(&refused, top, MSPD_REFUSED_MAX);
+	for (i = 0; i < n; i++)
+		others += top[i]->caller.uid != 1;
+	ck_assert_uint_eq(others, 40);
+	ck_assert_uint_le(n, MSPD_REFUSED_MAX);
+}
+END_TEST
+
 START_TEST(refused_says_what_no_rule_can_change)
 {
 	char allow[MSPD_REFUSED_ALLOW];
@@ -280,6 +304,8 @@ static Suite *suite(void)
 	tcase_add_test(t, meter_puts_durations_into_the_bucket_they_fit_in);
 	tcase_add_test(t, refused_counts_what_is_alike);
 	tcase_add_test(t, refused_drops_who_was_refused_longest_ago);
+	tcase_add_test(t,
+		       refused_keeps_others_when_one_user_asks_for_everything);
 	tcase_add_test(t, refused_says_what_no_rule_can_change);
 	tcase_add_test(t, refused_does_not_explain_by_half_a_target);
 	tcase_add_test(t, refused_names_the_privilege_that_is_missing);
