@@ -144,7 +144,8 @@ def outsider_faults(path, own, besides=()):
     for bracketed, name in includes(path):
         if name in besides:
             continue
-        if name.startswith(("libmsp/", "bpf/")):
+        if name.startswith("libmsp/") or (  # libbpf's are anybody's
+                name.startswith("bpf/") and not bracketed):
             yield f"{path} includes {name}"
         elif name.startswith(("mspd/", "examples/")) and \
                 not name.startswith(own):

@@ -130,26 +130,26 @@ static void put_json(struct ctl_text *out, const struct ctl_doctor *d)
 
 /* ---- the examination ---------------------------------------------------- */
 
-static void examine(struct ctl_doctor *d, bool named)
-{
-	ctl_check_config(d, named);
-	ctl_check_features(d);
-	ctl_check_btf(d);
-	ctl_check_cgroup(d);
-	ctl_check_lockdown(d);
-	ctl_check_agent(d);
-	ctl_check_listener(d);
-	ctl_check_capabilities(d);
-	ctl_check_hooks(d);
-	ctl_check_probes(d);
-}
+static void (*const checks[])(struct ctl_doctor *d) = {
+	ctl_check_features, ctl_check_btf,	    ctl_check_cgroup,
+	ctl_check_lockdown, ctl_check_agent,	    ctl_check_service,
+	ctl_check_listener, ctl_check_capabilities, ctl_check_hooks,
+	ctl_check_probes,   ctl_check_host,	    ctl_check_clock,
+	ctl_check_keys,	    ctl_check_status,	    ctl_check_protection,
+	ctl_check_rules,    ctl_check_trail,	    ctl_check_disk,
+	ctl_check_others,   ctl_check_cloud_init,   ctl_check_provisioning,
+};
 
 void ctl_doctor_run(struct ctl_doctor *d, const char *config, const char *root)
 {
+	size_t i;
+
 	d->root = root ? root : "";
 	d->live = !root;
 	d->path = config;
-	examine(d, config != NULL);
+	ctl_check_config(d, config != NULL);
+	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		checks[i](d);
 }
 
 void ctl_doctor_put(struct ctl_text *out, const struct ctl_doctor *d, bool json)

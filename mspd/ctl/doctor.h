@@ -13,6 +13,9 @@
 #include "mspd/ctl/ctl.h"
 #include "mspd/ctl/remedy.h"
 
+/** "azure-proxy-agent", as much of a name as the kernel keeps. */
+#define CTL_GPA_COMM "azure-proxy-age"
+
 enum ctl_health {
 	CTL_WELL,
 	CTL_DOUBT, /* may be fine, or cannot be told */
@@ -93,6 +96,8 @@ char *ctl_below(const struct ctl_doctor *d, const char *path);
 int ctl_peek(const struct ctl_doctor *d, struct ctl_text *out,
 	     const char *path);
 bool ctl_there(const struct ctl_doctor *d, const char *path);
+/* Directory of the cgroup v2 that this program is in. */
+void ctl_own_cgroup(const struct ctl_doctor *d, char out[PATH_MAX]);
 /* Members of an object, or of one in it; NULL is fine for @tree and @inner. */
 const char *ctl_tree_text(yajl_val tree, const char *outer, const char *inner);
 bool ctl_tree_number(yajl_val tree, const char *outer, const char *inner,
@@ -105,7 +110,7 @@ yajl_val ctl_told_endpoint(const struct ctl_doctor *d,
 /* Value behind NAME: in a file of lines, as of /proc; false: there is none. */
 bool ctl_line_of(const char *text, const char *name, char *out, size_t size);
 
-/* ---- checks: each finds at least one thing ------------------------------ */
+/* ---- checks -------------------------------------------------------------- */
 
 /* (doctor_kernel.c) */
 void ctl_check_features(struct ctl_doctor *d);
@@ -121,8 +126,28 @@ void ctl_check_listener(struct ctl_doctor *d);
 
 /* (doctor_hooks.c) */
 void ctl_check_hooks(struct ctl_doctor *d);
+/* Finds hooks that are not the agent's; false: none. */
+bool ctl_find_links(struct ctl_doctor *d);
 
 /* (doctor_probe.c) */
 void ctl_check_probes(struct ctl_doctor *d);
+
+/* (doctor_state.c) */
+void ctl_check_status(struct ctl_doctor *d);
+void ctl_check_protection(struct ctl_doctor *d);
+void ctl_check_host(struct ctl_doctor *d);
+void ctl_check_clock(struct ctl_doctor *d);
+void ctl_check_rules(struct ctl_doctor *d);
+void ctl_check_trail(struct ctl_doctor *d);
+
+/* (doctor_files.c) */
+void ctl_check_keys(struct ctl_doctor *d);
+void ctl_check_disk(struct ctl_doctor *d);
+
+/* (doctor_machine.c) */
+void ctl_check_others(struct ctl_doctor *d);
+void ctl_check_cloud_init(struct ctl_doctor *d);
+void ctl_check_provisioning(struct ctl_doctor *d);
+void ctl_check_service(struct ctl_doctor *d);
 
 #endif

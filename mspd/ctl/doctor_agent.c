@@ -15,9 +15,6 @@
 #include "mspd/ctl/doctor.h"
 #include "mspd/listener.h"
 
-/* "azure-proxy-agent", as far as the kernel keeps it */
-#define GPA_COMM "azure-proxy-age"
-
 /* ---- configuration ------------------------------------------------------ */
 
 /* What the agent would take that is told nothing but where its folders are, as
@@ -194,7 +191,7 @@ static void tell_taken(struct ctl_doctor *d, const char *wanted)
 static void guess_agent(struct ctl_doctor *d, const struct msp_port_holder *h)
 {
 	if (!d->agent && !h->uid &&
-	    (!strcmp(h->comm, "mspd") || !strcmp(h->comm, GPA_COMM)))
+	    (!strcmp(h->comm, "mspd") || !strcmp(h->comm, CTL_GPA_COMM)))
 		d->agent = h->pid;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "mspd/ctl/doctor.h"
+#include "mspd/ctl/links.h"
 
 static const struct {
 	int type;
@@ -24,6 +25,9 @@ static const struct {
 	{ BPF_CGROUP_INET6_GETPEERNAME, "getpeername6" },
 };
 
+/* Links of the agent that are told from those of others. */
+#define OURS 64
+
 #define HOOKS (sizeof(hooks) / sizeof(hooks[0]))
 
 /**
@@ -31,15 +35,19 @@ static const struct {
  * @cgroup:   where each hook is attached, as the kernel numbers them; 0: it is
  *            not
  * @detached: links that are no longer attached to anything
+ * @ids:      of all of them
+ * @n:        how many
  */
 struct links {
 	uint64_t cgroup[HOOKS];
 	size_t detached;
+	uint32_t ids[OURS];
+	size_t n;
 };
 
 static void take_link(struct links *links, const char *text)
 {
-	char type[16], cgroup[32], attach[16];
+	char type[16], number[16], cgroup[32], attach[16];
 	uint64_t id;
 	size_t i;
 
@@ -48,6 +56,9 @@ static void take_link(struct links *links, const char *text)
 	    !ctl_line_of(text, "cgroup_id:", cgroup, sizeof(cgroup)) ||
 	    !ctl_line_of(text, "attach_type:", attach, sizeof(attach)))
 		return;
+	if (links->n < OURS &&
+	    ctl_line_of(text, "link_id:", number, sizeof(number)))
+		links->ids[links->n++] = (uint32_t)strtoul(number, NULL, 10);
 	id = strtoull(cgroup, NULL, 10);
 	if (!id)
 		links->detached++;
@@ -142,4 +153,70 @@ void ctl_check_hooks(struct ctl_doctor *d)
 			 "see agent and status above for why; then restart it",
 			 "not attached: %s", missing.at);
 	ctl_text_free(&missing);
+}
+
+/* ---- those of others ---------------------------------------------------- */
+
+struct others {
+	struct ctl_doctor *d;
+	struct links ours;
+	bool found;
+};
+
+static bool is_ours(const struct links *ours, uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < ours->n; i++)
+		if (ours->ids[i] == id)
+			return true;
+	return false;
+}
+
+/* Is it one of the cgroups that this process is in, from its own up to the
+ * root? What is attached to others sees none of its connections. */
+static bool is_above(const struct ctl_doctor *d, uint64_t cgroup)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	char *slash;
+
+	ctl_own_cgroup(d, path);
+	while (strlen(path) >= strlen(d->mount)) {
+		if (stat(path, &st) == 0 && (uint64_t)st.st_ino == cgroup)
+			return true;
+		slash = strrchr(path, '/');
+		if (!slash || slash == path)
+			break;
+		*slash = '\0';
+	}
+	return false;
+}
+
+static void look_at_other(void *arg, const struct ctl_bpf_link *link)
+{
+	struct others *o = arg;
+
+	if (link->type != BPF_LINK_TYPE_CGROUP || !link->cgroup ||
+	    link->attach != BPF_CGROUP_INET4_CONNECT ||
+	    is_ours(&o->ours, link->id) || !is_above(o->d, link->cgroup))
+		return;
+	o->found = true;
+	ctl_find(o->d, CTL_DOUBT, "other hook",
+		 "find out whose it is (bpftool link); end another agent that "
+		 "protects the same endpoints",
+		 "program '%s' at cgroup %llu also sees connections: link %u, "
+		 "which is not this agent's",
+		 link->program, (unsigned long long)link->cgroup, link->id);
+}
+
+bool ctl_find_links(struct ctl_doctor *d)
+{
+	struct others others = { .d = d };
+
+	/* without knowing one's own all would be others' */
+	if (!d->agent || !read_links(d, &others.ours))
+		return false;
+	ctl_links_walk(look_at_other, &others);
+	return others.found;
 }

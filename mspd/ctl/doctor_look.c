@@ -136,3 +136,14 @@ bool ctl_line_of(const char *text, const char *name, char *out, size_t size)
 	}
 	return false;
 }
+
+void ctl_own_cgroup(const struct ctl_doctor *d, char out[PATH_MAX])
+{
+	struct ctl_text text = { 0 };
+	char own[PATH_MAX / 2] = "";
+
+	ctl_peek(d, &text, "/proc/self/cgroup");
+	ctl_line_of(text.at, "0::", own, sizeof(own));
+	ctl_text_free(&text);
+	snprintf(out, PATH_MAX, "%s%s", d->mount, own);
+}

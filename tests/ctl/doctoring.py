@@ -14,6 +14,10 @@ IMAGE = "opt out of MSP, upgrade the OS image"
 MOUNT = 'grubby --update-kernel=ALL --args="systemd.unified_cgroup_hierarchy=1"'
 KEY = "keyIncarnationId"
 PID = 4711
+GUID = "e3882f98-da8d-4410-8394-06c23462781c"
+KEYS = "var/lib/azure-proxy-agent/keys"
+CLOUD_INIT = "usr/lib/python3/dist-packages/cloudinit"
+WANTS = "etc/systemd/system/multi-user.target.wants"
 HOOKS = {10: "connect4", 11: "connect6", 8: "bind4", 9: "bind6",
          29: "getpeername4", 30: "getpeername6"}
 
@@ -74,7 +78,8 @@ STATUS = {
     "version": "0.1.0", "pid": PID, "state": "SUCCESS", "healthy": True,
     "message": "Found key details from local and ready to use. - 122",
     "endpoints": [endpoint(n) for n in ("wireserver", "imds", "hostga")],
-    "key": {"present": True, "guid": "e3882f98-da8d-4410-8394-06c23462781c"},
+    "key": {"present": True, "guid": GUID,
+            "stored": f"/{KEYS}/{GUID}.key"},
     "host": {"ageSeconds": 3, "clockSkewSeconds": 0},
     "audit": {"queueBytes": 0, "failed": False}}
 
@@ -129,7 +134,27 @@ class Machine:
             "logFolder": "/var/log/azure-proxy-agent",
             "latchKeyFolder": "/var/lib/azure-proxy-agent/keys",
             "pollKeyStatusIntervalInSeconds": 15}))
+        self.report = {
+            "timestamp": "2026-11-22T11:23:00.694", "proxyAgentStatus": {
+                "version": "0.1.0", "status": "SUCCESS",
+                **{name: {"status": "RUNNING", "message": "fine"} for name in (
+                    "keyLatchStatus", "ebpfProgramStatus",
+                    "proxyListenerStatus")}}}
+        self.put(f"{KEYS}/{GUID}.key", "secret", 0o600)
+        self.put(f"{KEYS}/status.tag", "", 0o600)
+        os.chmod(self.path(KEYS), 0o700)
+        self.put("usr/sbin/azure-proxy-agent", "\x7fELF libmsp.so.0\0")
+        self.put(f"{CLOUD_INIT}/version.py", '__VERSION__ = "24.3.1"\n')
+        self.put(f"{CLOUD_INIT}/sources/DataSourceAzure.py",
+                 'cmd = ["azure-proxy-agent", "--status"]\n')
+        os.makedirs(self.path("run/systemd/system"))
+        self.put(f"{WANTS}/azure-proxy-agent.service", "")
         self.status = json.loads(json.dumps(STATUS))
+
+    def module(self, name, status, message):
+        self.report["proxyAgentStatus"]["status"] = "ERROR"
+        self.report["proxyAgentStatus"][name].update(
+            status=status, message=message)
 
     def path(self, name):
         return os.path.join(self.root, name)
@@ -152,6 +177,9 @@ class Machine:
     def run(self, ctl, answer=None):
         """Exit status, and the findings that are not ok, by name."""
         os.makedirs(self.path("run/mspd"), exist_ok=True)
+        if self.report:
+            self.put("var/log/azure-proxy-agent/status.json",
+                     json.dumps(self.report))
         here = os.getcwd()
         agent = None
         if answer is None:
@@ -224,6 +252,168 @@ def key_refused(m):
         'Failed to acquire key details: Key(KeyResponse("acquire", 403))'))
 
 
+def host_unreachable(m):
+    m.status["host"]["failure"] = (
+        "Failed to get key status - Connection timed out (os error 110)")
+
+
+def host_silent(m):
+    m.status["host"]["ageSeconds"] = 3600
+
+
+def clock_behind(m):
+    m.status["host"]["clockSkewSeconds"] = 7200
+
+
+def clock_a_little_ahead(m):
+    m.status["host"]["clockSkewSeconds"] = -60
+
+
+def enabled_but_not_applied(m):
+    m.status["endpoints"][1]["redirection"] = "off"
+
+
+def rules_refused(m):
+    m.status["endpoints"][1]["rules"].update(
+        source="last good", findings={"errors": 1, "warnings": 0, "texts": [
+            "/defaultAccess: unknown word"]})
+
+
+def rules_doubtful(m):
+    m.status["endpoints"][1]["rules"]["findings"].update(
+        warnings=2, texts=["/identities/0: matches everyone"])
+
+
+def trail_not_written(m):
+    m.status["audit"].update(failed=True, lastError="No space left on device")
+
+
+def program_not_loaded(m):
+    m.module("ebpfProgramStatus", "STOPPED", ERRORS[0][0])
+
+
+def cgroup_not_attached(m):
+    m.module("ebpfProgramStatus", "STOPPED", ERRORS[1][0])
+
+
+def status_of_gpa_whose_redirector_failed(m):
+    m.module("ebpfProgramStatus", "UNKNOWN",
+             "Failed to start redirector: Failed to open cgroup "
+             "'/sys/fs/cgroup' with error: x")
+
+
+def key_not_acquired(m):
+    m.module("keyLatchStatus", "RUNNING",
+             'Failed to acquire key details: Key(KeyResponse("acquire", 403))')
+
+
+def key_rejected(m):
+    m.module("keyLatchStatus", "RUNNING",
+             'Failed to attest the key: Key(KeyResponse("attest", 403))')
+
+
+def port_taken(m):
+    m.module("proxyListenerStatus", "STOPPED", "IO error: Failed to bind "
+             "TcpListener '127.0.0.1:3080': Address already in use")
+
+
+def unknown_failure(m):
+    m.module("keyLatchStatus", "STOPPED", "Failed to do what nobody knows")
+
+
+def status_torn(m):
+    m.report = None
+    m.put("var/log/azure-proxy-agent/status.json", '{"timestamp": "2026')
+
+
+def status_missing(m):
+    m.report = None
+
+
+def key_open_to_others(m):
+    os.chmod(m.path(f"{KEYS}/{GUID}.key"), 0o640)
+
+
+def key_folder_open_to_others(m):
+    os.chmod(m.path(KEYS), 0o755)
+
+
+def key_not_on_disk(m):
+    m.remove(f"{KEYS}/{GUID}.key")
+    del m.status["key"]["stored"]
+
+
+def no_key_yet(m):
+    m.remove(f"{KEYS}/{GUID}.key")
+    m.status["key"] = {"present": False}
+
+
+def key_is_a_link(m):
+    os.symlink("/dev/null", m.path(f"{KEYS}/x.key"))
+
+
+def gpa_program_left(m):
+    m.put("usr/sbin/azure-proxy-agent", "\x7fELF static\0")
+
+
+def gpa_object_left(m):
+    m.put("usr/lib/azure-proxy-agent/ebpf_cgroup.o", "x")
+
+
+def gpa_unit_left(m):
+    m.put("etc/systemd/system/azure-proxy-agent.service",
+          "[Unit]\nDescription=Microsoft Azure GuestProxyAgent\n")
+
+
+def gpa_process_left(m):
+    m.put("proc/99/comm", "azure-proxy-age\n")
+    m.put("proc/99/exe", "\x7fELF static\0")
+
+
+def cloud_init_old(m):
+    m.put(f"{CLOUD_INIT}/version.py", '__VERSION__ = "24.1.3"\n')
+    m.put(f"{CLOUD_INIT}/sources/DataSourceAzure.py", "nothing\n")
+
+
+def cloud_init_old_without_its_module(m):
+    m.put(f"{CLOUD_INIT}/version.py", '__VERSION__ = "24.2"\n')
+    m.remove(f"{CLOUD_INIT}/sources/DataSourceAzure.py")
+
+
+def no_agent_for_cloud_init(m):
+    m.remove("usr/sbin/azure-proxy-agent")
+
+
+def provisioning_failed(m):
+    m.put(f"{KEYS}/status.tag", "ebpfProgramStatus - Failed to start "
+          "redirector: cgroup v2 is not mounted\r\n", 0o600)
+
+
+def unit_not_enabled(m):
+    m.remove(f"{WANTS}/azure-proxy-agent.service")
+
+
+def two_units_enabled(m):
+    m.put(f"{WANTS}/mspd.service", "")
+
+
+# What is fine, though it looks odd.
+def new_cloud_init_without_its_module(m):
+    m.remove(f"{CLOUD_INIT}/sources/DataSourceAzure.py")
+
+
+def backported_cloud_init(m):
+    m.put(f"{CLOUD_INIT}/version.py", '__VERSION__ = "23.4"\n')
+
+
+def no_lockdown(m):
+    m.remove("sys/kernel/security/lockdown")
+
+
+def endpoint_disabled(m):
+    m.status["endpoints"][1].update(mode="disabled", redirection="off")
+
+
 # What is wrong: the one line that says so, and what helps.
 FAILURES = (
     (change_nothing, None, "", ""),
@@ -238,6 +428,50 @@ FAILURES = (
     (bad_config, "config", "logFolder", "mspd.conf(5)"),
     (strange_config, "config", "other", "mspd.conf(5)"),
     (key_refused, "agent", "acquire", KEY),
+    (host_unreachable, "host", "timed out", "168.63.129.16"),
+    (host_silent, "host", "3600 s ago", "168.63.129.16"),
+    (clock_behind, "clock", "7200 s behind", "chronyc"),
+    (clock_a_little_ahead, "clock", "60 s ahead of", "chronyc"),
+    (enabled_but_not_applied, "protection", "enabled but not applied",
+     "once the agent has a key"),
+    (rules_refused, "rules", "in force: last good; /defaultAccess",
+     "mspctl lint"),
+    (rules_doubtful, "rules", "2 warnings", "mspctl lint"),
+    (trail_not_written, "audit", "No space left", "make room"),
+    (program_not_loaded, "ebpfProgramStatus", "connect4", IMAGE),
+    (cgroup_not_attached, "ebpfProgramStatus", "bpf_link_create", MOUNT),
+    (status_of_gpa_whose_redirector_failed, "ebpfProgramStatus", "UNKNOWN",
+     MOUNT),
+    (key_not_acquired, "keyLatchStatus", "403", KEY),
+    (key_rejected, "keyLatchStatus", "403", KEY),
+    (port_taken, "proxyListenerStatus", "in use", "end what has the port"),
+    (unknown_failure, "keyLatchStatus", "nobody knows", "mspctl collect"),
+    (status_torn, "status", "not JSON", "restart"),
+    (status_missing, "status", "No such file", "enable --now"),
+    (key_open_to_others, "key", "0640", KEY),
+    (key_folder_open_to_others, "key", "0755", KEY),
+    (key_not_on_disk, "key", "not on the disk", "make room"),
+    (no_key_yet, "key", "there is none", "see agent"),
+    (key_is_a_link, "key", "x.key is no file", "remove it"),
+    (gpa_program_left, "other agent", "usr/sbin/azure-proxy-agent",
+     "azure-proxy-agent-compat"),
+    (gpa_object_left, "other agent", "ebpf_cgroup.o",
+     "azure-proxy-agent-compat"),
+    (gpa_unit_left, "other agent", "azure-proxy-agent.service",
+     "azure-proxy-agent-compat"),
+    (gpa_process_left, "other agent", "process 99",
+     "azure-proxy-agent-compat"),
+    (cloud_init_old, "cloud-init", "24.1.3", "24.3 or newer"),
+    (cloud_init_old_without_its_module, "cloud-init", "24.2",
+     "24.3 or newer"),
+    (no_agent_for_cloud_init, "cloud-init", "not there", "install the agent"),
+    (provisioning_failed, "provisioning", "not mounted", MOUNT),
+    (unit_not_enabled, "service", "does not start at boot", "enable --now"),
+    (two_units_enabled, "service", "two units", "disable mspd.service"),
+    (new_cloud_init_without_its_module, None, "", ""),
+    (backported_cloud_init, None, "", ""),
+    (no_lockdown, None, "", ""),
+    (endpoint_disabled, None, "", ""),
 )
 
 
@@ -277,7 +511,9 @@ def check_text(ctl):
     os.makedirs(machine.path("run/mspd"))
     here = os.getcwd()
     agent = Agent(machine.path("run/mspd/control.sock"),
-                  json.dumps(machine.status).encode())
+                  json.dumps(machine.status).encode() + b"\n")
+    machine.put("var/log/azure-proxy-agent/status.json",
+                json.dumps(machine.report))
     os.chdir(here)
     try:
         status, out, _ = ctl.run("doctor", "--root", machine.root)
