@@ -7,12 +7,32 @@
 #include "mspd/heir.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "mspd/log.h"
 
 /* For the host's answer, as long as who waits for READY=1 is kept waiting. Then
  * clients are told that there is no key. */
 #define HOLD_MS 10000
+/* The backlog may be full of strangers: a connection that does not get into it
+ * is tried again after one and three seconds. */
+#define PROVE_MS 5000
+
+/* Out of the store; false: there is none to go on with. */
+static bool find_listener(struct mspd_heir *h, struct mspd_listener *out)
+{
+	out->fd =
+		mspd_store_listener(h->store, &h->wanted, false, &out->address);
+	if (out->fd >= 0)
+		return true;
+	out->fd =
+		mspd_store_listener(h->store, &h->wanted, true, &out->address);
+	if (out->fd >= 0 && mspd_listener_is_beside(out, &h->wanted))
+		return true;
+	if (out->fd >= 0) /* the port can be had now */
+		close(out->fd);
+	return false;
+}
 
 /* Without the listener nothing is gone on with: the programs let nobody bind
  * its port, and clients that they send there are not heard. */
@@ -23,13 +43,13 @@ int mspd_heir_listener(struct mspd_heir *h, struct mspd_listener *out,
 	const struct msp_redirect_part *parts;
 
 	memset(out, 0, sizeof(*out));
-	out->fd = mspd_store_listener(h->store, wanted->ip, wanted->port,
-				      &out->address);
-	if (out->fd < 0)
-		mspd_store_drop(h->store);
-	h->inherits = mspd_store_parts(h->store, &parts) > 0;
-	if (out->fd >= 0)
+	h->wanted = *wanted;
+	if (find_listener(h, out)) {
+		h->inherits = mspd_store_parts(h->store, &parts) > 0;
 		return 0;
+	}
+	mspd_store_drop(h->store);
+	h->inherits = false;
 	return mspd_listener_open(out, wanted, error, error_size);
 }
 
@@ -42,7 +62,8 @@ int mspd_heir_prove(struct mspd_heir *h, struct msp_redirect *redirect,
 		.arg = &h->early,
 	};
 
-	return msp_redirect_prove_among(redirect, listen_fd, 0, &others, info);
+	return msp_redirect_prove_among(redirect, listen_fd, PROVE_MS, &others,
+					info);
 }
 
 void mspd_heir_switch_off(struct msp_redirect *redirect)
@@ -82,12 +103,31 @@ static bool take_states(struct msp_redirect *redirect,
 	return on;
 }
 
+/* Once is enough to be told. */
+static void keep(struct mspd_heir *h, const struct msp_redirect *redirect,
+		 int listen_fd)
+{
+	int err = mspd_store_settle(h->store, redirect, listen_fd, &h->wanted);
+
+	if (err < 0 && !h->failing)
+		mspd_log(MSPD_ERROR,
+			 "the service manager cannot be told what to keep for "
+			 "a restart: %s",
+			 strerror(-err));
+	h->failing = err < 0;
+}
+
+void mspd_heir_keep(struct mspd_heir *h, const struct msp_redirect *redirect,
+		    int listen_fd)
+{
+	if (h->failing)
+		keep(h, redirect, listen_fd);
+}
+
 bool mspd_heir_settle(struct mspd_heir *h, struct msp_redirect *redirect,
 		      int listen_fd, struct mspd_switches *switches,
 		      struct mspd_sweeper *sweeper, uint64_t now_ms)
 {
-	int err;
-
 	h->taken_over = msp_redirect_taken(redirect) != 0;
 	if (h->taken_over)
 		mspd_log(MSPD_INFO, "goes on with redirection as the agent "
@@ -96,12 +136,7 @@ bool mspd_heir_settle(struct mspd_heir *h, struct msp_redirect *redirect,
 		     take_states(redirect, switches, sweeper, now_ms);
 	h->hold_until = now_ms + HOLD_MS;
 	h->inherits = false;
-	err = mspd_store_settle(h->store, redirect, listen_fd);
-	if (err < 0)
-		mspd_log(MSPD_ERROR,
-			 "the service manager cannot be told what to keep for "
-			 "a restart: %s",
-			 strerror(-err));
+	keep(h, redirect, listen_fd);
 	return h->holding;
 }
 

@@ -15,22 +15,27 @@
 /**
  * struct mspd_heir - belongs to the key keeper; zero it and set store
  * @store:      borrowed; NULL: nobody keeps anything
+ * @wanted:     where the listener is to be
  * @inherits:   clients are redirected already, and the channel is not proved
  * @holding:    it is, but clients wait until there is a key to serve them with
  * @hold_until: no longer than that
  * @taken_over: there was something to go on with
+ * @failing:    the service manager could not be told what to keep
  * @early:      clients that were accepted before the loop may have them
  */
 struct mspd_heir {
 	struct mspd_store *store;
+	struct msp_address wanted;
 	bool inherits;
 	bool holding;
 	bool taken_over;
+	bool failing;
 	uint64_t hold_until;
 	struct mspd_early early;
 };
 
-/* As mspd_listener_open(), unless one was kept that is where it is wanted. */
+/* As mspd_listener_open(), unless one was kept that is where it is wanted, or
+ * beside, while somebody else has that port. */
 int mspd_heir_listener(struct mspd_heir *heir, struct mspd_listener *out,
 		       const struct msp_address *wanted, char *error,
 		       size_t error_size);
@@ -48,6 +53,10 @@ void mspd_heir_give_up(struct mspd_heir *heir, struct msp_redirect *redirect);
 bool mspd_heir_settle(struct mspd_heir *heir, struct msp_redirect *redirect,
 		      int listen_fd, struct mspd_switches *switches,
 		      struct mspd_sweeper *sweeper, uint64_t now_ms);
+
+/* Where the service manager could not be told, try again; cheap if it was. */
+void mspd_heir_keep(struct mspd_heir *heir, const struct msp_redirect *redirect,
+		    int listen_fd);
 
 /* Are clients to be let in now? Once. served: there is an answer of the host,
  * and it was published. */

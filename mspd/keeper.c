@@ -340,6 +340,8 @@ static void write_status(struct mspd_keeper *k, uint64_t now_ms)
 	if (now_ms >= k->memory_at) {
 		k->memory_at = now_ms + k->opts.config->status_ms;
 		mspd_process_log_memory();
+		if (k->up)
+			mspd_heir_keep(&k->heir, k->redirect, k->listener.fd);
 	}
 	k->status_at = now_ms + k->opts.config->status_ms;
 	err = mspd_status_write(k->opts.status, k->opts.summary,

@@ -56,15 +56,15 @@ static int learn_port(struct mspd_listener *l)
 	return err;
 }
 
-static void name_holder(struct mspd_listener *l)
+static void name_holder(struct mspd_listener *l, const struct msp_address *at)
 {
 	char wanted[MSPD_LISTENER_TEXT];
 	const struct msp_port_holder *h = &l->holder;
 
 	l->taken = true;
-	mspd_listener_text(&l->address, wanted);
+	mspd_listener_text(at, wanted);
 	l->holder.size = sizeof(l->holder);
-	if (msp_redirect_holder(&l->address, &l->holder, NULL) < 0)
+	if (msp_redirect_holder(at, &l->holder, NULL) < 0)
 		mspd_log(MSPD_ERROR,
 			 "%s is taken by a socket that cannot be "
 			 "found",
@@ -77,7 +77,7 @@ static void name_holder(struct mspd_listener *l)
 /* Beside a squatter, where the kernel finds room. */
 static int listen_beside(struct mspd_listener *l)
 {
-	name_holder(l);
+	name_holder(l, &l->address);
 	l->address.port = 0;
 	l->fd = listen_at(&l->address);
 	return l->fd < 0 ? l->fd : learn_port(l);
@@ -105,6 +105,19 @@ int mspd_listener_open(struct mspd_listener *out,
 		 "IO error: Failed to bind TcpListener '%s': %s", wanted,
 		 strerror(-err));
 	return -1;
+}
+
+bool mspd_listener_is_beside(struct mspd_listener *l,
+			     const struct msp_address *wanted)
+{
+	int fd = listen_at(wanted);
+
+	if (fd >= 0)
+		close(fd);
+	if (fd != -EADDRINUSE)
+		return false;
+	name_holder(l, wanted);
+	return true;
 }
 
 /* ---- the file ---------------------------------------------------------- */

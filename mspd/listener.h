@@ -32,6 +32,11 @@ int mspd_listener_open(struct mspd_listener *out,
 		       const struct msp_address *address, char *error,
 		       size_t error_size);
 
+/* Of one that listens beside @wanted: has somebody else that port still? Then
+ * @listener says who. */
+bool mspd_listener_is_beside(struct mspd_listener *listener,
+			     const struct msp_address *wanted);
+
 /** In the runtime directory. */
 #define MSPD_LISTENER_FILE "listener"
 

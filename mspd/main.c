@@ -562,7 +562,7 @@ static void close_all(struct mspd *d)
 		mspd_store_free(d->store);
 }
 
-/* Before there are threads. */
+/* Before there are threads, and before any descriptor is opened that stays. */
 static void open_store(struct mspd *d)
 {
 	const struct msp_redirect_part *parts;
@@ -579,7 +579,6 @@ static int serve(struct mspd *d)
 	int err;
 
 	mspd_policy_slot_init(&d->policies);
-	open_store(d);
 	d->identities.root_fd = -1;
 	err = open_all(d);
 	if (err < 0) {
@@ -630,6 +629,7 @@ static int run(const struct mspd_cli *cli)
 		fprintf(stderr, "%s: %s\n", cli->name, error);
 		return EX_CONFIG;
 	}
+	open_store(&d);
 	mspd_process_harden(d.config.max_connections);
 	make_directory(d.config.status_dir);
 	make_directory(d.config.log_dir);

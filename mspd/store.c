@@ -26,19 +26,24 @@
 
 #define FIRST	  3 /* sd_listen_fds(3) */
 #define LISTENER  "mspd.1.listener"
+#define BESIDE	  "mspd.1.beside." /* and the port that was wanted */
 #define NAME_MAX_ 64
 #define SEND_S	  1
+#define ALL	  (MSP_REDIRECT_PARTS + 1)
 
 struct mspd_store {
 	int fd; /* to the service manager; -1: it keeps nothing */
 	struct sockaddr_un to;
 	socklen_t to_len;
-	/* what came, each name ours, each descriptor owned */
+	/* what it has, as far as we know, each name ours; and what came of
+	 * that, each descriptor owned, -1: none, or it was given away */
 	struct msp_redirect_part came[MSP_REDIRECT_PARTS_MAX];
 	char names[MSP_REDIRECT_PARTS_MAX][NAME_MAX_];
 	size_t n;
-	int listener;	 /* that was taken out of them; for comparison */
-	bool other_came; /* and was closed */
+	struct msp_redirect_part parts[MSP_REDIRECT_PARTS_MAX]; /* of these */
+	int listener; /* that was given away, for comparison */
+	bool kept;    /* a successor will find something to go on with */
+	bool told;    /* it may not have heard all: what came tells nothing */
 };
 
 /* ---- what came --------------------------------------------------------- */
@@ -58,13 +63,13 @@ static unsigned long read_number(const char *text)
 
 static void add(struct mspd_store *s, const char *name, size_t len, int fd)
 {
-	if (s->n == MSP_REDIRECT_PARTS_MAX || !len || len >= NAME_MAX_ ||
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return; /* there is none */
+	if (s->n == MSP_REDIRECT_PARTS_MAX || !len || len >= NAME_MAX_) {
 		mspd_log(MSPD_WARN,
 			 "descriptor %d of the service manager is "
 			 "not used: nobody knows its name",
 			 fd);
-		s->other_came = true;
 		close(fd);
 		return;
 	}
@@ -77,10 +82,11 @@ static void add(struct mspd_store *s, const char *name, size_t len, int fd)
 static void take_all(struct mspd_store *s, unsigned long count,
 		     const char *names)
 {
+	unsigned long most = (unsigned long)sysconf(_SC_OPEN_MAX);
 	unsigned long i;
 	size_t len;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && i < most; i++) {
 		len = strcspn(names, ":");
 		add(s, names, len, FIRST + (int)i);
 		names += len;
@@ -91,31 +97,25 @@ static void take_all(struct mspd_store *s, unsigned long count,
 static void take_environment(struct mspd_store *s)
 {
 	const char *names = getenv("LISTEN_FDNAMES");
-	unsigned long count = read_number(getenv("LISTEN_FDS"));
 
 	/* else they are another process's, and inherited by mistake */
-	if (read_number(getenv("LISTEN_PID")) == (unsigned long)getpid() &&
-	    count <= 2 * MSP_REDIRECT_PARTS_MAX)
-		take_all(s, count, names ? names : "");
+	if (read_number(getenv("LISTEN_PID")) == (unsigned long)getpid())
+		take_all(s, read_number(getenv("LISTEN_FDS")),
+			 names ? names : "");
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-}
-
-static void close_at(struct mspd_store *s, size_t i)
-{
-	close(s->came[i].fd);
-	s->came[i].fd = -1;
 }
 
 static void close_all(struct mspd_store *s)
 {
 	size_t i;
 
-	for (i = 0; i < s->n; i++)
+	for (i = 0; i < s->n; i++) {
 		if (s->came[i].fd >= 0)
-			close_at(s, i);
-	s->n = 0;
+			close(s->came[i].fd);
+		s->came[i].fd = -1;
+	}
 }
 
 /* ---- the manager ------------------------------------------------------- */
@@ -124,10 +124,13 @@ static int open_socket(struct mspd_store *s)
 {
 	const struct timeval patience = { .tv_sec = SEND_S };
 	const char *name = getenv("NOTIFY_SOCKET");
+	unsigned long room = read_number(getenv("FDSTORE"));
 	int err;
 
-	if (!name || !name[0] || !read_number(getenv("FDSTORE")))
+	if (!name || !name[0] || !room)
 		return 0;
+	if (room < ALL)
+		return -ENOSPC;
 	err = mspd_notify_address(name, &s->to, &s->to_len);
 	if (err < 0)
 		return err;
@@ -229,17 +232,34 @@ static bool listens(int fd, struct msp_address *out)
 	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-int mspd_store_listener(struct mspd_store *s, uint32_t ip, uint16_t port,
-			struct msp_address *out)
+static void name_listener(char out[NAME_MAX_], const struct msp_address *wanted,
+			  bool beside)
 {
+	if (beside)
+		snprintf(out, NAME_MAX_, BESIDE "%u", wanted->port);
+	else
+		snprintf(out, NAME_MAX_, LISTENER);
+}
+
+static bool is_listener(const char *name)
+{
+	return strcmp(name, LISTENER) == 0 ||
+	       strncmp(name, BESIDE, sizeof(BESIDE) - 1) == 0;
+}
+
+int mspd_store_listener(struct mspd_store *s, const struct msp_address *wanted,
+			bool beside, struct msp_address *out)
+{
+	char name[NAME_MAX_];
 	size_t i;
 	int fd;
 
+	name_listener(name, wanted, beside);
 	for (i = 0; s && i < s->n; i++) {
 		fd = s->came[i].fd;
-		if (fd < 0 || strcmp(s->came[i].name, LISTENER) != 0 ||
-		    !listens(fd, out) || out->ip != ip ||
-		    (port && out->port != port))
+		if (fd < 0 || strcmp(s->came[i].name, name) != 0 ||
+		    !listens(fd, out) || out->ip != wanted->ip ||
+		    (!beside && wanted->port && out->port != wanted->port))
 			continue;
 		s->came[i].fd = -1;
 		s->listener = fd;
@@ -265,6 +285,7 @@ int mspd_store_open(struct mspd_store **out)
 		mspd_store_free(s);
 		return err;
 	}
+	s->kept = s->n > 0;
 	*out = s;
 	return 0;
 }
@@ -281,69 +302,139 @@ void mspd_store_free(struct mspd_store *store)
 
 bool mspd_store_keeps(const struct mspd_store *store)
 {
-	return store && store->fd >= 0;
+	return store && store->fd >= 0 && store->kept;
 }
 
-size_t mspd_store_parts(const struct mspd_store *store,
+size_t mspd_store_parts(struct mspd_store *store,
 			const struct msp_redirect_part **out)
 {
-	static struct msp_redirect_part parts[MSP_REDIRECT_PARTS_MAX];
 	size_t i, n = 0;
 
+	*out = store ? store->parts : NULL;
 	for (i = 0; store && i < store->n; i++)
-		if (store->came[i].fd >= 0 &&
-		    strcmp(store->came[i].name, LISTENER) != 0)
-			parts[n++] = store->came[i];
-	*out = parts;
+		if (store->came[i].fd >= 0 && !is_listener(store->came[i].name))
+			store->parts[n++] = store->came[i];
 	return n;
 }
 
-/* As after a restart with nothing changed. */
-static bool has_exactly(const struct mspd_store *s,
-			const struct msp_redirect *redirect, int listen_fd)
+/* ---- what is to be kept ------------------------------------------------ */
+
+struct wish {
+	const char *name;
+	int fd;
+	bool had; /* as after a restart with nothing changed */
+};
+
+static bool came_once(const struct mspd_store *s, const char *name)
 {
-	return listen_fd == s->listener && !s->other_came &&
-	       s->n == MSP_REDIRECT_PARTS + 1 &&
-	       msp_redirect_taken(redirect) == (1u << MSP_REDIRECT_PARTS) - 1;
+	size_t i, n = 0;
+
+	for (i = 0; i < s->n; i++)
+		n += strcmp(s->came[i].name, name) == 0;
+	return n == 1;
 }
 
-/* By name, and so all of a name. */
-static void forget_all(struct mspd_store *s)
+static void make_wishes(const struct mspd_store *s, struct wish out[ALL],
+			const struct msp_redirect *redirect, int listen_fd,
+			const char *listener)
+{
+	struct msp_redirect_part parts[MSP_REDIRECT_PARTS];
+	size_t n = msp_redirect_parts(redirect, parts, MSP_REDIRECT_PARTS);
+	unsigned int taken = msp_redirect_taken(redirect);
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		out[i] = (struct wish){ parts[i].name, parts[i].fd,
+					taken & 1u << i };
+	out[n] = (struct wish){ listener, listen_fd, listen_fd == s->listener };
+	for (i = 0; i <= n; i++)
+		out[i].had =
+			out[i].had && !s->told && came_once(s, out[i].name);
+}
+
+/* wishes NULL: there are none. */
+static bool is_had(const struct wish *wishes, const char *name)
 {
 	size_t i;
 
-	for (i = 0; s->fd >= 0 && i < s->n; i++)
-		if (forget(s, s->came[i].name) < 0)
-			mspd_log(MSPD_ERROR,
-				 "the service manager goes on "
-				 "keeping %s",
-				 s->came[i].name);
+	for (i = 0; wishes && i < ALL; i++)
+		if (wishes[i].had && strcmp(wishes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* By name, and so all of a name. 0 or -errno: it may go on keeping some. */
+static int forget_but(const struct mspd_store *s, const struct wish *wishes)
+{
+	int err = 0;
+	size_t i;
+
+	for (i = 0; s->fd >= 0 && err == 0 && i < s->n; i++)
+		if (!is_had(wishes, s->came[i].name))
+			err = forget(s, s->came[i].name);
+	return err;
+}
+
+static int keep_wishes(const struct mspd_store *s, const struct wish *wishes)
+{
+	int err = 0;
+	size_t i;
+
+	for (i = 0; err == 0 && i < ALL; i++) {
+		if (wishes[i].had)
+			continue;
+		/* some of them, perhaps, when it could not be told of all */
+		if (s->told)
+			err = forget(s, wishes[i].name);
+		if (err == 0)
+			err = keep(s, wishes[i].name, wishes[i].fd);
+	}
+	/* as far as it hears that */
+	for (i = 0; err < 0 && i < ALL && forget(s, wishes[i].name) == 0;)
+		i++;
+	return err;
 }
 
 int mspd_store_settle(struct mspd_store *s, const struct msp_redirect *redirect,
-		      int listen_fd)
+		      int listen_fd, const struct msp_address *wanted)
 {
-	struct msp_redirect_part parts[MSP_REDIRECT_PARTS];
-	size_t i, n;
-	int err = 0;
+	char name[NAME_MAX_];
+	struct msp_address at;
+	struct wish wishes[ALL];
+	int err;
 
 	if (!s || s->fd < 0)
 		return 0;
-	if (!has_exactly(s, redirect, listen_fd)) {
-		forget_all(s);
-		n = msp_redirect_parts(redirect, parts, MSP_REDIRECT_PARTS);
-		err = keep(s, LISTENER, listen_fd);
-		for (i = 0; err == 0 && i < n; i++)
-			err = keep(s, parts[i].name, parts[i].fd);
-	}
+	name_listener(name, wanted,
+		      listens(listen_fd, &at) && wanted->port &&
+			      at.port != wanted->port);
+	make_wishes(s, wishes, redirect, listen_fd, name);
+	err = forget_but(s, wishes);
+	if (err == 0)
+		err = keep_wishes(s, wishes);
 	close_all(s);
+	if (err == 0)
+		s->n = 0;
+	s->told = true;
+	s->kept = err == 0;
 	return err;
 }
 
 void mspd_store_drop(struct mspd_store *s)
 {
+	int err;
+
 	if (!s)
 		return;
-	forget_all(s);
+	err = forget_but(s, NULL);
 	close_all(s);
+	if (err == 0)
+		s->n = 0;
+	else
+		mspd_log(MSPD_ERROR,
+			 "the service manager goes on keeping what the agent "
+			 "before left: %s",
+			 strerror(-err));
+	s->told = true;
+	s->kept = false;
 }

@@ -20,41 +20,51 @@ struct mspd_store;
  * @out: free with mspd_store_free(); NULL on error
  *
  * There is a store if NOTIFY_SOCKET is set and FDSTORE, which systemd sets from
- * version 254 on and our units for those before, is a number above 0. Before
- * there is a second thread: LISTEN_FDS and the like are taken out of the
- * environment. Descriptors that have no names, or are not for this process, are
- * closed or left alone. 0 or -errno.
+ * version 254 on and our units for those before, is a number that all we have
+ * fit into. Before anything else is opened: a number of descriptors that is too
+ * large would name ours. LISTEN_FDS and the like are taken out of the
+ * environment. What is for another process is left alone; what has no name, or
+ * is more than we look at, is closed. 0 or -errno.
  */
 int mspd_store_open(struct mspd_store **out);
 /* Closes what it has; what is kept stays kept. */
 void mspd_store_free(struct mspd_store *store);
 
-/* Does somebody keep descriptors when we end? */
+/* Does somebody keep what a successor needs? As far as we were told: the
+ * manager does not answer. */
 bool mspd_store_keeps(const struct mspd_store *store);
 
 /**
  * mspd_store_listener - the listening socket that was kept
- * @ip:   only one at this address will do
- * @port: 0: any; network namespace and kind are looked at in any case
+ * @wanted: where it is to be, or, @beside, where it was to be: another one had
+ *          the port, and that of ours can be any
+ * @out:    where it is
  *
- * Its descriptor, which is the caller's from then on, or -1.
+ * Network namespace and kind are looked at in any case. Its descriptor, which
+ * is the caller's from then on, or -1.
  */
-int mspd_store_listener(struct mspd_store *store, uint32_t ip, uint16_t port,
+int mspd_store_listener(struct mspd_store *store,
+			const struct msp_address *wanted, bool beside,
 			struct msp_address *out);
 
-/* All others, borrowed, for msp_redirect_open(); how many. */
-size_t mspd_store_parts(const struct mspd_store *store,
+/* All others, borrowed until the store is asked for something else, for
+ * msp_redirect_open(); how many. */
+size_t mspd_store_parts(struct mspd_store *store,
 			const struct msp_redirect_part **out);
 
 /**
  * mspd_store_settle - the manager keeps this redirector and listener from now
  * on, and nothing else
+ * @listen_fd: the listener
+ * @wanted:    where it was to be
  *
- * Says nothing if it has exactly them. Closes what came at the start.
+ * Says nothing of what it has already. Closes what came at the start. If it
+ * cannot be told all of it, nothing is to be kept.
  * May wait for the manager, a second each time. 0 or -errno.
  */
 int mspd_store_settle(struct mspd_store *store,
-		      const struct msp_redirect *redirect, int listen_fd);
+		      const struct msp_redirect *redirect, int listen_fd,
+		      const struct msp_address *wanted);
 
 /* Nothing is kept any more: what came is not used, and detached. */
 void mspd_store_drop(struct mspd_store *store);

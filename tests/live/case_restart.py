@@ -7,6 +7,7 @@ host by itself, and each is who it is.
 import collections
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -104,10 +105,13 @@ class Restart(unittest.TestCase):
         self.assertEqual({r["verdict"] for r in records}, {"allow"})
 
     def test_restart_under_load_fails_no_request(self):
-        total = self.under_load(*[signal.SIGTERM] * 4)
+        self.check_served(self.under_load(*[signal.SIGTERM] * 4))
+
+    def check_served(self, total):
         served, connected = total[200], total["connected"]
         self.assertEqual(total, {200: served, "connected": connected})
         self.assertEqual(served, connected)
+        self.assertGreater(served, CLIENTS)
         self.check_identities()
         self.assertEqual(len(self.world.names()), PARTS)
 
@@ -123,6 +127,34 @@ class Restart(unittest.TestCase):
         self.check_identities()
         self.assertEqual(len(self.world.names()), PARTS)
 
+    def test_upgrade_under_load_fails_no_request(self):
+        """As a package does it: other files in the place of those that are
+        in use, and a restart."""
+        w = self.world
+        environment, names = w.environment, ("mspd/mspd", "libmsp.so.0")
+        w.environment = lambda: {**environment(),
+                                 "LD_LIBRARY_PATH": w.path("usr")}
+        w.program = w.path("usr", "mspd")
+        os.mkdir(w.path("usr"))
+        # before there are clients, who would have them open for writing
+        for i in range(3):
+            for name in names:
+                new = w.path("usr", f"{os.path.basename(name)}.{i}")
+                shutil.copy(os.path.join(w.build, name), new)
+                with open(new, "ab") as f:
+                    f.write(new.encode())  # not the same any more
+        with Crowd(w) as crowd:
+            for i in range(3):
+                for name in ("libmsp.so.0", "mspd"):
+                    os.rename(w.path("usr", f"{name}.{i}"),
+                              w.path("usr", name))
+                w.restart()
+                w.wait_ready()
+                self.assertEqual(os.readlink(f"/proc/{w.mspd.pid}/exe"),
+                                 w.program)
+                time.sleep(0.3)
+        self.check_served(crowd.total())
+
     def test_client_that_comes_meanwhile_waits(self):
         self.world.stop_mspd(signal.SIGKILL)
         answers = []
@@ -136,10 +168,80 @@ class Restart(unittest.TestCase):
         self.assertEqual(answers[0].status, 200)
         self.assertIn(world.PASSED, answers[0].headers)
 
+    def test_host_that_is_silent_is_waited_for(self):
+        """Who came is served when it answers; or is told, if it does not."""
+        host, answers = self.world.host, []
+        for patient in True, False:
+            host.send_signal(signal.SIGSTOP)
+            try:
+                self.world.restart()
+                thread = threading.Thread(target=lambda: answers.append(
+                    self.world.get(INSTANCE, uid=USERS[0])))
+                thread.start()
+                time.sleep(1)
+                if patient:
+                    self.assertEqual(answers, [])
+                    host.send_signal(signal.SIGCONT)
+                thread.join()
+            finally:
+                host.send_signal(signal.SIGCONT)
+            self.world.wait_ready()
+        self.assertEqual([a.status for a in answers], [200, 503])
+        # the second was not signed by anybody, nor seen by the host
+        records = [r for r in self.world.audit() if r["uid"] == USERS[0]]
+        self.assertEqual(len(records), 2)
+        self.assertNotIn("MissingSignature", str(list(self.world.host_log())))
+
+    def test_channel_that_cannot_be_proved_is_switched_off(self):
+        """The next agent is not where connections are redirected."""
+        w = self.world
+        w.prepare_mspd = lambda: None
+        w.restart()
+        world.wait_until(lambda: w.names() == [], why="nothing is kept")
+        # to the host directly, which refuses what is not signed
+        world.wait_until(lambda: w.get(INSTANCE).status == 401,
+                         why="nobody is redirected")
+        world.wait_until(
+            lambda: "Failed to start redirector" in w.tail("status/status.json"),
+            why="the status says so")
+        del w.prepare_mspd
+        w.restart()
+        w.wait_ready()
+        world.wait_until(lambda: len(w.names()) == PARTS, why="all is kept")
+
     def test_end_for_good_detaches(self):
         self.assertEqual(self.world.stop_mspd(), 0)
         self.world.release()
         self.assertEqual(self.world.get(INSTANCE).status, 401)
+
+
+class Beside(unittest.TestCase):
+    """Somebody else has the port that is configured."""
+
+    def test_restart_goes_on_beside_until_the_port_is_free(self):
+        w = manager.Managed(imds=world.item(), wireserver=world.item())
+        self.addCleanup(w.close)
+        with socket.socket() as squatter:
+            squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            squatter.bind(world.LISTENER)
+            squatter.listen()
+            w.start()
+            world.wait_until(lambda: len(w.names()) == PARTS,
+                             why="all is kept")
+            place = w.read("run", "listener")
+            self.assertNotIn(b":3080", place)
+            with Crowd(w, 8) as crowd:
+                for sig in signal.SIGTERM, signal.SIGTERM:
+                    w.restart(sig)
+                    w.wait_ready()
+                    time.sleep(0.3)
+            total = crowd.total()
+            self.assertEqual(total, {200: total["connected"],
+                                     "connected": total["connected"]})
+            self.assertEqual(w.read("run", "listener"), place)
+        w.restart()
+        w.wait_ready()
+        self.assertIn(b":3080", w.read("run", "listener"))
 
 
 class Store(unittest.TestCase):
@@ -183,6 +285,17 @@ class Store(unittest.TestCase):
         # 421: connected before, so nobody can say who it is; 401 would be the
         # host's, of what was not redirected
         self.assertNotIn("direct 401", crowd.total())
+
+    def test_descriptors_that_are_not_there_are_not_ours(self):
+        """Else the agent would close its own log, as one of them."""
+        self.world.stop_mspd()
+        self.world.claimed = 40
+        before = self.world.read("log", "ProxyAgent.log").count(b"stopped")
+        self.comes_back()
+        self.world.stop_mspd()
+        self.assertEqual(
+            self.world.read("log", "ProxyAgent.log").count(b"stopped"),
+            before + 2)
 
     def test_strange_descriptors_are_not_used(self):
         self.world.stop_mspd()

@@ -25,6 +25,8 @@ class Managed(world.World):
     def __init__(self, store=MOST, **kwargs):
         super().__init__(**kwargs)
         self.store = store
+        self.program = os.path.join(self.build, "mspd/mspd")
+        self.claimed = 0  # descriptors that are not there
         self.kept = []  # (name, descriptor), in the order they came
         self.lock = threading.Lock()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -82,6 +84,11 @@ class Managed(world.World):
         with self.lock:
             return sorted(name for name, _ in self.kept)
 
+    def become(self, uid, inside):
+        """A client must not keep what the manager lets go of."""
+        os.closerange(HIGH, HIGH + 100)
+        super().become(uid, inside)
+
     # ---- the service ------------------------------------------------------
     def environment(self):
         env = super().environment()
@@ -95,7 +102,7 @@ class Managed(world.World):
             given = list(self.kept)
         env = self.environment()
         if given:
-            env["LISTEN_FDS"] = str(len(given))
+            env["LISTEN_FDS"] = str(len(given) + self.claimed)
             env["LISTEN_FDNAMES"] = ":".join(name for name, _ in given)
         # which process it is, and where they are, is known in it only
         moves = " ".join(f"{FIRST + i}<&{fd} {fd}<&-"
@@ -103,8 +110,8 @@ class Managed(world.World):
         out = open(self.path("mspd.out"), "ab")
         self.mspd = subprocess.Popen(
             ["bash", "-c", f'export LISTEN_PID=$$; exec "$@" {moves}', "-",
-             os.path.join(self.build, "mspd/mspd"), "--foreground",
-             "--config", self.path("mspd.json")],
+             self.program, "--foreground", "--config",
+             self.path("mspd.json")],
             stdout=out, stderr=out, env=env, stdin=subprocess.DEVNULL,
             pass_fds=[fd for _, fd in given], preexec_fn=self.prepare_mspd)
         out.close()
