@@ -168,18 +168,56 @@ static void prune(const struct mspd_rotate *file)
 			return;
 }
 
-static int rotate(struct mspd_rotate *file)
+static bool make_name(const struct mspd_rotate *file, struct timespec when,
+		      char out[NAME_MAX + 1])
 {
 	char stamp[MSPD_TEXT_TIME];
-	char name[NAME_MAX + 1];
-	struct timespec now;
 	int n;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	mspd_text_time(stamp, now, '.');
-	n = snprintf(name, sizeof(name), "%s.%s-%" PRId64 "%09ld.log",
-		     file->name, stamp, (int64_t)now.tv_sec, now.tv_nsec);
-	if (n < 0 || (size_t)n >= sizeof(name))
+	mspd_text_time(stamp, when, '.');
+	n = snprintf(out, NAME_MAX + 1, "%s.%s-%" PRId64 "%09ld.log",
+		     file->name, stamp, (int64_t)when.tv_sec, when.tv_nsec);
+	return n > 0 && n <= NAME_MAX;
+}
+
+/* A moment after the one in a predecessor's name. */
+static bool next_moment(const char *name, struct timespec *out)
+{
+	const char *digit = strrchr(name, '-') + 1;
+	uint64_t ns = 0;
+
+	for (; *digit != '.'; digit++) {
+		if (ns > (uint64_t)INT64_MAX / 10 - 1)
+			return false;
+		ns = ns * 10 + (uint64_t)(*digit - '0');
+	}
+	ns++;
+	out->tv_sec = (time_t)(ns / 1000000000);
+	out->tv_nsec = (long)(ns % 1000000000);
+	return true;
+}
+
+/* Behind all that are there: by their names it is told which is the oldest,
+ * also when the clock was set back meanwhile. */
+static bool newest_name(const struct mspd_rotate *file, char out[NAME_MAX + 1])
+{
+	char newest[NAME_MAX + 1];
+	struct timespec at;
+
+	clock_gettime(CLOCK_REALTIME, &at);
+	if (!make_name(file, at, out))
+		return false;
+	if (count_predecessors(file, true, newest) <= 0 ||
+	    strcmp(out, newest) > 0 || !next_moment(newest, &at))
+		return true;
+	return make_name(file, at, out);
+}
+
+static int rotate(struct mspd_rotate *file)
+{
+	char name[NAME_MAX + 1];
+
+	if (!newest_name(file, name))
 		return -ENAMETOOLONG;
 	if (renameat(file->dir_fd, file->name, file->dir_fd, name) < 0)
 		return -errno;

@@ -48,13 +48,16 @@ static void teardown(void)
 	scratch_remove();
 }
 
-/* As after a start: so many records, and the end. */
+/* As after a start: so many records, and the end. What finds no room would be
+ * merged, so the file is waited for. */
 static void write_records(unsigned int n)
 {
 	ck_assert_int_eq(mspd_audit_open(&audit, &opts), 0);
 	while (n--) {
 		record.id++;
 		mspd_audit_write(audit, &record);
+		if (record.id % 100 == 0)
+			ck_assert_int_eq(mspd_audit_flush(audit, 30000), 0);
 	}
 	ck_assert_int_eq(mspd_audit_close(audit), 0);
 }
@@ -321,6 +324,43 @@ START_TEST(chain_fill_refuses_what_has_no_room_for_a_place)
 }
 END_TEST
 
+static const char *const set_back[] = {
+	"2099-01-01T00.00.00.000-4070908800000000000",
+	"2099-12-31T23.59.59.999-4102444799999999999",
+	/* not by us: the time is said twice, and differs */
+	"2020-01-01T00.00.00.000-9",
+};
+
+/* Which is the oldest, and so is deleted first, is told by their names. */
+START_TEST(rotation_keeps_the_newest_when_the_clock_was_set_back)
+{
+	struct mspd_rotate file;
+	char name[128], text[16];
+	ssize_t n;
+	int i, fd;
+
+	snprintf(name, sizeof(name), "audit.jsonl.%s.log", set_back[_i]);
+	scratch_write(name, "0\n", 2);
+	ck_assert_int_eq(
+		mspd_rotate_open(&file, scratch_path(""), "audit.jsonl"), 0);
+	file.limit = 2;
+	for (i = 1; i < 4 * MSPD_ROTATE_FILES; i++) {
+		snprintf(text, sizeof(text), "%d\n", i);
+		ck_assert_int_eq(mspd_rotate_append(&file, text, strlen(text)),
+				 0);
+		fd = mspd_rotate_predecessor(&file);
+		ck_assert_int_ge(fd, 0);
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		ck_assert_int_gt(n, 0);
+		text[n] = '\0';
+		ck_assert_int_eq(atoi(text), i - 1);
+	}
+	mspd_rotate_close(&file);
+	ck_assert_int_eq(scratch_count("audit.jsonl."), MSPD_ROTATE_FILES - 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mspd_audit_chain");
@@ -340,6 +380,9 @@ int main(void)
 	tcase_add_test(tc, chain_is_whole_after_the_disk_was_full);
 	tcase_add_test(tc, chain_ends_part_of_a_line_once_there_is_room);
 	tcase_add_test(tc, chain_fill_refuses_what_has_no_room_for_a_place);
+	tcase_add_loop_test(
+		tc, rotation_keeps_the_newest_when_the_clock_was_set_back, 0,
+		sizeof(set_back) / sizeof(set_back[0]));
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
