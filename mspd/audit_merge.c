@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "mspd/fair.h"
+#include "mspd/hash.h"
 
 #define BUCKETS	  256 /* power of two */
 #define KIB	  1024
@@ -269,15 +270,10 @@ static void make_key(struct mspd_text *key,
 	add_text(key, level == LEVEL_SAME ? record->path : NULL);
 }
 
-/* FNV-1a, to be quick about those that differ; never taken for the key. */
+/* To be quick about those that differ; never taken for the key. */
 static uint64_t hash_of(const struct mspd_text *key)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
-	size_t i;
-
-	for (i = 0; i < key->len; i++)
-		hash = (hash ^ (unsigned char)key->at[i]) * 0x100000001b3u;
-	return hash;
+	return mspd_hash(MSPD_HASH_START, key->at, key->len);
 }
 
 static struct group *find_group(struct user *user, const struct mspd_text *key,

@@ -12,12 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mspd/hash.h"
 #include "mspd/json_put.h"
 #include "mspd/text.h"
 
 #define TABLES	 2
 #define SLOTS	 1024 /* a power of two */
-#define RECENT	 128  /* a power of two */
+#define RECENT	 1024 /* a power of two */
 #define BUCKET_S (15 * 60)
 #define WINDOW_S (4 * 60 * 60)
 /* Starts at least BUCKET_S apart, none older than WINDOW_S. */
@@ -147,30 +148,20 @@ static void last_key(struct key *key)
 	copy_text(key->user, "other");
 }
 
-/* FNV-1a; a chain of equal slots is no longer than the table's bound. */
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
-{
-	const unsigned char *b = data;
-
-	while (len--)
-		hash = (hash ^ *b++) * 0x100000001b3u;
-	return hash;
-}
-
+/* A chain of equal slots is no longer than the table's bound. */
 static uint64_t hash_key(const struct key *key)
 {
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = MSPD_HASH_START;
 
-	h = hash_bytes(h, &key->kind, sizeof(key->kind));
-	h = hash_bytes(h, &key->client_ip, sizeof(key->client_ip));
-	h = hash_bytes(h, &key->destination.ip, sizeof(key->destination.ip));
-	h = hash_bytes(h, &key->destination.port,
-		       sizeof(key->destination.port));
-	h = hash_bytes(h, &key->status, sizeof(key->status));
-	h = hash_bytes(h, &key->has_exe, sizeof(key->has_exe));
-	h = hash_bytes(h, key->user, strlen(key->user) + 1);
-	h = hash_bytes(h, key->exe, strlen(key->exe) + 1);
-	return hash_bytes(h, key->command, strlen(key->command) + 1);
+	h = mspd_hash_word(h, key->kind);
+	h = mspd_hash_word(h, key->client_ip);
+	h = mspd_hash_word(h, key->destination.ip);
+	h = mspd_hash_word(h, key->destination.port);
+	h = mspd_hash_word(h, key->status);
+	h = mspd_hash_word(h, key->has_exe);
+	h = mspd_hash(h, key->user, strlen(key->user));
+	h = mspd_hash(h, key->exe, strlen(key->exe));
+	return mspd_hash(h, key->command, strlen(key->command));
 }
 
 static bool same(const struct group *group, const struct key *key)
