@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +20,17 @@
 
 #define BACKLOG 4096
 
+/* Callers are on this machine: nothing is gained by timing what they are sent,
+ * as "bbr" does with a timer for each segment. Accepted connections have what
+ * the listener has; where the kernel refuses, it stays as it is. */
+static void use_plain_pace(int fd)
+{
+	static const char name[] = "reno";
+
+	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, sizeof(name) - 1);
+}
+
+/* A descriptor or -errno. */
 static int listen_at(const struct msp_address *address)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET };
@@ -31,8 +43,10 @@ static int listen_at(const struct msp_address *address)
 	if (fd >= 0 &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-	    listen(fd, BACKLOG) == 0)
+	    listen(fd, BACKLOG) == 0) {
+		use_plain_pace(fd);
 		return fd;
+	}
 	err = -errno;
 	if (fd >= 0)
 		close(fd);
