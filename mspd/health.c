@@ -93,6 +93,7 @@ void mspd_health_redirector(void *arg, struct mspd_states *out)
 		put_number(out, counters[i].name,
 			   msp_redirect_count(health->redirect,
 					      counters[i].counter));
+	put_number(out, "attachedAgain", atomic_load(&health->mended));
 	put_sweeps(health->sweeper, out);
 }
 

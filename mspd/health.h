@@ -22,6 +22,7 @@ enum mspd_root {
 /**
  * struct mspd_health - where to look; borrowed, constant once it is a source
  * @root:       of the tree executables are verified in; enum mspd_root
+ * @mended:     programs attached again after somebody had detached them
  * @root_fault: set before @root becomes MSPD_ROOT_FAILED
  */
 struct mspd_health {
@@ -30,6 +31,7 @@ struct mspd_health {
 	const struct msp_redirect *redirect;
 	const struct mspd_sweeper *sweeper;
 	atomic_int root;
+	atomic_uint_fast64_t mended;
 	char root_fault[256];
 };
 

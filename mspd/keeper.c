@@ -359,6 +359,7 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 				 { .fd = -1 } };
 	uint64_t until = earliest(k->status_at,
 				  mspd_provision_deadline(k->opts.provision));
+	uint64_t woken;
 	int ms;
 
 	if (!k->latch)
@@ -370,6 +371,7 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 		until = earliest(until, mspd_switches_deadline(&k->switches));
 		until = earliest(until, mspd_sweeper_deadline(&k->sweeper));
 		until = earliest(until, mspd_ruleset_deadline(&k->rules));
+		until = earliest(until, k->mend_at);
 		fds[2].fd = msp_latch_fd(k->latch);
 		fds[2].events = msp_latch_events(k->latch);
 	} else {
@@ -377,7 +379,9 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 	}
 	ms = until <= now_ms ? 0 : (int)earliest(until - now_ms, WAIT_MAX_MS);
 	atomic_store(&k->due_ms, steady_ms() + (uint64_t)ms);
-	poll(fds, 3, ms);
+	if (poll(fds, 3, ms) > 0 && fds[0].revents &&
+	    read(k->wake_fd, &woken, sizeof(woken)) < 0)
+		mspd_log(MSPD_ERROR, "the key keeper was woken by nobody");
 	atomic_store(&k->due_ms, steady_ms());
 }
 
@@ -409,6 +413,7 @@ static void *keep(void *arg)
 						     "of memory");
 			take_changes(k, now);
 			run_switches(k, now.boot_ms);
+			mspd_keeper_mend(k, now.boot_ms);
 			if (mspd_sweeper_run(&k->sweeper, now.boot_ms))
 				k->status_at = now.boot_ms;
 			let_in(k, now.boot_ms);
@@ -474,6 +479,7 @@ int mspd_keeper_start(struct mspd_keeper **out,
 	k->health.sweeper = &k->sweeper;
 	k->joined = true;
 	k->retry_ms = MSPD_KEEPER_RETRY_MS;
+	k->mend_at = MSP_NEVER;
 	k->folder_ms = MSPD_KEEPER_RETRY_MS;
 	k->due_ms = steady_ms();
 	err = mspd_stages_open(&k->stages);
@@ -519,6 +525,11 @@ int mspd_keeper_listen_fd(const struct mspd_keeper *keeper)
 struct mspd_heir *mspd_keeper_heir(struct mspd_keeper *keeper)
 {
 	return &keeper->heir;
+}
+
+uint64_t mspd_keeper_mended(const struct mspd_keeper *keeper)
+{
+	return atomic_load(&keeper->health.mended);
 }
 
 void mspd_keeper_root(struct mspd_keeper *keeper, const char *fault)

@@ -45,6 +45,13 @@ struct mspd_heir *mspd_keeper_heir(struct mspd_keeper *keeper);
  * has been stopped. Threads: any, except during stop. */
 bool mspd_keeper_alive(const struct mspd_keeper *keeper, uint64_t slack_ms);
 
+/* Of the loop, every few seconds, once stage UP is reached: are the programs
+ * still attached? If not, the keeper's thread attaches them again. Cheap. */
+void mspd_keeper_look(struct mspd_keeper *keeper);
+
+/* Programs that were attached again so far. Any thread. */
+uint64_t mspd_keeper_mended(const struct mspd_keeper *keeper);
+
 /* How it went to open the tree that executables are verified in, for the
  * status; fault NULL: well. Once. */
 void mspd_keeper_root(struct mspd_keeper *keeper, const char *fault);

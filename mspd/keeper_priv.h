@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * keeper_priv.h - the keeper's state, shared by keeper.c, which looks after key
- * and rules, and keeper_up.c, which brings up what clients are redirected by.
+ * and rules, keeper_up.c, which brings up what clients are redirected by, and
+ * keeper_mend.c, which looks after that.
  */
 #ifndef MSPD_KEEPER_PRIV_H
 #define MSPD_KEEPER_PRIV_H
@@ -25,6 +26,7 @@ struct mspd_keeper {
 	pthread_t thread;
 	atomic_bool stop;
 	atomic_uint_fast64_t due_ms; /* of the next turn, steady_ms() */
+	atomic_bool detached;	     /* the loop has seen that programs are */
 	bool joined;
 	int wake_fd;
 	struct mspd_stages stages;
@@ -47,6 +49,8 @@ struct mspd_keeper {
 	bool unpublished;  /* rules or key that the loop has not seen */
 	bool latched_once; /* nothing is redirected before (design D5) */
 	struct mspd_latched latched;
+	uint64_t mend_at; /* boot_ms of the next attempt, MSP_NEVER: none */
+	uint64_t mend_ms; /* until the one after it, 0: none has failed */
 	uint64_t retry_at;
 	uint64_t retry_ms;
 	unsigned long long up_ms; /* since the start, when it was up */
@@ -63,5 +67,10 @@ struct msp_time mspd_keeper_clock(void);
 void mspd_keeper_bring_up(struct mspd_keeper *keeper, uint64_t now_ms);
 /* In the status, that it works. */
 void mspd_keeper_report_redirector(struct mspd_keeper *keeper);
+
+/* ---- keeper_mend.c: likewise, once it is up ---------------------------- */
+
+/* If programs were detached, attach them again; again later if that fails. */
+void mspd_keeper_mend(struct mspd_keeper *keeper, uint64_t now_ms);
 
 #endif

@@ -151,12 +151,19 @@ static int bring_up_redirect(struct mspd_keeper *k)
 void mspd_keeper_report_redirector(struct mspd_keeper *k)
 {
 	const char *fault = mspd_health_no_paths(&k->health);
+	uint64_t mended = atomic_load(&k->health.mended);
+	char text[128] = "";
 
+	if (mended)
+		snprintf(text, sizeof(text),
+			 "; programs that somebody had detached, and that are "
+			 "attached again: %llu",
+			 (unsigned long long)mended);
 	mspd_status_module(
 		k->opts.status, MSPD_MODULE_REDIRECTOR, MSPD_STATE_RUNNING,
-		"Started Redirector with eBPF maps - %llu%s%s", k->up_ms,
+		"Started Redirector with eBPF maps - %llu%s%s%s", k->up_ms,
 		fault ? "; rules that name a program match nothing: " : "",
-		fault ? fault : "");
+		fault ? fault : "", text);
 }
 
 static void announce(struct mspd_keeper *k)

@@ -104,6 +104,7 @@ static void know_clients(struct mspd *d)
 	int rc;
 
 	d->identities.redirect = mspd_keeper_redirect(d->keeper);
+	d->sight.keeper = d->keeper;
 	d->sight.taken_over = msp_redirect_taken(d->identities.redirect) != 0;
 	rc = msp_peer_open_root(d->identities.redirect, root, strlen(root),
 				&d->identities.root_fd, &info);
@@ -464,12 +465,23 @@ static int open_control(struct mspd *d)
 	return 0;
 }
 
+/* With what is to be done every few seconds anyway: nothing else wakes up an
+ * agent that nobody asks. */
+static void look_after(void *arg)
+{
+	struct mspd *d = arg;
+
+	if (atomic_load(&d->up) && !d->drain_until)
+		mspd_keeper_look(d->keeper);
+}
+
 /* An agent that nobody looks after is better than none. */
 static int open_notify(struct mspd *d)
 {
 	struct mspd_notify_opts opts = {
 		.alive = is_alive,
 		.describe = describe,
+		.tick = look_after,
 		.arg = d,
 	};
 

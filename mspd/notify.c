@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 10000
-/* Between two looks: while much happens, and later. A look costs a lock and the
- * comparison of a line. */
+/* Between two looks: while much happens, and later, with some time to be late
+ * in. A look costs a lock and the comparison of a line. */
 #define EARLY_MS 250
-#define LATE_MS	 5000
+#define LATE_MS	 4500
 
 struct mspd_notify {
 	struct mspd_loop *loop;
@@ -138,6 +138,12 @@ static void look(void *arg)
 	struct mspd_notify *n = arg;
 	uint64_t now = mspd_loop_now(n->loop).boot_ms;
 
+	if (n->opts.tick)
+		n->opts.tick(n->opts.arg);
+	if (n->fd < 0) {
+		mspd_loop_timer(n->loop, &n->timer, now + LATE_MS);
+		return;
+	}
 	if (now >= n->patient_until)
 		n->ready = true;
 	say_state(n);
@@ -184,8 +190,9 @@ int mspd_notify_new(struct mspd_notify **out, struct mspd_loop *loop,
 		n->watchdog_ms = read_watchdog();
 		n->patient_until = now + (opts->patience_ms ? opts->patience_ms
 							    : PATIENCE_MS);
-		mspd_loop_timer(loop, &n->timer, now);
 	}
+	if (n->fd >= 0 || n->opts.tick)
+		mspd_loop_timer(loop, &n->timer, now);
 	*out = n;
 	return 0;
 }

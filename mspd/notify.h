@@ -2,7 +2,7 @@
 /*
  * notify.h - tells the service manager how we are: sd_notify(3)'s protocol,
  * one datagram per message to the socket that NOTIFY_SOCKET names. Without
- * that variable all of it does nothing.
+ * that variable it tells nobody.
  *
  * Belongs to the loop's thread.
  */
@@ -25,7 +25,9 @@ struct mspd_notify;
  *               @slack_ms? While it has not, the watchdog is not told that all
  *               is well, and the service manager ends us when its time is up
  * @describe:    how we are, one line; control characters become blanks
- * @arg:         of both
+ * @tick:        called every few seconds, less than 5, so that what else is to
+ *               be looked at wakes nobody up for itself; NULL: nothing is
+ * @arg:         of all three
  * @patience_ms: READY=1 is sent after this even if mspd_notify_ready() has
  *               not been called: what is ordered after us, the network among
  *               it, must not wait for an agent that cannot work. 0: 10 s
@@ -33,6 +35,7 @@ struct mspd_notify;
 struct mspd_notify_opts {
 	bool (*alive)(void *arg, uint64_t slack_ms);
 	void (*describe)(void *arg, char *out, size_t size);
+	void (*tick)(void *arg);
 	void *arg;
 	uint32_t patience_ms;
 };

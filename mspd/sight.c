@@ -107,5 +107,6 @@ bool mspd_sight_healthy(const struct mspd_sight *sight,
 			const struct mspd_contact *contact)
 {
 	return mspd_status_success(sight->status) && contact->boot_ms &&
-	       !contact->failure[0] && !mspd_audit_failed(sight->audit);
+	       !contact->failure[0] && !mspd_audit_failed(sight->audit) &&
+	       !msp_redirect_detached(sight->identities->redirect);
 }

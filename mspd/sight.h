@@ -13,6 +13,7 @@
 #include "mspd/audit.h"
 #include "mspd/config.h"
 #include "mspd/identity.h"
+#include "mspd/keeper.h"
 #include "mspd/meter.h"
 #include "mspd/policy.h"
 #include "mspd/refused.h"
@@ -31,6 +32,7 @@
  * @server:      connections; NULL: none yet
  * @audit:       the trail
  * @audit_error: errno of the last failure to write it, 0: none so far
+ * @keeper:      what it has attached again; NULL: nothing is attached yet
  * @taken_over:  the channel was taken over from a predecessor
  * @started_s:   when the agent started, in seconds since 1970
  * @ahead_s:     of CLOCK_BOOTTIME the wall clock was by that much, then
@@ -48,6 +50,7 @@ struct mspd_sight {
 	const struct mspd_server *server;
 	struct mspd_audit *audit;
 	atomic_int audit_error;
+	const struct mspd_keeper *keeper;
 	bool taken_over;
 	int64_t started_s;
 	int64_t ahead_s;

@@ -357,6 +357,13 @@ static void put_process(yajl_gen gen, const struct mspd_sight *s)
 	open_map(gen, "privileges");
 	put_number(gen, "forbiddenSyscalls", mspd_seccomp_forbidden());
 	yajl_gen_map_close(gen);
+	open_map(gen, "programs");
+	put_number(gen, "detached",
+		   (uint64_t)__builtin_popcount(
+			   msp_redirect_detached(s->identities->redirect)));
+	put_number(gen, "attachedAgain",
+		   s->keeper ? mspd_keeper_mended(s->keeper) : 0);
+	yajl_gen_map_close(gen);
 	open_map(gen, "restart");
 	put_bool(gen, "takenOver", s->taken_over);
 	yajl_gen_map_close(gen);

@@ -63,6 +63,19 @@ void mspd_sweeper_set(struct mspd_sweeper *s, enum msp_endpoint i,
 	}
 }
 
+void mspd_sweeper_again(struct mspd_sweeper *s, uint64_t now_ms)
+{
+	size_t i;
+
+	for (i = 0; i < MSP_ENDPOINTS; i++) {
+		if (s->endpoint[i].state == MSP_REDIRECT_OFF)
+			continue;
+		s->endpoint[i].looks = 0;
+		s->endpoint[i].switched_ms = now_ms;
+		s->endpoint[i].due_ms = now_ms;
+	}
+}
+
 /* One that was looked at for another's sake is looked at again when it was
  * due anyway, unless it is steady. */
 static void schedule(struct mspd_sweeper *s, size_t i, uint64_t now_ms)

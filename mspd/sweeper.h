@@ -50,6 +50,10 @@ void mspd_sweeper_init(struct mspd_sweeper *sweeper, mspd_sweep *sweep,
 void mspd_sweeper_set(struct mspd_sweeper *sweeper, enum msp_endpoint endpoint,
 		      enum msp_redirect_state state, uint64_t now_ms);
 
+/* For a while connections could bypass us, whatever the states: look as if all
+ * had been switched on now. */
+void mspd_sweeper_again(struct mspd_sweeper *sweeper, uint64_t now_ms);
+
 /* When a look is due, look at all endpoints that are on, which costs no more
  * than one: audit counts, enforce also destroys. Was there any that was not
  * known? */

@@ -237,6 +237,32 @@ MSP_API size_t msp_redirect_parts(const struct msp_redirect *redirect,
 MSP_API unsigned int msp_redirect_taken(const struct msp_redirect *redirect);
 
 /**
+ * msp_redirect_detached - which programs somebody has detached
+ * @redirect: NULL: 0
+ *
+ * Root can, with any tool for eBPF; nobody is told. Six system calls that look
+ * at nothing else: to be asked now and then.
+ * Returns bit i for element i of msp_redirect_parts(). Threads: any.
+ */
+MSP_API unsigned int msp_redirect_detached(const struct msp_redirect *redirect);
+
+/**
+ * msp_redirect_repair - attach again what somebody has detached
+ * @redirect: attached
+ * @out:      bit i for element i of msp_redirect_parts() that is another link
+ *            now: to be kept for a successor anew
+ * @info:     optional: which program could not be attached, and errno
+ *
+ * Endpoints stay as they are. Connections made meanwhile went to the host
+ * directly: see msp_redirect_sweep_all(). On error some may have been attached.
+ * Threads: one at a time for each redirector, and none that asks for its parts.
+ * Errors: MSP_ERR_INVAL, MSP_ERR_SYS.
+ */
+MSP_API MSP_MUST_CHECK int msp_redirect_repair(struct msp_redirect *redirect,
+					       unsigned int *out,
+					       struct msp_error_info *info);
+
+/**
  * msp_redirect_free - detach and unload
  * @redirect: NULL is fine
  *

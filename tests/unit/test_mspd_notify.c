@@ -25,6 +25,7 @@ static char name[100];
 static bool alive;
 static uint64_t slack;
 static const char *how;
+static int ticks;
 
 static bool is_alive(void *arg, uint64_t slack_ms)
 {
@@ -64,6 +65,7 @@ static void setup(void)
 	unsetenv("WATCHDOG_PID");
 	alive = true;
 	how = "fine";
+	ticks = 0;
 	ck_assert_int_eq(mspd_loop_new(&loop), 0);
 	listen_at(false);
 }
@@ -77,10 +79,17 @@ static void teardown(void)
 		unlink(name);
 }
 
+static void tick(void *arg)
+{
+	ck_assert_ptr_eq(arg, &alive);
+	ticks++;
+}
+
 static int try_open(uint32_t patience_ms)
 {
 	struct mspd_notify_opts opts = { .alive = is_alive,
 					 .describe = say_how,
+					 .tick = tick,
 					 .arg = &alive,
 					 .patience_ms = patience_ms };
 
@@ -294,6 +303,20 @@ START_TEST(without_a_manager_nothing_is_done)
 }
 END_TEST
 
+START_TEST(what_else_is_to_be_done_is_with_a_manager_and_without)
+{
+	ck_assert_int_eq(try_open(0), 0);
+	turn(SOON_MS);
+	ck_assert_int_ge(ticks, 1);
+	mspd_notify_free(notify);
+	unsetenv("NOTIFY_SOCKET");
+	ticks = 0;
+	ck_assert_int_eq(try_open(0), 0);
+	turn(SOON_MS);
+	ck_assert_int_eq(ticks, 1);
+}
+END_TEST
+
 START_TEST(addresses_of_other_kinds_are_refused)
 {
 	static const char *const odd[] = { "relative", "@", "/", "vsock:2:1" };
@@ -331,6 +354,8 @@ int main(void)
 	tcase_add_test(tc, a_manager_with_a_full_buffer_is_told_later);
 	tcase_add_test(tc, a_manager_that_is_away_is_told_later);
 	tcase_add_test(tc, without_a_manager_nothing_is_done);
+	tcase_add_test(tc,
+		       what_else_is_to_be_done_is_with_a_manager_and_without);
 	tcase_add_test(tc, addresses_of_other_kinds_are_refused);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);

@@ -115,6 +115,25 @@ START_TEST(looks_come_at_once_and_later_and_then_steadily)
 }
 END_TEST
 
+START_TEST(looks_begin_again_after_a_gap)
+{
+	static const uint64_t times[] = { 500, 1500, 5500, 65500 };
+	size_t i;
+
+	mspd_sweeper_again(&sweeper, 0);
+	ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), MSP_NEVER);
+	mspd_sweeper_set(&sweeper, IMDS, MSP_REDIRECT_ENFORCE, 0);
+	mspd_sweeper_run(&sweeper, 0);
+	mspd_sweeper_again(&sweeper, times[0]);
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		ck_assert_uint_eq(mspd_sweeper_deadline(&sweeper), times[i]);
+		mspd_sweeper_run(&sweeper, times[i]);
+	}
+	ck_assert_int_eq(kernel.asked[IMDS], 5);
+	ck_assert_int_eq(kernel.asked[WS], 0);
+}
+END_TEST
+
 START_TEST(only_enforce_resets)
 {
 	kernel.bypassing[IMDS] = 3;
@@ -242,6 +261,7 @@ int main(void)
 	tcase_add_test(tc, nothing_is_looked_for_while_all_are_off);
 	tcase_add_loop_test(tc, looks_come_at_once_and_later_and_then_steadily,
 			    0, 2);
+	tcase_add_test(tc, looks_begin_again_after_a_gap);
 	tcase_add_test(tc, only_enforce_resets);
 	tcase_add_test(tc, counts_are_of_all_endpoints);
 	tcase_add_test(tc, what_the_kernel_cannot_reset_is_left);

@@ -118,6 +118,7 @@ START_TEST(calls_without_a_redirector_are_refused)
 	char path[8] = "before";
 	struct msp_redirect_part part = { .name = path };
 	struct msp_redirect_others nobody = { .size = sizeof(nobody) };
+	unsigned int bits = 7;
 	int fd = 7;
 
 	ck_assert_int_eq(
@@ -138,6 +139,11 @@ START_TEST(calls_without_a_redirector_are_refused)
 	ck_assert_uint_eq(msp_redirect_parts(&unloaded, NULL, 1), 0);
 	ck_assert_uint_eq(msp_redirect_parts(&unloaded, &part, 0), 0);
 	ck_assert_uint_eq(msp_redirect_taken(NULL), 0);
+	ck_assert_uint_eq(msp_redirect_detached(NULL), 0);
+	ck_assert_int_eq(msp_redirect_repair(NULL, &bits, NULL), MSP_ERR_INVAL);
+	ck_assert_uint_eq(bits, 0);
+	ck_assert_int_eq(msp_redirect_repair(&unloaded, NULL, NULL),
+			 MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_peer_identify(NULL, 0, &caller, NULL),
 			 MSP_ERR_INVAL);
 	ck_assert_int_eq(msp_peer_verify_exe(NULL, 0, &caller, 0, NULL),
