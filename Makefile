@@ -300,10 +300,6 @@ $(addprefix $(O)/tests/unit/test_mspd_,store heir): \
 $(O)/tests/unit/test_mspd_early: LDOURS += -Wl,--wrap=realloc
 FAILING	:= malloc calloc realloc strdup
 $(O)/tests/unit/test_mspd_control: LDOURS += $(FAILING:%=-Wl,--wrap=%)
-FAKED	:= $(addprefix msp_redirect_,parts taken get set prove_among) sendmsg
-$(addprefix $(O)/tests/unit/test_mspd_,store heir): \
-	LDOURS += $(FAKED:%=-Wl,--wrap=%)
-$(O)/tests/unit/test_mspd_early: LDOURS += -Wl,--wrap=realloc
 # With the allocator they will have: a counter of allocations, which all
 # threads change, would hide what they do not agree on.
 THREADTESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/threads/test_*.c))
@@ -553,7 +549,7 @@ soak-abuse: all $(SOAKERS) $(LIVEPRE)
 
 chaos: all $(CHAOS)
 	$(Q)CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(CHAOS_SEED) \
-		CHAOS_KINDS='$(CHAOS_KINDS)' python3 tests/chaos/run.py $(O)
+		CHAOS_KINDS='$(CHAOS_KINDS)' python3 tests/chaos/chaos.py $(O)
 
 # What the table of mspd/seccomp_table.c is reviewed against.
 .PHONY: syscalls

@@ -19,9 +19,10 @@ FILLER = "filler"
 
 class Fault:
     """deaths: the agent may end of it by itself; direct: connections may go to
-    the host past the agent, which refuses them."""
+    the host past the agent, which refuses them; garbles: the host does not say
+    what it was asked for."""
 
-    deaths = direct = False
+    deaths = direct = garbles = False
 
     def __init__(self, run, event):
         self.run, self.world = run, run.world
@@ -54,7 +55,8 @@ class Full(Fault):
         return self.world.disk(self.what["disk"], FILLER)
 
     def begin(self):
-        with open(self.path(), "wb", 0) as f:
+        with open(self.path(), "wb", 0,
+                  opener=lambda *a: os.open(*a, mode=0o600)) as f:
             for size in (1 << 20, 1 << 12, 1):
                 try:
                     while True:
@@ -176,6 +178,10 @@ class Skew(Fault):
 
 
 class Host(Fault):
+
+    @property
+    def garbles(self):
+        return self.what["group"] == "garbage"
 
     def begin(self):
         self.run.fault(self.what["fault"])

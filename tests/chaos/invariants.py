@@ -12,6 +12,7 @@ import re
 import stat
 import subprocess
 import sys
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "live"), os.path.join(HERE, "..",
@@ -33,6 +34,7 @@ CLAIMS = b"x-ms-azure-host-claims"
 KEY_CHANNEL = b"/secure-channel/"
 # Written in place, line by line.
 LOGS = re.compile(r".*\.(log|jsonl|tag)")
+LOOK_S = 0.005
 LEFT_OVER = 8  # temporary files at most that kills may leave
 
 
@@ -126,11 +128,23 @@ def lost_key(state, folder):
 
 
 class Keys:
-    """All keys that ever were on disk."""
+    """All keys that ever were on disk; one that is not attested may go away as
+    soon as another agent starts, so somebody has to look all the time."""
 
     def __init__(self, folder):
         self.folder = folder
         self.known = {}  # guid: bytes
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+
+    def watch(self):
+        while not self.ended.wait(LOOK_S):
+            self.look()
+
+    def stop(self):
+        self.ended.set()
+        if self.thread.is_alive():
+            self.thread.join()
 
     def look(self):
         try:

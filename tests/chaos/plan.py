@@ -17,6 +17,8 @@ WEIGHTS = {KILL: 26, "restart": 3, "full": 4, "readonly": 3, "slow": 3,
            "descriptors": 3, "address-space": 3, "memory": 2, "clock": 4,
            "skew": 2, "remount": 2, "detach": 4, "pause": 2, "host": 10,
            "host-restart": 1}
+# Some last so long that who tries again has become slow to do so.
+LONG, LONG_S = 0.04, 25
 DISKS = ("log", "keys", "run")
 # Names and fields of msp-host's; endpoint None: all of them.
 HOST_FAULTS = (
@@ -96,5 +98,7 @@ def make(seed):
                           for _ in range(rng.randint(4, 12)))
         else:
             hold = round(0.3 + rng.random() * 2, 3)
+            if rng.random() < LONG:
+                hold = LONG_S
             times = kills(rng, 3, hold) if rng.random() < 0.5 else ()
         yield Event(number, kind, hold, times, details(rng, kind))

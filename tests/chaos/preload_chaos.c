@@ -37,8 +37,7 @@ EXPORT ssize_t write(int fd, const void *data, size_t len);
 EXPORT int fsync(int fd);
 EXPORT int fdatasync(int fd);
 EXPORT int rename(const char *from, const char *to);
-EXPORT int renameat(int from_dir, const char *from, int to_dir,
-		    const char *to);
+EXPORT int renameat(int from_dir, const char *from, int to_dir, const char *to);
 
 /* Mapped, so that a change is seen without a system call. */
 __attribute__((constructor)) static void open_file(void)

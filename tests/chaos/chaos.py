@@ -7,10 +7,11 @@ change, its key is reset and callers ask all the time; and whatever must never
 be so, yet was. Must never touch the machine's network, clock, mounts or
 cgroups.
 
-    run.py BUILD
+    chaos.py BUILD
     CHAOS_SECONDS=1200       how long; 1,000 kills in 20 minutes
     CHAOS_SEED=1             the same seed is the same plan; else by chance
     CHAOS_KINDS='full kill'  only events of these kinds
+    CHAOS_PLANT=1            plant what must never be so: it must fail
     V=1                      name each event
     KEEP=1                   leave the directory
 
@@ -35,6 +36,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "live")]
 
 import manager  # noqa: E402 - found through the line above
+import wire  # noqa: E402
 import world  # noqa: E402
 from world import Failed  # noqa: E402
 
@@ -47,6 +49,7 @@ HEALTHY_S, NOTICED_S = 10, 5
 SLOWER = 8  # times at most
 KILLS_PER_SECOND = 1000 / 1200
 DISKS = {"log": "192m", "keys": "1m", "run": "4m"}
+LINKS = 6  # of the agent
 PARTS = 10  # that the service manager keeps
 CLONE_NEWNS = 0x20000
 SETTLE_S = 7  # in which what went past the agent is found
@@ -177,7 +180,7 @@ class Churn:
 
     def tend(self):
         now = time.monotonic()
-        if self.still or now < self.due:
+        if self.still or now < max(self.due, self.run.direct_until):
             return
         self.due = now + 0.5 + self.rng.random() * 2
         try:
@@ -188,7 +191,6 @@ class Churn:
     def turn(self):
         w = self.run.world
         if self.rng.random() < 0.25:
-            self.run.keys.look()
             w.control("POST", "/key/reset")
             self.done["resets"] += 1
             return
@@ -200,8 +202,9 @@ class Churn:
 class Run:
     """All of it."""
 
-    def __init__(self, seconds, seed, kinds=(), say=print, verbose=False):
-        self.seconds, self.seed, self.say = seconds, seed, say
+    def __init__(self, seconds, seed, kinds=(), verbose=False,
+                 planted=False):
+        self.seconds, self.seed, self.planted = seconds, seed, planted
         self.kinds, self.verbose = kinds, verbose
         self.world = Machine(
             imds=faults.ITEMS[0]["imds"],
@@ -226,6 +229,7 @@ class Run:
 
     # ---- the agent --------------------------------------------------------
     def start(self):
+        self.keys.thread.start()
         self.world.start_host()
         self.world.start_mspd(wait=False)
         self.starts += 1
@@ -238,7 +242,6 @@ class Run:
         if w.mspd.poll() is not None:
             self.died()
             self.start_again()
-        self.keys.look()
         self.churn.tend()
         self.pace.look()
 
@@ -250,8 +253,11 @@ class Run:
                 status == -signal.SIGKILL):
             self.faults.append(f"the agent ended by itself with {status}: " +
                                self.world.tail("mspd.out")[-700:])
+            if len(self.faults) >= MOST_FAULTS:
+                raise Failed("it does nothing but end")
 
     def start_again(self):
+        self.keys.look()
         self.check_disk()
         self.world.start_mspd(wait=False)
         self.starts += 1
@@ -306,14 +312,27 @@ class Run:
         return int(subprocess.run(args, stdout=subprocess.PIPE, check=True,
                                   env=self.world.environment()).stdout)
 
-    def detach(self, mask):
+    def attached(self):
+        """How many the agent has attached again, as its status says."""
+        status = ask(self.world.disk("run", "run", "control.sock"), 2)
+        return status["programs"]["attachedAgain"] if status else 0
+
+    def calm(self):
+        """The host has a key, without which it answers everybody, and nobody
+        takes it away."""
         self.churn.still = True
-        self.wait_healthy()
+        self.recover("before")
+        world.wait_until(lambda: self.tend() or self.world.state()["latched"],
+                         30, "a key at the host")
+
+    def detach(self, mask):
+        told = self.attached()
         before = self.links(mask)
         begin = time.monotonic()
-        if before != 6 or self.links() == before:
-            raise Failed(f"{before} programs were attached")
-        while self.links() < 6:
+        gone = before - self.links()
+        if before != LINKS:
+            self.faults.append(f"{before} programs were attached")
+        while self.links() < LINKS:
             self.wait(STEP_S)
             if time.monotonic() - begin > NOTICED_S * self.pace.slower():
                 self.faults.append(
@@ -321,7 +340,10 @@ class Run:
                     f"{time.monotonic() - begin:.1f} s")
                 break
         self.noticed.append((time.monotonic() - begin, self.pace.slower()))
-        self.churn.still = False
+        self.wait(STEP_S)
+        if self.attached() < told + gone:
+            self.faults.append("the status does not say that programs were "
+                               "detached")
 
     # ---- how it is --------------------------------------------------------
     def healthy(self):
@@ -389,8 +411,7 @@ class Run:
         self.add(self.received.taken())
         self.check_direct(fault)
         self.traffic.poll()
-        self.add(self.traffic.wrong)
-        self.traffic.wrong = []
+        self.add(self.traffic.taken(fault.garbles))
         self.add(f"a caller, uid {uid}, has died"
                  for uid in self.traffic.died())
         self.trail.poll()
@@ -408,11 +429,38 @@ class Run:
         elif new and now > self.direct_until:
             self.faults.append(f"{new} requests went past the agent")
 
+    def plant(self):
+        """What must never be so; for who wants to see it noticed."""
+        w = self.world
+        with open(w.disk("run", "status", "status.json"), "w",
+                  encoding="ascii") as f:
+            f.write("{")
+        os.chmod(w.disk("log", "log", "audit.jsonl"), 0o644)
+        with open(w.disk("log", "log", "audit.jsonl"), "r+b") as f:
+            f.seek(self.trail.at)
+            rest = f.read()
+            f.seek(self.trail.at)
+            f.write(rest.replace(b'"GET"', b'"PUT"'))
+        w.control("POST", "/key/lose")
+        request = wire.request(
+            b"GET", "/metadata/instance", world.IMDS,
+            [world.METADATA, (invariants.CLAIMS, b'{ "isRoot": "true"}')])
+        w.call(wire.talk, (world.IMDS, 80), [request], inside=False)
+
+    def noticed_what_is_planted(self, event):
+        self.wait(0.5)  # so that there are records to edit
+        self.plant()
+        self.check(faults.Detach(self, event))
+        self.tell_faults(0, "planted")
+        return self.faults
+
     # ---- the time ---------------------------------------------------------
     def one(self, event):
         kind = event.kind
         fault = self.make_fault(event)
         before = len(self.faults)
+        if fault.direct:
+            self.calm()
         self.fault_now = fault
         fault.begin()
         begin = time.monotonic()
@@ -424,14 +472,17 @@ class Run:
         self.recover(kind)
         self.fault_now = None
         self.check(fault)
+        self.churn.still = False
         self.events[kind] += 1
-        for text in self.faults[before:]:
-            self.say(f"  FAILED: event {event.number} {kind} {event.what}: "
-                     f"{text}")
+        self.tell_faults(before, f"event {event.number} {kind} {event.what}")
         if self.verbose:
-            self.say(f"  {time.monotonic() - self.begin:6.1f} s  "
+            print(f"  {time.monotonic() - self.begin:6.1f} s  "
                      f"{event.number} {kind} {event.what} "
                      f"{len(event.kills)} kills")
+
+    def tell_faults(self, first, when):
+        for text in self.faults[first:]:
+            print(f"  FAILED: {when}: {text}")
 
     def make_fault(self, event):
         kind = faults.KINDS[event.kind]
@@ -451,12 +502,14 @@ class Run:
 
     def whole(self):
         """All of it; what was wrong."""
-        self.say(f"  seed {self.seed}, {self.seconds:.0f} s; memory is "
+        print(f"  seed {self.seed}, {self.seconds:.0f} s; memory is "
                  "limited by " + (self.world.memory.file or
                                   "RLIMIT_AS, for want of a controller"))
         self.start()
         self.begin = time.monotonic()
         for event in plan.make(self.seed):
+            if self.planted and self.events:
+                return self.noticed_what_is_planted(event)
             if self.is_over():
                 break
             if not self.kinds or event.kind in self.kinds:
@@ -476,42 +529,42 @@ class Run:
         self.check(faults.Kill(self, plan.Event(0, plan.KILL, 0, (), {})))
         for what, number in (("signed requests", self.received.signed),
                              ("records", self.trail.records),
-                             ("refusals", self.traffic.answers[False,
+                             ("refusals", self.traffic.answers["no right",
                                                                "403"])):
             if not number:
                 self.faults.append(f"there were no {what}")
-        for text in self.faults[before:]:
-            self.say(f"  FAILED: at the end: {text}")
+        self.tell_faults(before, "at the end")
 
     def tell(self):
-        say, answers = self.say, self.traffic.answers
-        say(f"  {self.kills:,} kills, {self.starts:,} starts, "
+        answers = self.traffic.answers
+        print(f"  {self.kills:,} kills, {self.starts:,} starts, "
             f"{sum(self.events.values())} events in {self.took:.0f} s: " +
             ", ".join(f"{n} {k}" for k, n in self.events.most_common()))
-        say(f"  by itself: {dict(self.deaths)}; {self.churn.done['rules']} "
+        print(f"  by itself: {dict(self.deaths)}; {self.churn.done['rules']} "
             f"changes of rules, {self.churn.done['resets']} of the key, "
             f"{len(self.keys.known)} keys seen")
-        for mine, who in (True, "with a right"), (False, "without"):
-            words = sorted((n, word) for (m, word), n in answers.items()
-                           if m == mine)[::-1]
-            say(f"  callers {who}: {sum(n for n, _ in words):,} requests: " +
+        for whose in "a right", "at times", "no right":
+            words = sorted((n, word) for (w, word), n in answers.items()
+                           if w == whose)[::-1]
+            print(f"  callers with {whose}: {sum(n for n, _ in words):,} requests: " +
                 ", ".join(f"{n:,} {word}" for n, word in words))
-        say(f"  host: {self.received.signed:,} signed requests checked, "
+        print(f"  host: {self.received.signed:,} signed requests checked, "
             f"{self.received.channel:,} of the key channel, "
             f"{self.received.direct:,} past the agent")
-        say(f"  trail: {self.trail.records:,} records, {self.trail.torn} "
+        print(f"  trail: {self.trail.records:,} records, {self.trail.torn} "
             f"torn; files looked at {self.checks:,} times")
-        say("  longest to healthy: " + ", ".join(
+        print("  longest to healthy: " + ", ".join(
             f"{k} {took:.1f} s (machine {slower:.1f}x)"
             for k, (took, slower) in sorted(self.longest.items(),
                                             key=lambda x: -x[1][0])))
         if self.noticed:
             took, slower = max(self.noticed)
-            say(f"  detached {len(self.noticed)} times, repaired after "
+            print(f"  detached {len(self.noticed)} times, repaired after "
                 f"{took:.1f} s at most (machine {slower:.1f}x)")
 
     def close(self):
         self.traffic.stop()
+        self.keys.stop()
         self.world.close()
 
 
@@ -541,7 +594,8 @@ def main():
               int(os.environ.get("CHAOS_SEED") or
                   random.SystemRandom().randrange(1 << 32)),
               os.environ.get("CHAOS_KINDS", "").split(),
-              verbose=bool(os.environ.get("V")))
+              verbose=bool(os.environ.get("V")),
+              planted=bool(os.environ.get("CHAOS_PLANT")))
     try:
         found = run.whole()
     except (Failed, OSError, subprocess.SubprocessError) as e:
