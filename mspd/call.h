@@ -7,6 +7,8 @@
 #ifndef MSPD_CALL_H
 #define MSPD_CALL_H
 
+#include <sys/queue.h>
+
 #include "mspd/audit_hold.h"
 #include "mspd/proxy.h"
 
@@ -41,6 +43,8 @@ struct mspd_proxy {
 	struct msp_request *spare[MSPD_SPARE_REQUESTS];
 	size_t n_spare;
 	uint8_t *spare_body; /* owned; NULL: in use, or none so far */
+	/* composed, to be sent at the end of this pass; the first first */
+	TAILQ_HEAD(, mspd_call) ready;
 };
 
 /** Most stages that are remembered of a request. */
@@ -91,6 +95,8 @@ struct mspd_call {
 	size_t body_at; /* first byte that was not handed on */
 	uint64_t streamed;
 	struct mspd_upstream *up;
+	bool is_ready; /* among those of the proxy */
+	TAILQ_ENTRY(mspd_call) next_ready;
 };
 
 /* A new request: its head, number and time. */
@@ -125,6 +131,8 @@ void mspd_forward_start(struct mspd_call *call);
 size_t mspd_forward_body(struct mspd_call *call, const void *data, size_t len);
 void mspd_forward_end(struct mspd_call *call);
 ssize_t mspd_forward_read(struct mspd_call *call, void *out, size_t size);
+/* Those whose requests have ended in this pass go out. */
+void mspd_forward_ready(struct mspd_proxy *proxy);
 void mspd_forward_close(struct mspd_call *call);
 
 /* local.c: requests the agent answers itself. True if it was one. */

@@ -246,9 +246,9 @@ static void answer(struct mspd_call *call)
 	int rc = 0;
 
 	mspd_call_stage(call, "host answers");
-	mspd_meter_took(p->opts.meter, MSPD_METER_HOST,
-			1000 * (mspd_loop_now(p->opts.loop).boot_ms -
-				call->sent_ms));
+	mspd_meter_took(
+		p->opts.meter, MSPD_METER_HOST,
+		1000 * (mspd_loop_now(p->opts.loop).boot_ms - call->sent_ms));
 	mspd_call_drop_body(call);
 	compose_reply(call, &reply, headers);
 	if (!reply.bodiless)
@@ -401,7 +401,8 @@ static struct mspd_upstream *connection(struct mspd_call *call, bool fresh)
 				 call);
 }
 
-static void begin(struct mspd_call *call, bool fresh)
+/* Composed and signed, on its connection? If not, it has been answered. */
+static bool prepare(struct mspd_call *call, bool fresh)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	struct mspd_proxy *p = call->proxy;
@@ -418,32 +419,70 @@ static void begin(struct mspd_call *call, bool fresh)
 		     call->policy->mode[call->endpoint] == MSP_MODE_ENFORCE ||
 		     p->held->mode[call->endpoint] == MSP_MODE_ENFORCE)) {
 			mspd_call_refuse(call, 503);
-			return;
+			return false;
 		}
 	}
 	call->up = connection(call, fresh);
 	if (!call->up) {
 		mspd_call_refuse(call, 503);
-		return;
+		return false;
 	}
 	rc = send_request(call, signer, &info);
 	if (rc == MSP_ERR_LIMIT) {
 		mspd_call_refuse(call, 431);
-		return;
+		return false;
 	}
 	if (rc < 0) {
 		upstream_error(call, rc, &info);
-		return;
+		return false;
 	}
 	if (!repeatable(call))
 		mspd_call_drop_body(call); /* it was copied */
 	mspd_call_stage(call, "sent to the host");
 	call->sent_ms = mspd_loop_now(p->opts.loop).boot_ms;
+	return true;
+}
+
+static void set_out(struct mspd_call *call)
+{
 	/* on a connection that is there it goes out at once */
 	if (msp_client_events(call->up->client) & POLLIN)
 		on_upstream(call);
 	else
 		mspd_upstream_wait(call->up);
+}
+
+static void begin(struct mspd_call *call, bool fresh)
+{
+	if (prepare(call, fresh))
+		set_out(call);
+}
+
+/* Together with the others of this pass: each that goes out alone may find the
+ * host asleep, and to wake it costs more than to send. */
+static void begin_with_others(struct mspd_call *call)
+{
+	if (!prepare(call, false))
+		return;
+	call->is_ready = true;
+	TAILQ_INSERT_TAIL(&call->proxy->ready, call, next_ready);
+}
+
+static void leave_ready(struct mspd_call *call)
+{
+	if (call->is_ready)
+		TAILQ_REMOVE(&call->proxy->ready, call, next_ready);
+	call->is_ready = false;
+}
+
+void mspd_forward_ready(struct mspd_proxy *proxy)
+{
+	struct mspd_call *call;
+
+	while ((call = TAILQ_FIRST(&proxy->ready))) {
+		leave_ready(call);
+		set_out(call);
+	}
 }
 
 /* ---- called by the pipeline -------------------------------------------- */
@@ -544,7 +583,7 @@ void mspd_forward_end(struct mspd_call *call)
 	if (call->replied)
 		return;
 	if (!call->exempt) {
-		begin(call, false);
+		begin_with_others(call);
 		return;
 	}
 	call->body_finished = true;
@@ -608,6 +647,7 @@ static bool came_whole(const struct mspd_call *call)
 
 void mspd_forward_close(struct mspd_call *call)
 {
+	leave_ready(call);
 	if (call->up)
 		mspd_upstream_put(call->up, came_whole(call) && is_sent(call));
 	call->up = NULL;

@@ -400,6 +400,11 @@ static ssize_t on_read(void *connection, void *out, size_t size)
 	return mspd_forward_read(connection, out, size);
 }
 
+static void on_pass(void *arg)
+{
+	mspd_forward_ready(arg);
+}
+
 const struct mspd_server_ops mspd_proxy_ops = {
 	.open = on_open,
 	.close = on_close,
@@ -408,6 +413,7 @@ const struct mspd_server_ops mspd_proxy_ops = {
 	.late = on_late,
 	.body = on_body,
 	.end = on_end,
+	.pass = on_pass,
 	.read = on_read,
 	.done = on_done,
 };
@@ -420,6 +426,7 @@ int mspd_proxy_new(struct mspd_proxy **out, const struct mspd_proxy_opts *opts)
 	if (!p)
 		return -ENOMEM;
 	p->opts = *opts;
+	TAILQ_INIT(&p->ready);
 	p->hold.loop = opts->loop;
 	p->hold.audit = opts->audit;
 	p->hold.go = take_in;

@@ -68,6 +68,9 @@ struct mspd_server_ops {
 	size_t (*body)(void *connection, const void *data, size_t len);
 	/* The body is complete. */
 	void (*end)(void *connection);
+	/* All that had come from connections was given to head(), body() and
+	 * end(), of any number of them; arg as for open(). */
+	void (*pass)(void *arg);
 	/* Next piece of the reply's body: bytes, 0 pauses, MSPD_READ_*. */
 	ssize_t (*read)(void *connection, void *out, size_t size);
 	/* The exchange is over; complete is false if it was cut short. */

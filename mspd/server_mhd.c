@@ -501,6 +501,7 @@ static void run(void *arg)
 	for (i = 0; has_more(s, &ms) && i < RUNS_PER_TURN; i++) {
 		s->dirty = false;
 		MHD_run(s->mhd);
+		s->ops->pass(s->arg);
 		mspd_rest_all(s);
 	}
 	mspd_tidy_look(s);
