@@ -22,7 +22,7 @@ AUDIT_FIELDS = ["time", "id", "uid", "user", "pid", "exe", "comm", "exe_state",
                 "unit", "container", "netns", "mntns", "pidns", "userns",
                 "flags", "endpoint", "method", "path", "verdict", "reason",
                 "rule", "privilege", "identity", "epoch", "status", "us",
-                "mode", "port"]
+                "mode", "port", "chain"]
 DETAILS = ["monitorStatus", "keyLatchStatus", "ebpfProgramStatus",
            "proxyListenerStatus", "telemetryLoggerStatus"]
 STATES = ["keyLatchStatus", "ebpfProgramStatus", "proxyListenerStatus"]

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/sha.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,8 @@ static void write_records(unsigned int n)
 {
 	ck_assert_int_eq(mspd_audit_open(&audit, &opts), 0);
 	while (n--) {
+		while (!mspd_audit_ready(audit))
+			sched_yield(); /* the writer is behind */
 		record.id++;
 		mspd_audit_write(audit, &record);
 		if (record.id % 100 == 0)
