@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import auditing  # noqa: E402 - they are found through the line above
+import collecting  # noqa: E402
 import commands  # noqa: E402
 import converting  # noqa: E402
 import differing  # noqa: E402
@@ -23,9 +24,10 @@ import doctoring  # noqa: E402
 import hostile  # noqa: E402
 import kit  # noqa: E402
 import learning  # noqa: E402
+import showing  # noqa: E402
 
-PARTS = (commands, converting, differing, learning, auditing, doctoring,
-         hostile)
+PARTS = (commands, converting, differing, learning, auditing, collecting, doctoring,
+         showing, hostile)
 
 
 def main():
