@@ -750,4 +750,6 @@ clean:
 	rm -rf build build-san build-*/
 FORCE:
 
--include $(shell find $(O) -type f -name '*.d' 2>/dev/null)
+# not of packages, nor of whole systems that they are tried in
+-include $(shell find $(O) -path '$(O)/deb*' -prune -o -type f -name '*.d' \
+	-print 2>/dev/null)

@@ -50,7 +50,9 @@ static void arm(struct mspd_exchange *x, uint32_t ms)
 void mspd_exchange_idle(struct mspd_exchange *x)
 {
 	const struct mspd_server *s = x->server;
-	uint32_t idle = s->draining ? 0 : s->opts.idle_timeout_ms;
+	/* who was let in and has asked for nothing yet may still do so */
+	bool over = s->draining && x->served;
+	uint32_t idle = over ? 0 : s->opts.idle_timeout_ms;
 	uint32_t least = s->opts.header_timeout_ms;
 
 	if (!mspd_timer_set(&x->timer) && least < idle)

@@ -168,6 +168,12 @@ class Restart(unittest.TestCase):
         self.assertEqual(answers[0].status, 200)
         self.assertIn(world.PASSED, answers[0].headers)
 
+    def test_client_that_was_let_in_and_silent_is_served(self):
+        answer = self.world.call(speak_late, self.world, uid=0)
+        self.assertIsNotNone(answer, "closed without an answer")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(self.world.mspd.wait(30), 0)
+
     def test_host_that_is_silent_is_waited_for(self):
         """Who came is served when it answers; or is told, if it does not."""
         host, answers = self.world.host, []
@@ -213,6 +219,19 @@ class Restart(unittest.TestCase):
         self.assertEqual(self.world.stop_mspd(), 0)
         self.world.release()
         self.assertEqual(self.world.get(INSTANCE).status, 401)
+
+
+def speak_late(w):
+    """Let in before the agent is told to stop, and heard after it."""
+    with socket.socket() as s:
+        s.settimeout(30)
+        s.connect((IMDS, 80))
+        time.sleep(0.5)
+        os.kill(w.mspd.pid, signal.SIGSTOP)
+        os.kill(w.mspd.pid, signal.SIGTERM)
+        s.sendall(REQUEST)
+        os.kill(w.mspd.pid, signal.SIGCONT)
+        return wire.receive(s, b"", False)[0]
 
 
 class Beside(unittest.TestCase):

@@ -49,6 +49,22 @@ systemd-run --quiet --unit=host msp-host --wireserver 168.63.129.16:80 \
     --control 127.0.0.1:3081 --profile imds=/root/imds.json \
     --profile wireserver=/root/wireserver.json --state /root/host.json"""
 
+# As many as ask at a time, each connection for one request.
+CLIENTS = 64
+LOAD = f"""
+rm -rf /root/load; mkdir /root/load
+cat >/root/load.sh <<'END'
+for i in $(seq {CLIENTS}); do
+    while [ ! -e /root/load/end ]; do
+        curl -s -m 60 -o /dev/null -w '%{{http_code}}\\n' -H Metadata:true \
+            '{URL}' >>/root/load/$i
+        sleep 1
+    done &
+done
+wait
+END
+systemd-run --quiet --unit=load sh /root/load.sh"""
+
 
 class Packages(unittest.TestCase):
     """One machine for all; in the order of their names."""
@@ -186,6 +202,41 @@ class Packages(unittest.TestCase):
         self.assertIn(b"Started Redirector with eBPF maps - ",
                       self.machine.console)
 
+    # ---- a restart --------------------------------------------------------
+    def begin_load(self):
+        self.run_there(LOAD)
+        time.sleep(3)
+
+    def end_load(self):
+        """Which answers there were, and how many of each."""
+        self.run_there("touch /root/load/end; while systemctl -q is-active "
+                       "load; do sleep 0.2; done")
+        return dict(reversed(line.split()) for line in self.run_there(
+            "cat /root/load/[0-9]* | sort | uniq -c").splitlines())
+
+    def test_17_what_is_needed_for_a_restart_is_kept(self):
+        self.assertEqual(self.show("FileDescriptorStoreMax"), "16")
+        self.assertEqual(self.show("NFileDescriptorStore"), "10")
+
+    def test_18_nobody_is_refused_while_it_restarts(self):
+        self.begin_load()
+        for _ in range(3):
+            before = self.show("MainPID")
+            self.run_there(f"systemctl restart {UNIT}")
+            self.assertNotEqual(self.show("MainPID"), before)
+            self.assertEqual(self.show("NFileDescriptorStore"), "10")
+        self.assertEqual(list(self.end_load()), ["200"])
+        self.assertIn("as the agent before left it", self.run_there(
+            "cat /var/log/azure-proxy-agent/ProxyAgent.log"))
+
+    def test_19_nobody_goes_to_the_host_after_a_crash(self):
+        self.begin_load()
+        self.run_there(f"systemctl kill -s KILL {UNIT}")
+        time.sleep(3)
+        # 000: was let in, and cut off
+        self.assertLessEqual(set(self.end_load()), {"200", "000"})
+        self.assertEqual(self.show("NFileDescriptorStore"), "10")
+
     # ---- trouble ----------------------------------------------------------
     def test_20_killed_it_is_back(self):
         self.run_there(f"systemctl kill -s KILL {UNIT}")
@@ -232,6 +283,7 @@ class Packages(unittest.TestCase):
     def test_30_upgrade_restarts_it_and_keeps_what_is_edited(self):
         self.run_there(f"sed -i 's/\"Info\"/\"Debug\"/' {CONFIG}")
         before = self.show("MainPID"), self.key()
+        self.begin_load()
         self.run_there(
             "for p in libmsp0 mspd azure-proxy-agent-compat msp-host; do "
             "rm -rf /tmp/d; dpkg-deb -R /debs/${p}_* /tmp/d; "
@@ -240,7 +292,7 @@ class Packages(unittest.TestCase):
             "apt-get install -y /tmp/*.deb; rm /tmp/*.deb")
         self.assertNotEqual(self.show("MainPID"), before[0])
         self.assertEqual(self.show("ActiveState"), "active")
-        self.wait_served()
+        self.assertEqual(list(self.end_load()), ["200"])
         self.assertEqual(self.key(), before[1])
         self.assertIn('"Debug"', self.run_there(f"cat {CONFIG}"))
 
@@ -269,6 +321,7 @@ class Packages(unittest.TestCase):
     def test_40_remove_stops_it_and_keeps_the_keys(self):
         self.run_there("apt-get remove -y azure-proxy-agent-compat")
         self.assertEqual(self.run_there("pidof azure-proxy-agent || :"), "")
+        self.assertEqual(self.ask(), "401")  # the host's: nothing redirects
         self.key()
         self.run_there(f"grep Debug {CONFIG}")
 
