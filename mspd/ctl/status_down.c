@@ -172,9 +172,7 @@ static void show_trail(struct ctl_screen *s, const struct ctl_known *k)
 			continue;
 		line.len = 0;
 		ctl_put_audit_record(&line, &record);
-		ctl_screen_to(s, 2);
-		ctl_screen_put(s, CTL_PLAIN, line.at);
-		ctl_screen_end(s);
+		ctl_screen_wrap(s, CTL_PLAIN, line.at, CTL_STATUS_BODY, 3);
 	}
 	ctl_text_free(&line);
 }

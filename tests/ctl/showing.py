@@ -561,8 +561,8 @@ def gone(ctl):
         text in out for text in (
             "mspd: not running", "SUCCESS, mspd 0.1.0", f"{GUID}, incarnation "
             "3, ", "127.0.0.1:3080: left behind", "latched \\x1b[31m",
-            "IMDS Enforce", "rules of imds: rule-7", "/metadata/2\\x1b[",
-            "/metadata/4\\x1b[")) and "/metadata/1" not in out and
+            "IMDS Enforce", "rules of imds: rule-7", "/metadata/2\\x1b[31m",
+            "/metadata/4\\x1b[31m")) and "/metadata/1" not in out and
         not list(faults_of(out, 80)), f"{status}\n{out}{err}")
     ctl.claim("status_opens_no_key", not names and "secret" not in out, names)
     status, answer = ctl.json("status", "--json", "--config", config)
