@@ -31,6 +31,8 @@
 /* What a half holds on to when it has been written. */
 #define TOUCHED	 ((size_t)192 * 1024)
 #define RETRY_MS 250
+/* Room for a line that tells of a torn one. */
+#define TORN_LINE 256
 /* At the end a full disk is given this many chances more. */
 #define LAST_TRIES    10
 #define LAST_RETRY_MS 100
@@ -55,7 +57,9 @@ struct mspd_audit {
 	bool hurry;  /* and is not to gather any more */
 	bool wanted; /* somebody waits for room */
 	bool stop;
-	int lost; /* errno of the last attempt before giving up */
+	int lost;  /* errno of the last attempt before giving up */
+	bool late; /* the file is not open yet */
+	char *dir; /* owned */
 	atomic_bool failed;
 	int room_fd;
 	void (*on_fault)(void *arg, int err);
@@ -251,12 +255,78 @@ static bool last_of_file(struct mspd_audit *audit)
 	       file->size + filled(audit)->used >= file->limit;
 }
 
+/* ---- the file ---------------------------------------------------------- */
+
+/* Of the line before, left by a crash. */
+static int write_torn(struct mspd_audit *audit, uint64_t torn)
+{
+	const struct mspd_chain before = audit->chain;
+	struct mspd_audit_stamp stamp = { 0 };
+	struct mspd_text line;
+	struct timespec now;
+	char text[TORN_LINE];
+	int rc;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	mspd_text_init(&line, text, sizeof(text));
+	mspd_audit_text_torn(&line, now, torn, &stamp);
+	rc = mspd_chain_fill(&audit->chain, text, line.len);
+	if (rc == 0)
+		rc = mspd_rotate_append(&audit->file, text, line.len);
+	if (rc < 0) /* it is not there, and will have this place again */
+		audit->chain = before;
+	return rc;
+}
+
+/* Where the last one ended, be it in the middle of a line. */
+static int resume(struct mspd_audit *audit)
+{
+	uint64_t torn = 0;
+	int rc = mspd_rotate_open(&audit->file, audit->dir, "audit.jsonl");
+
+	if (rc < 0)
+		return rc;
+	mspd_rotate_keep(&audit->file);
+	rc = mspd_chain_resume(&audit->chain, &audit->file, &torn);
+	if (rc == 0 && torn)
+		rc = write_torn(audit, torn);
+	if (rc < 0)
+		mspd_rotate_close(&audit->file);
+	return rc;
+}
+
+/* What may be over in a while; anything else is for somebody to put right. */
+static bool may_pass(int rc)
+{
+	return rc == -EROFS || rc == -ENOSPC || rc == -EDQUOT || rc == -EIO ||
+	       rc == -EFBIG || rc == -EMFILE || rc == -ENFILE;
+}
+
+/* With the lock held. What is decided meanwhile waits in memory. */
+static void resume_late(struct mspd_audit *audit)
+{
+	bool last = false;
+	int rc;
+
+	while (audit->late && !last) {
+		pause_writer(audit);
+		last = audit->stop;
+		pthread_mutex_unlock(&audit->lock);
+		rc = resume(audit);
+		note_result(audit, rc);
+		pthread_mutex_lock(&audit->lock);
+		audit->late = rc < 0;
+	}
+	tell_room(audit);
+}
+
 static void *run(void *arg)
 {
 	struct mspd_audit *audit = arg;
 	bool fine = true;
 
 	pthread_mutex_lock(&audit->lock);
+	resume_late(audit);
 	while (fine) {
 		put_merged(audit, audit->stop);
 		if (filled(audit)->used) {
@@ -294,6 +364,9 @@ static int init(struct mspd_audit *audit, const struct mspd_audit_opts *opts)
 	audit->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (audit->room_fd < 0)
 		return -errno;
+	audit->dir = strdup(opts->dir);
+	if (!audit->dir)
+		return -ENOMEM;
 	if (mspd_chain_init(&audit->chain) < 0)
 		return -ENOMEM;
 	/* mapped, so that what was never used costs nothing */
@@ -318,28 +391,8 @@ static void destroy(struct mspd_audit *audit)
 	pthread_cond_destroy(&audit->fewer);
 	pthread_cond_destroy(&audit->work);
 	pthread_mutex_destroy(&audit->lock);
+	free(audit->dir);
 	free(audit);
-}
-
-/* Where the last one ended, be it in the middle of a line. */
-static int resume(struct mspd_audit *audit, const char *dir)
-{
-	struct mspd_text line;
-	struct timespec now;
-	uint64_t torn = 0;
-	int rc = mspd_rotate_open(&audit->file, dir, "audit.jsonl");
-
-	if (rc < 0)
-		return rc;
-	mspd_rotate_keep(&audit->file);
-	rc = mspd_chain_resume(&audit->chain, &audit->file, &torn);
-	if (rc < 0 || !torn)
-		return rc;
-	clock_gettime(CLOCK_REALTIME, &now);
-	line = line_start(audit);
-	mspd_audit_text_torn(&line, now, torn, &audit->stamp);
-	line_end(audit, &line);
-	return 0;
 }
 
 int mspd_audit_open(struct mspd_audit **out, const struct mspd_audit_opts *opts)
@@ -355,7 +408,12 @@ int mspd_audit_open(struct mspd_audit **out, const struct mspd_audit_opts *opts)
 		return -ENOMEM;
 	rc = init(audit, opts);
 	if (rc == 0)
-		rc = resume(audit, opts->dir);
+		rc = resume(audit);
+	if (may_pass(rc)) {
+		audit->late = true;
+		note_result(audit, rc);
+		rc = 0;
+	}
 	if (rc == 0)
 		rc = mspd_thread_start(&audit->writer, run, audit);
 	if (rc < 0) {

@@ -84,7 +84,9 @@ struct mspd_audit;
 /**
  * mspd_audit_open - start the trail and its writer thread
  * @out: the trail, or NULL on error; end with mspd_audit_close()
- * Returns 0 or -errno.
+ *
+ * A disk that is full or read-only is no error: the trail has failed until that
+ * is over, as if it had become so later. Returns 0 or -errno.
  */
 int mspd_audit_open(struct mspd_audit **out,
 		    const struct mspd_audit_opts *opts);

@@ -314,6 +314,39 @@ START_TEST(chain_ends_part_of_a_line_once_there_is_room)
 }
 END_TEST
 
+/* It is said that nothing can be written, and what is decided waits. */
+START_TEST(chain_goes_on_where_the_disk_was_full_at_the_start)
+{
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	const struct rlimit none = { 0, RLIM_INFINITY };
+	char hash[33] = ZERO, own[33];
+	const char *at;
+	size_t part;
+	char *text;
+
+	write_records(3);
+	signal(SIGXFSZ, SIG_IGN);
+	text = scratch_read("audit.jsonl", NULL);
+	scratch_write("audit.jsonl", text, strlen(text) - 10);
+	free(text);
+	setrlimit(RLIMIT_FSIZE, &none);
+	ck_assert_int_eq(mspd_audit_open(&audit, &opts), 0);
+	ck_assert(mspd_audit_failed(audit));
+	ck_assert(!mspd_audit_ready(audit));
+	setrlimit(RLIMIT_FSIZE, &all);
+	while (mspd_audit_failed(audit))
+		usleep(1000);
+	ck_assert_int_eq(mspd_audit_close(audit), 0);
+	text = scratch_read("audit.jsonl", NULL);
+	at = check_line(text, 1, hash);
+	at = check_line(at, 2, hash);
+	part = strcspn(at, "\n");
+	hash_of(own, hash, at, part);
+	check_lines(at + part + 1, 3, 1, own);
+	free(text);
+}
+END_TEST
+
 START_TEST(chain_fill_refuses_what_has_no_room_for_a_place)
 {
 	struct mspd_chain chain;
@@ -382,6 +415,7 @@ int main(void)
 	tcase_add_test(tc, chain_ends_a_line_that_misses_nothing_else);
 	tcase_add_test(tc, chain_is_whole_after_the_disk_was_full);
 	tcase_add_test(tc, chain_ends_part_of_a_line_once_there_is_room);
+	tcase_add_test(tc, chain_goes_on_where_the_disk_was_full_at_the_start);
 	tcase_add_test(tc, chain_fill_refuses_what_has_no_room_for_a_place);
 	tcase_add_loop_test(
 		tc, rotation_keeps_the_newest_when_the_clock_was_set_back, 0,
