@@ -32,7 +32,9 @@ static const char help[] =
 	"Without FILE it is the trail of the agent of this machine.\n"
 	"\n"
 	"verify: has a record been removed, edited or moved since it was\n"
-	"written? It takes --config and --json, which is one object then.\n"
+	"written? It takes --config, --json, which is one object then, and\n"
+	"  --expect NUMBER:HASH  the last record of a time before, as verify has\n"
+	"                        printed it: it must be there still\n"
 	"\n"
 	"Exit status: 0 read to the end; 2 not; 64 usage. Of verify: 0 whole;\n"
 	"1 broken.\n";

@@ -184,6 +184,29 @@ static void classify(struct ctl_verify *v, struct ctl_link *link)
 	}
 }
 
+/* Whatever is in front of it or behind: this one is known from elsewhere. */
+static void compare_expected(struct ctl_verify *v, const struct ctl_link *link)
+{
+	if (!v->expect.number || link->number != v->expect.number)
+		return;
+	if (memcmp(link->hash, v->expect.hash, CTL_HASH) != 0)
+		fault(v, CTL_EDITED, "not the expected record of that number");
+	v->met = true;
+}
+
+static void miss_expected(struct ctl_verify *v)
+{
+	char text[96];
+
+	if (!v->expect.number || v->met)
+		return;
+	snprintf(text, sizeof(text),
+		 "the expected record, number %" PRIu64 ", is not there",
+		 v->expect.number);
+	fault_at(v, CTL_REMOVED, v->now.file ? v->now.file : "", v->now.line,
+		 text);
+}
+
 static void take(struct ctl_verify *v)
 {
 	struct ctl_link link;
@@ -193,6 +216,7 @@ static void take(struct ctl_verify *v)
 		return;
 	}
 	v->records++;
+	compare_expected(v, &link);
 	if (explains(v, &link)) {
 		fault_at(v, CTL_TORN, v->odd_file, v->odd_line,
 			 "part of a record, cut short by a crash");
@@ -229,44 +253,84 @@ static int answer(struct ctl_verify *v, size_t files, bool json)
 	return status;
 }
 
-static int verify(const struct ctl_trail_opts *opts, bool json)
+bool ctl_verify_expect(struct ctl_verify *v, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	size_t digits = strspn(text, "0123456789");
+
+	memset(&v->expect, 0, sizeof(v->expect));
+	if (!colon || colon != text + digits || !digits ||
+	    digits > CTL_NUMBER_DIGITS || strlen(colon + 1) != CTL_HASH ||
+	    strspn(colon + 1, "0123456789abcdef") != CTL_HASH)
+		return false;
+	memcpy(v->expect.hash, colon + 1, CTL_HASH);
+	v->expect.number = strtoull(text, NULL, 10);
+	return v->expect.number > 0;
+}
+
+void ctl_verify_run(struct ctl_verify *v, struct ctl_trail *trail)
+{
+	v->last.link = ctl_link_none;
+	v->top.link = ctl_link_none;
+	while (ctl_trail_next(trail, &v->now))
+		take(v);
+	settle_odd(v);
+	if (!v->begun && v->unchained)
+		fault(v, CTL_EDITED, "no record at all has a place in a chain");
+	miss_expected(v);
+}
+
+void ctl_verify_free(struct ctl_verify *v)
+{
+	size_t i;
+
+	for (i = 0; i < v->n; i++)
+		free(v->faults[i].file);
+	free(v->faults);
+	free(v->odd_file);
+}
+
+static int verify(const struct ctl_trail_opts *opts, struct ctl_verify *v,
+		  bool json)
 {
 	struct ctl_trail *trail = ctl_trail_open(opts);
-	struct ctl_verify v = { .last.link = ctl_link_none,
-				.top.link = ctl_link_none };
 	int status = CTL_ERROR;
-	size_t files, i;
+	size_t files;
 
 	if (!trail)
 		return CTL_ERROR;
-	while (ctl_trail_next(trail, &v.now))
-		take(&v);
-	settle_odd(&v);
+	ctl_verify_run(v, trail);
 	files = ctl_trail_files(trail);
 	if (ctl_trail_close(trail))
-		status = answer(&v, files, json);
-	for (i = 0; i < v.n; i++)
-		free(v.faults[i].file);
-	free(v.faults);
-	free(v.odd_file);
+		status = answer(v, files, json);
 	return status;
 }
 
 int ctl_audit_verify(int argc, char **argv)
 {
 	struct ctl_trail_opts opts = { 0 };
+	struct ctl_verify v = { 0 };
 	struct ctl_list files = { 0 };
+	const char *expect = NULL;
 	bool json = false;
 	const struct ctl_option options[] = {
 		{ "config", CTL_TEXT, &opts.config },
+		{ "expect", CTL_TEXT, &expect },
 		{ "json", CTL_FLAG, &json },
 		{ NULL, CTL_FLAG, NULL },
 	};
 	int status = CTL_USAGE;
 
 	opts.files = &files;
-	if (ctl_parse(options, argc, argv, &files))
-		status = verify(&opts, json);
+	if (!ctl_parse(options, argc, argv, &files))
+		;
+	else if (expect && !ctl_verify_expect(&v, expect))
+		ctl_fail("--expect '%s': want NUMBER:HASH, as verify has "
+			 "printed it",
+			 expect);
+	else
+		status = verify(&opts, &v, json);
+	ctl_verify_free(&v);
 	free(files.at);
 	return status;
 }

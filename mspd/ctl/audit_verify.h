@@ -52,11 +52,19 @@ struct ctl_verify {
 	uint64_t odd_line;
 	char odd_hash[CTL_HASH + 1];
 	uint64_t slack; /* such lines since the last that has one */
+	/* what the operator has kept elsewhere; number 0: nothing */
+	struct ctl_link expect;
+	bool met; /* a record has that number */
 	struct ctl_fault *faults;
 	size_t n, room;
 	uint64_t more;
 };
 
+/* NUMBER:HASH, as it is printed; false: it is not. */
+bool ctl_verify_expect(struct ctl_verify *v, const char *text);
+/* All that is left of a trail. */
+void ctl_verify_run(struct ctl_verify *v, struct ctl_trail *trail);
+void ctl_verify_free(struct ctl_verify *v);
 /* How many places there are. */
 uint64_t ctl_verify_count(const struct ctl_verify *v);
 void ctl_verify_put(struct ctl_text *out, const struct ctl_verify *v,

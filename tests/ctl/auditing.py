@@ -176,6 +176,40 @@ def moved(ctl):
                (8, "reordered")], found)
 
 
+def expected(ctl):
+    """A place that was kept elsewhere: number 12."""
+    lines = chain.make(records())
+    kept = chain.LINK.search(lines[11])
+    place = f"{int(kept[1])}:{kept[2].decode()}"
+    made_up = chain.make(records(3 * EACH, status=404))
+    for name, files, want in (
+            ("the_same", split(lines), []),
+            ("more_since", {NAME: lines}, []),
+            ("nothing_since", {NAME: lines[:12]}, []),
+            ("the_end_gone", {NAME: lines[:11]}, [(NAME, 11, "removed")]),
+            ("all_gone", {NAME: []}, [("", 0, "removed")]),
+            ("all_new", {NAME: made_up}, [(NAME, 12, "edited")]),
+            ("new_from_there_on",
+             {NAME: lines[:11] + chain.make(
+                 records(3), 11, chain.LINK.search(lines[10])[2])},
+             [(NAME, 12, "edited")]),
+            ("rotated_away", {NAME: lines[12:]}, [(NAME, 6, "removed")])):
+        names = write(ctl, files)
+        status, answer = ctl.json("audit", "verify", "--json", "--expect",
+                                  place, *names)
+        found = [(b["file"], b["line"], b["what"]) for b in answer["breaks"]]
+        ctl.claim(f"verify_expects_{name}", found == want and
+                  status == bool(want), answer)
+        if name != "all_gone":
+            status, found, _ = verify(ctl, files)
+            ctl.claim(f"verify_alone_knows_nothing_of_{name}",
+                      status == 0 and not found, found)
+    for bad in ("", "12", "12:", ":" + place[3:], "0" + place[2:],
+                place + "0", place[:-1] + "X", "1" * 16 + place[2:]):
+        ctl.expect(f"verify_expect_usage {bad}",
+                   ("audit", "verify", "--expect", bad, NAME), 64)
+
+
 def torn(ctl):
     lines = chain.make(records(4))
     end = chain.LINK.search(lines[-1])
@@ -213,6 +247,9 @@ def torn(ctl):
     status, found, answer = verify(ctl, {NAME: old + lines})
     ctl.claim("verify_begins_behind_records_without_a_chain", status == 0 and
               answer["unchained"] == 3 and answer["records"] == 4, answer)
+    status, found, _ = verify(ctl, {NAME: [unchained(x) for x in lines]})
+    ctl.claim("verify_of_no_chain_at_all", status == 1 and
+              found == [(NAME, 4, "edited")], found)
 
 
 def every_byte(ctl):
@@ -328,6 +365,6 @@ def follow(ctl):
 
 
 def run(ctl):
-    for part in (tampering, moved, torn, every_byte, shown, configured,
+    for part in (tampering, moved, expected, torn, every_byte, shown, configured,
                  follow):
         part(ctl)
