@@ -260,7 +260,6 @@ static bool last_of_file(struct mspd_audit *audit)
 /* Of the line before, left by a crash. */
 static int write_torn(struct mspd_audit *audit, uint64_t torn)
 {
-	const struct mspd_chain before = audit->chain;
 	struct mspd_audit_stamp stamp = { 0 };
 	struct mspd_text line;
 	struct timespec now;
@@ -271,16 +270,13 @@ static int write_torn(struct mspd_audit *audit, uint64_t torn)
 	mspd_text_init(&line, text, sizeof(text));
 	mspd_audit_text_torn(&line, now, torn, &stamp);
 	rc = mspd_chain_fill(&audit->chain, text, line.len);
-	if (rc == 0)
-		rc = mspd_rotate_append(&audit->file, text, line.len);
-	if (rc < 0) /* it is not there, and will have this place again */
-		audit->chain = before;
-	return rc;
+	return rc < 0 ? rc : mspd_rotate_append(&audit->file, text, line.len);
 }
 
 /* Where the last one ended, be it in the middle of a line. */
 static int resume(struct mspd_audit *audit)
 {
+	const struct mspd_chain before = audit->chain;
 	uint64_t torn = 0;
 	int rc = mspd_rotate_open(&audit->file, audit->dir, "audit.jsonl");
 
@@ -290,8 +286,10 @@ static int resume(struct mspd_audit *audit)
 	rc = mspd_chain_resume(&audit->chain, &audit->file, &torn);
 	if (rc == 0 && torn)
 		rc = write_torn(audit, torn);
-	if (rc < 0)
-		mspd_rotate_close(&audit->file);
+	if (rc == 0)
+		return 0;
+	mspd_rotate_close(&audit->file);
+	audit->chain = before;
 	return rc;
 }
 
