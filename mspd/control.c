@@ -47,6 +47,7 @@ struct door {
 	struct mspd_unix at;
 	struct mspd_watch watch;
 	struct mspd_timer again; /* to take in, after it could not */
+	bool missing;		 /* what is in the way may pass */
 	/* owned; the other socket's clients take none of these places */
 	struct client *clients[MSPD_CONTROL_CLIENTS];
 };
@@ -381,44 +382,89 @@ static void let_in(struct door *door, bool yes)
 				mspd_loop_now(loop).boot_ms + AGAIN_MS);
 }
 
-static void on_again(void *arg)
-{
-	let_in(arg, true);
-}
-
 /* ---- start and end ----------------------------------------------------- */
 
-static void open_door(struct door *door, const char *dir, const char *path,
-		      const char *group)
+/* Anything else is for somebody to put right. */
+static bool may_pass(int rc)
+{
+	return rc == -EROFS || rc == -ENOSPC || rc == -EDQUOT || rc == -EIO ||
+	       rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE;
+}
+
+static void open_door(struct door *door, const struct mspd_config *config)
 {
 	const struct mspd_unix_opts opts = {
-		.path = path,
+		.path = door->root_only ? config->control_socket
+					: config->metrics_socket,
 		.name = door->name,
-		.dir = dir,
+		.dir = config->run_dir,
 		.mode = door->root_only ? 0600 : 0660,
-		.group = group,
+		.group = door->root_only ? NULL : config->metrics_group,
 	};
+	bool again = door->missing;
 	char error[256];
+	int rc;
 
+	door->watch.fd = -1;
+	door->missing = false;
+	if (opts.path && !*opts.path)
+		return; /* switched off */
+	rc = mspd_unix_open(&door->at, &opts, error, sizeof(error));
+	if (rc == 0) {
+		door->watch.fd = door->at.fd;
+		return;
+	}
+	door->missing = may_pass(rc);
+	if (!again || !door->missing)
+		mspd_log(MSPD_ERROR, "no %s: %s", door->name, error);
+}
+
+/* A group is given a file only while we may do that: without it, rather than
+ * with one that it cannot ask. */
+static void open_late(struct door *door)
+{
+	const struct mspd_config *config = door->control->sight->config;
+
+	if (!door->root_only && config->metrics_group && *config->metrics_group)
+		door->missing = false;
+	else
+		open_door(door, config);
+}
+
+static void begin(struct door *door)
+{
+	struct mspd_loop *loop = door->control->sight->loop;
+
+	if (door->missing)
+		mspd_loop_timer(loop, &door->again,
+				mspd_loop_now(loop).boot_ms + AGAIN_MS);
+	else
+		let_in(door, true);
+}
+
+static void on_again(void *arg)
+{
+	struct door *door = arg;
+
+	if (door->missing)
+		open_late(door);
+	begin(door);
+}
+
+static void init_door(struct door *door)
+{
 	door->watch.call = on_door;
 	door->watch.arg = door;
-	door->watch.fd = -1;
 	door->again.call = on_again;
 	door->again.arg = door;
-	if (path && !*path)
-		return; /* switched off */
-	if (mspd_unix_open(&door->at, &opts, error, sizeof(error)) < 0)
-		mspd_log(MSPD_ERROR, "no %s: %s", door->name, error);
-	else
-		door->watch.fd = door->at.fd;
 }
 
 int mspd_control_open(struct mspd_control **out,
 		      const struct mspd_config *config)
 {
 	struct mspd_control *control = calloc(1, sizeof(*control));
-	const char *dir = config->run_dir;
 	struct door *doors;
+	size_t i;
 
 	*out = control;
 	if (!control)
@@ -433,9 +479,10 @@ int mspd_control_open(struct mspd_control **out,
 				  .name = "metrics.sock",
 				  .most = MSPD_CONTROL_HEAD,
 				  .ask = ask_metrics };
-	open_door(&doors[0], dir, config->control_socket, NULL);
-	open_door(&doors[1], dir, config->metrics_socket,
-		  config->metrics_group);
+	for (i = 0; i < 2; i++) {
+		init_door(&doors[i]);
+		open_door(&doors[i], config);
+	}
 	return 0;
 }
 
@@ -448,7 +495,7 @@ void mspd_control_start(struct mspd_control *control,
 		return;
 	control->sight = sight;
 	for (i = 0; i < 2; i++)
-		let_in(&control->doors[i], true);
+		begin(&control->doors[i]);
 }
 
 static void close_door(struct door *door)
@@ -458,8 +505,11 @@ static void close_door(struct door *door)
 	for (i = 0; i < MSPD_CONTROL_CLIENTS; i++)
 		if (door->clients[i])
 			forget(door->clients[i]);
-	if (door->control->sight)
+	if (door->control->sight) {
 		let_in(door, false);
+		mspd_loop_timer(door->control->sight->loop, &door->again,
+				MSP_NEVER);
+	}
 	if (door->watch.fd >= 0)
 		mspd_unix_close(&door->at);
 }

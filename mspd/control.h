@@ -32,7 +32,8 @@ struct mspd_control;
  * To be called while this process may still give a file to a group. What is
  * there and is not a socket stays, and so does what is in a directory that
  * somebody else may write to: then that socket is missing, and the log says
- * why. The agent goes on without. Who connects waits for the start. 0 or
+ * why. The agent goes on without; where the disk was full or read-only it tries
+ * again, but for the metrics of a group. Who connects waits for the start. 0 or
  * -ENOMEM.
  */
 int mspd_control_open(struct mspd_control **out,

@@ -185,6 +185,7 @@ const struct mspd_syscall mspd_syscalls[] = {
 	CALL(faccessat),
 	CALL(faccessat2),
 	CALL(fchmod),
+	CALL(fchmodat),
 	CALL(fcntl),
 	CALL(fdatasync),
 	CALL(flock),

@@ -239,6 +239,32 @@ START_TEST(control_opens_again_when_there_are_descriptors)
 }
 END_TEST
 
+/* As on a disk that is full, or read-only, for a while. */
+START_TEST(control_is_made_once_its_place_can_be_had)
+{
+	static char text[MSPD_CONTROL_ANSWER * 2];
+	struct rlimit all, none;
+	unsigned int ms;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+	none = all;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(mspd_control_open(&control, &config), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+	mspd_control_start(control, &sight);
+	for (ms = 0; ms < PATIENCE_MS &&
+		     access(scratch_path("run/metrics.sock"), F_OK) < 0;
+	     ms += 20)
+		turn(20);
+	turn(20);
+	hear(come("metrics.sock", GET), text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "mspd_info{"));
+	hear(come("control.sock", "status\n"), text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "\"healthy\""));
+}
+END_TEST
+
 /* Those of one socket do not take the places of the other's. */
 START_TEST(control_has_places_of_its_own)
 {
@@ -646,6 +672,7 @@ static void add_tests(TCase *t)
 {
 	tcase_add_test(t, control_answers_over_and_over);
 	tcase_add_test(t, control_opens_again_when_there_are_descriptors);
+	tcase_add_test(t, control_is_made_once_its_place_can_be_had);
 	tcase_add_test(t, control_has_places_of_its_own);
 	tcase_add_test(t, control_survives_want_of_memory);
 	tcase_add_test(t, socket_is_not_taken_from_one_that_listens);
