@@ -199,6 +199,7 @@ static void set_failure(struct msp_latch *l, const char *what,
 		 place[0] ? " (" : "", place, place[0] ? ")" : "");
 	set_message(l, text);
 	l->failed = rc;
+	l->changes |= MSP_LATCH_CHANGED_FAILURE;
 	l->failure = *info;
 	msp_info_copy(l->failure.text, sizeof(l->failure.text), l->message,
 		      strlen(l->message));

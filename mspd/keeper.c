@@ -179,6 +179,8 @@ static void take_contact(struct mspd_keeper *k, unsigned int changes,
 	const char *text = info.text[0] ? info.text : msp_error_text(rc);
 
 	mspd_policy_set_failure(k->opts.policies, rc < 0 ? text : "");
+	if (changes & MSP_LATCH_CHANGED_FAILURE)
+		mspd_policy_count_failure(k->opts.policies);
 	if (changes & MSP_LATCH_CHANGED_STATUS)
 		mspd_policy_set_contact(k->opts.policies, now);
 }
@@ -217,6 +219,7 @@ static void take_changes(struct mspd_keeper *k, struct msp_time now)
 	bool news = changes & MSP_LATCH_CHANGED_STATE;
 
 	take_contact(k, changes, now);
+	changes &= ~(unsigned int)MSP_LATCH_CHANGED_FAILURE;
 	if (changes & MSP_LATCH_CHANGED_STATUS)
 		mspd_latched_answer(&k->latched);
 	take_rules(k, changes, now);

@@ -168,6 +168,9 @@ static void put_host(FILE *f, const struct mspd_sight *s,
 	put(f, "mspd_host_failing", "gauge",
 	    "Did the last call of the key channel fail?",
 	    contact->failure[0] != '\0');
+	put(f, "mspd_key_channel_errors_total", "counter",
+	    "Calls of the key channel that failed.",
+	    (int64_t)contact->failures);
 	if (mspd_sight_skew(s, &skew))
 		put(f, "mspd_host_clock_skew_seconds", "gauge",
 		    "How far the host's clock is ahead.", skew);

@@ -100,6 +100,13 @@ void mspd_policy_set_failure(struct mspd_policy_slot *slot, const char *failure)
 	pthread_mutex_unlock(&slot->lock);
 }
 
+void mspd_policy_count_failure(struct mspd_policy_slot *slot)
+{
+	pthread_mutex_lock(&slot->lock);
+	slot->contact.failures++;
+	pthread_mutex_unlock(&slot->lock);
+}
+
 void mspd_policy_get_contact(struct mspd_policy_slot *slot,
 			     struct mspd_contact *out)
 {

@@ -39,6 +39,7 @@ struct mspd_contact {
 	uint64_t boot_ms; /* of its last good answer, 0: none so far */
 	int64_t wall_s;
 	char failure[MSPD_POLICY_FAILURE]; /* "": all is well */
+	uint64_t failures;		   /* since the start */
 };
 
 struct mspd_policy_slot {
@@ -76,6 +77,8 @@ void mspd_policy_set_contact(struct mspd_policy_slot *slot,
 			     struct msp_time now);
 void mspd_policy_set_failure(struct mspd_policy_slot *slot,
 			     const char *failure);
+/* One more call of it has failed. */
+void mspd_policy_count_failure(struct mspd_policy_slot *slot);
 void mspd_policy_get_contact(struct mspd_policy_slot *slot,
 			     struct mspd_contact *out);
 

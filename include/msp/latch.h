@@ -38,7 +38,10 @@ enum msp_latch_change {
 	MSP_LATCH_CHANGED_STATE = 1,  /* msp_latch_state() or its message */
 	MSP_LATCH_CHANGED_KEY = 2,    /* msp_latch_key() */
 	MSP_LATCH_CHANGED_STATUS = 4, /* a new msp_latch_status() has arrived */
-	MSP_LATCH_CHANGED_WARNING = 8 /* msp_latch_warning() */
+	MSP_LATCH_CHANGED_WARNING = 8, /* msp_latch_warning() */
+	/** A poll, acquire or attest has failed, perhaps like the one before.
+	 */
+	MSP_LATCH_CHANGED_FAILURE = 16
 };
 
 /**

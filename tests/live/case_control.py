@@ -368,6 +368,11 @@ class Places(unittest.TestCase):
         path = w.path("run", "control.sock")
         self.assertTrue(json.loads(ask(path))["healthy"])
         w.stop_host()
+        errors = "mspd_key_channel_errors_total"
+        for n in (1, 2):
+            world.wait_until(lambda n=n: samples(scrape(
+                w.path("run", "metrics.sock"))[1])[errors] >= n,
+                why="errors of the key channel are counted")
         world.wait_until(lambda: not json.loads(ask(path))["healthy"],
                          why="a host that is gone is noticed")
         self.assertIn("failure", json.loads(ask(path))["host"])

@@ -153,6 +153,25 @@ START_TEST(latch_tells_failure_and_recovers)
 }
 END_TEST
 
+START_TEST(latch_tells_of_each_failure)
+{
+	latch_a();
+	msp_latch_changes(latch);
+	mind.status = REFUSED;
+	ck_assert_int_eq(drive(15000), 0);
+	ck_assert_uint_eq(msp_latch_changes(latch),
+			  MSP_LATCH_CHANGED_STATE | MSP_LATCH_CHANGED_FAILURE);
+	ck_assert_int_eq(drive(29999), 0);
+	ck_assert_uint_eq(msp_latch_changes(latch), 0);
+	ck_assert_int_eq(drive(30000), 0);
+	ck_assert_uint_eq(msp_latch_changes(latch), MSP_LATCH_CHANGED_FAILURE);
+	mind.status = ENABLED(GUID_A);
+	ck_assert_int_eq(drive(45000), 0);
+	ck_assert_uint_eq(msp_latch_changes(latch),
+			  MSP_LATCH_CHANGED_STATE | MSP_LATCH_CHANGED_STATUS);
+}
+END_TEST
+
 START_TEST(latch_keeps_state_and_key_while_host_fails)
 {
 	latch_a();
@@ -160,7 +179,8 @@ START_TEST(latch_keeps_state_and_key_while_host_fails)
 	mind.status = REFUSED;
 	ck_assert_int_eq(drive(15000), 0);
 	check_latch(MSP_LATCH_LATCHED, GUID_A, "Failed to get key status - ");
-	ck_assert_uint_eq(msp_latch_changes(latch), MSP_LATCH_CHANGED_STATE);
+	ck_assert_uint_eq(msp_latch_changes(latch),
+			  MSP_LATCH_CHANGED_STATE | MSP_LATCH_CHANGED_FAILURE);
 	ck_assert_uint_eq(msp_latch_deadline(latch), 30000);
 	mind.status = ENABLED(GUID_A);
 	ck_assert_int_eq(drive(30000), 0);
@@ -512,6 +532,7 @@ static TCase *keys_case(void)
 	tcase_add_test(tc, latch_refuses_guid_that_is_a_path);
 	tcase_add_loop_test(tc, latch_tells_failure_and_recovers, 0,
 			    COUNT(failures));
+	tcase_add_test(tc, latch_tells_of_each_failure);
 	tcase_add_test(tc, latch_keeps_state_and_key_while_host_fails);
 	tcase_add_test(tc, latch_is_not_held_up_by_hung_host);
 	tcase_add_test(tc, latch_polls_eagerly_only_at_first);
