@@ -41,6 +41,7 @@ extern const struct ctl_command ctl_convert;
 extern const struct ctl_command ctl_audit_command;
 extern const struct ctl_command ctl_status_command;
 extern const struct ctl_command ctl_doctor_command;
+extern const struct ctl_command ctl_collect_command;
 
 /* ---- memory ------------------------------------------------------------ */
 

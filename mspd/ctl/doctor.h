@@ -122,6 +122,8 @@ void ctl_check_lockdown(struct ctl_doctor *d);
 /* (doctor_agent.c) */
 void ctl_check_config(struct ctl_doctor *d, bool named);
 void ctl_check_agent(struct ctl_doctor *d);
+/* Path of the control socket; owned. */
+char *ctl_doctor_socket(const struct ctl_doctor *d);
 void ctl_check_listener(struct ctl_doctor *d);
 
 /* (doctor_hooks.c) */

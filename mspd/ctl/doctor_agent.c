@@ -111,7 +111,7 @@ static void tell_status(struct ctl_doctor *d)
 		 message ? message : "");
 }
 
-static char *control_path(const struct ctl_doctor *d)
+char *ctl_doctor_socket(const struct ctl_doctor *d)
 {
 	char *path = NULL, *out;
 
@@ -126,7 +126,7 @@ static char *control_path(const struct ctl_doctor *d)
 
 void ctl_check_agent(struct ctl_doctor *d)
 {
-	char *path = control_path(d);
+	char *path = ctl_doctor_socket(d);
 	struct ctl_text text = { 0 };
 	char why[CTL_CONTROL_WHY];
 

@@ -8,9 +8,11 @@
 #include "mspd/ctl/ctl.h"
 
 static const struct ctl_command *const commands[] = {
-	&ctl_explain,	     &ctl_lint,		  &ctl_diff,
-	&ctl_learn,	     &ctl_convert,	  &ctl_audit_command,
-	&ctl_doctor_command, &ctl_status_command,
+	&ctl_explain,	     &ctl_lint,
+	&ctl_diff,	     &ctl_learn,
+	&ctl_convert,	     &ctl_audit_command,
+	&ctl_doctor_command, &ctl_collect_command,
+	&ctl_status_command,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
