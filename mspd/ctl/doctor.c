@@ -51,6 +51,19 @@ void ctl_find(struct ctl_doctor *d, enum ctl_health health, const char *name,
 		f->remedy = ctl_copy(remedy, strlen(remedy));
 }
 
+const char *ctl_doctor_remedy(const struct ctl_doctor *d, const char *text)
+{
+	const struct ctl_failure *known = ctl_failure_find(text);
+
+	if (!known)
+		return "not known: mspctl collect writes a file for the "
+		       "support";
+	if (known->remedy == ctl_remedy_mount && *d->mount)
+		return "cgroup v2 is mounted now; an agent that does not go on "
+		       "by itself: mspctl collect, for the support";
+	return known->remedy;
+}
+
 /* ---- the answer --------------------------------------------------------- */
 
 static size_t count(const struct ctl_doctor *d, enum ctl_health health)

@@ -84,6 +84,10 @@ void ctl_find(struct ctl_doctor *d, enum ctl_health health, const char *name,
 	      const char *remedy, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/* What helps against a failure that is told of, as far as the machine still is
+ * as it was then. */
+const char *ctl_doctor_remedy(const struct ctl_doctor *d, const char *text);
+
 /* ---- where from (doctor_look.c) ----------------------------------------- */
 
 /** Of a file that is looked at, in bytes. */

@@ -93,8 +93,7 @@ static void tell_status(struct ctl_doctor *d)
 	const char *version = ctl_tree_text(d->told, "version", NULL);
 	const char *state = ctl_tree_text(d->told, "state", NULL);
 	const char *message = ctl_tree_text(d->told, "message", NULL);
-	const struct ctl_failure *known =
-		message ? ctl_failure_find(message) : NULL;
+	bool known = message && ctl_failure_find(message);
 	bool well = ctl_tree_true(d->told, "healthy", NULL);
 
 	if (!d->agent || !version || !state) {
@@ -104,10 +103,10 @@ static void tell_status(struct ctl_doctor *d)
 	}
 	ctl_find(d, well ? CTL_WELL : CTL_ILL, "agent",
 		 well	 ? NULL
-		 : known ? known->remedy
+		 : known ? ctl_doctor_remedy(d, message)
 			 : "see what else failed",
 		 "mspd %s, process %u: %s%s%s", version, d->agent,
-		 well ? "healthy" : state, message ? ": " : "",
+		 well ? "healthy" : "not healthy", message ? ": " : "",
 		 message ? message : "");
 }
 

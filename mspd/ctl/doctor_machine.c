@@ -186,19 +186,15 @@ void ctl_check_cloud_init(struct ctl_doctor *d)
 
 void ctl_check_provisioning(struct ctl_doctor *d)
 {
-	const struct ctl_failure *known;
 	struct ctl_text text = { 0 };
 	char *path = NULL;
 
 	if (asprintf(&path, "%s/status.tag", d->config.key_dir) < 0)
 		ctl_no_memory();
 	if (ctl_peek(d, &text, path) == 0 && text.len) {
-		known = ctl_failure_find(text.at);
 		ctl_find(d, CTL_DOUBT, "provisioning",
-			 known ? known->remedy
-			       : "not known: mspctl collect, for the support",
-			 "has failed: %.*s", (int)strcspn(text.at, "\r\n"),
-			 text.at);
+			 ctl_doctor_remedy(d, text.at), "has failed: %.*s",
+			 (int)strcspn(text.at, "\r\n"), text.at);
 	} else if (!text.len && ctl_there(d, path)) {
 		ctl_find(d, CTL_WELL, "provisioning", NULL, "has finished");
 	}

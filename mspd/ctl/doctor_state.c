@@ -38,17 +38,13 @@ static bool find_fault(struct ctl_doctor *d, yajl_val status,
 	yajl_val at = ctl_tree_at(status, module, NULL);
 	const char *state = ctl_tree_text(at, "status", NULL);
 	const char *message = ctl_tree_text(at, "message", NULL);
-	const struct ctl_failure *known;
 
 	state = state ? state : "nothing";
 	message = message ? message : "";
 	if (!strcmp(state, "RUNNING") && strncmp(message, "Failed", 6) != 0)
 		return false;
-	known = ctl_failure_find(message);
-	ctl_find(d, CTL_ILL, module,
-		 known ? known->remedy
-		       : "not known: mspctl collect, for the support",
-		 "%s: %s", state, message);
+	ctl_find(d, CTL_ILL, module, ctl_doctor_remedy(d, message), "%s: %s",
+		 state, message);
 	return true;
 }
 
@@ -155,16 +151,16 @@ void ctl_check_protection(struct ctl_doctor *d)
 void ctl_check_host(struct ctl_doctor *d)
 {
 	const char *failure = ctl_tree_text(d->told, "host", "failure");
-	const struct ctl_failure *known =
-		failure ? ctl_failure_find(failure) : NULL;
 	int64_t age;
 
 	if (!d->told)
 		return;
 	if (failure)
 		ctl_find(d, CTL_ILL, "host",
-			 known ? known->remedy : ctl_remedy_network, "%s",
-			 failure);
+			 ctl_failure_find(failure)
+				 ? ctl_doctor_remedy(d, failure)
+				 : ctl_remedy_network,
+			 "%s", failure);
 	else if (!ctl_tree_number(d->told, "host", "ageSeconds", &age))
 		ctl_find(d, CTL_ILL, "host", ctl_remedy_network,
 			 "has never answered the agent");

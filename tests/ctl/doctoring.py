@@ -293,10 +293,16 @@ def program_not_loaded(m):
 
 
 def cgroup_not_attached(m):
+    no_mount(m)
+    m.module("ebpfProgramStatus", "STOPPED", ERRORS[1][0])
+
+
+def cgroup_mounted_meanwhile(m):
     m.module("ebpfProgramStatus", "STOPPED", ERRORS[1][0])
 
 
 def status_of_gpa_whose_redirector_failed(m):
+    no_mount(m)
     m.module("ebpfProgramStatus", "UNKNOWN",
              "Failed to start redirector: Failed to open cgroup "
              "'/sys/fs/cgroup' with error: x")
@@ -385,6 +391,7 @@ def no_agent_for_cloud_init(m):
 
 
 def provisioning_failed(m):
+    no_mount(m)
     m.put(f"{KEYS}/status.tag", "ebpfProgramStatus - Failed to start "
           "redirector: cgroup v2 is not mounted\r\n", 0o600)
 
@@ -440,6 +447,8 @@ FAILURES = (
     (trail_not_written, "audit", "No space left", "make room"),
     (program_not_loaded, "ebpfProgramStatus", "connect4", IMAGE),
     (cgroup_not_attached, "ebpfProgramStatus", "bpf_link_create", MOUNT),
+    (cgroup_mounted_meanwhile, "ebpfProgramStatus", "bpf_link_create",
+     "mounted now"),
     (status_of_gpa_whose_redirector_failed, "ebpfProgramStatus", "UNKNOWN",
      MOUNT),
     (key_not_acquired, "keyLatchStatus", "403", KEY),
@@ -481,11 +490,13 @@ def check_failures(ctl):
         change(machine)
         status, bad, out = machine.run(ctl)
         found = bad.get(name, {})
+        # a status that tells of a missing mount is not from before it
+        also = {"cgroup2"} if remedy == MOUNT and name != "cgroup2" else set()
         fine = (not bad and status == 0) if name is None else (
-            list(bad) == [name] and seen in found["seen"] and
+            set(bad) == {name} | also and seen in found["seen"] and
             remedy in (found["remedy"] or "") and
             "\n" not in found["remedy"] and
-            status == (found["result"] == "fail"))
+            status == (found["result"] == "fail" or bool(also)))
         ctl.claim(f"doctor_finds_{change.__name__}", fine,
                   json.dumps(bad or out))
 

@@ -5,19 +5,27 @@ each with its own eyes, and says what helps. Must never be content with what the
 agent says of itself.
 """
 import ctypes
+import errno
+import io
 import json
 import os
 import signal
 import socket
+import stat
+import struct
 import subprocess
+import tarfile
 import unittest
 
+import refusal
 import world
 from world import IMDS, NOBODY, WIRESERVER, item
 
 KEY = "keyIncarnationId"
 BPF_LINK_DETACH, BPF_LINK_GET_FD_BY_ID = 34, 30
-SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+SYS_BPF, SYS_SECCOMP = refusal.NUMBERS[os.uname().machine]
+CLONE_NEWNS, MS_REC, MS_PRIVATE, MNT_DETACH = 0x20000, 16384, 1 << 18, 2
+IMAGE = "opt out of MSP, upgrade the OS image"
 PROBES = ("probe wireserver", "probe imds", "probe hostga")
 
 
@@ -29,6 +37,30 @@ def bpf(command, *words):
     if done < 0:
         raise OSError(ctypes.get_errno(), "bpf")
     return done
+
+
+def without_programs():
+    """For this process there is no bpf(BPF_PROG_LOAD)."""
+    rows = ((refusal.LOAD, 0, 0, 0), (refusal.EQUAL, 0, 3, SYS_BPF),
+            (refusal.LOAD, 0, 0, 16), (refusal.EQUAL, 0, 1, refusal.PROG_LOAD),
+            (refusal.RETURN, 0, 0, 0x00050000 | errno.EINVAL),
+            (refusal.RETURN, 0, 0, refusal.ALLOW))
+    code = ctypes.create_string_buffer(
+        b"".join(struct.pack("=HBBI", *row) for row in rows))
+    program = ctypes.create_string_buffer(
+        struct.pack("@HP", len(rows), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(SYS_SECCOMP, refusal.SET_MODE_FILTER, 0, program):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def without_cgroup():
+    """For this process no cgroup v2 file system is mounted."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if (libc.unshare(CLONE_NEWNS) or
+            libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) or
+            libc.umount2(world.cgroup_mount().encode(), MNT_DETACH)):
+        raise OSError(ctypes.get_errno(), "cannot unmount")
 
 
 def links_of(pid):
@@ -51,9 +83,9 @@ class Doctor(unittest.TestCase):
 
     def run_doctor(self, *args, uid=0, inside=True, prepare=None):
         def become():
+            self.world.become(uid, inside)
             if prepare:
                 prepare()
-            self.world.become(uid, inside)
         done = subprocess.run(
             [os.path.join(self.world.build, "mspd/ctl/mspctl"), "doctor",
              "--config", self.world.path("mspd.json"), *args],
@@ -210,6 +242,53 @@ class Doctor(unittest.TestCase):
         self.assert_found(found, "probe imds", "fail",
                           "the hooks are not in effect", "systemctl restart")
 
+    # ---- the kernel ---------------------------------------------------------
+    def test_kernel_that_refuses_programs(self):
+        w = self.make()
+        w.start_host()
+        kernel = refusal.Refusal()
+        self.addCleanup(kernel.__exit__)
+        kernel.refuse(lambda name: (errno.EPERM, b""))
+        w.sandbox = kernel.sandbox
+        w.start_mspd(wait=False)
+        kernel.begin()
+        world.wait_until(lambda: "ebpfProgramStatus" in self.examine()[1],
+                         why="the refusal is told")
+        status, found = self.examine()
+        self.assertEqual(status, 1)
+        self.assert_found(found, "ebpfProgramStatus", "fail",
+                          "BPF_PROG_LOAD", IMAGE)
+        self.assert_found(found, "hooks", "fail", "not attached: connect4")
+        w.mspd.kill()
+        w.mspd.wait()
+
+    def test_kernel_that_lacks_features(self):
+        self.make().start()
+        status, found = self.examine(prepare=without_programs)
+        self.assertEqual(status, 1)
+        self.assert_found(found, "kernel", "fail",
+                          "lacks: cgroup connect hooks", IMAGE)
+
+    def test_cgroup_that_is_not_mounted(self):
+        self.make().start()
+        status, found = self.examine(prepare=without_cgroup)
+        self.assertEqual(status, 1)
+        self.assert_found(found, "cgroup2", "fail", "not mounted",
+                          "systemd.unified_cgroup_hierarchy=1")
+
+    def test_cgroup_that_is_none(self):
+        w = self.make(config={"cgroupPath": "/proc"})
+        w.start_host()
+        w.start_mspd(wait=False)
+        world.wait_until(lambda: "ebpfProgramStatus" in self.examine()[1],
+                         why="the failure is told")
+        status, found = self.examine()
+        self.assertEqual(status, 1)
+        self.assert_found(found, "cgroup2", "fail",
+                          "/proc is not in a cgroup v2", "cgroupPath")
+        self.assert_found(found, "ebpfProgramStatus", "fail",
+                          "Failed to attach program")
+
     # ---- the host -----------------------------------------------------------
     def test_host_out_of_reach(self):
         w = self.make().start()
@@ -323,6 +402,60 @@ class Doctor(unittest.TestCase):
                        check=True)
         self.assert_found(self.examine()[1], "disk", "fail", "read-only",
                           "dmesg")
+
+    # ---- what is collected --------------------------------------------------
+    def collect(self, name, uid=0):
+        done = subprocess.run(
+            [os.path.join(self.world.build, "mspd/ctl/mspctl"), "collect",
+             "--config", self.world.path("mspd.json"), "--output", name],
+            env=self.world.environment(), stdout=subprocess.PIPE, check=False,
+            preexec_fn=lambda: self.world.become(uid, True), cwd="/")
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(stat.S_IMODE(os.stat(name).st_mode), 0o600)
+        with open(name, "rb") as f:
+            data = f.read()
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            return data, {m.name.split("/", 1)[1]: tar.extractfile(m).read()
+                          for m in tar.getmembers()}
+
+    def test_what_is_collected_of_an_agent_at_work(self):
+        w = self.make().start()
+        planted = "Zm9vYmFyYmF6cXV4ZG9ub3R0ZWxsYW55Ym9keWF0YWxs"
+        for target in (f"{world.INSTANCE}&sig={planted}",
+                       f"/metadata/password={planted}/x"):
+            w.get(target, uid=world.DAEMON,
+                  headers=(world.METADATA,
+                           (b"Authorization", b"Bearer " + planted.encode())))
+        w.audit()
+        data, members = self.collect(w.path("all.tar"))
+        for name, words in (
+                ("agent/control.json", b'"healthy"'),
+                ("agent/status.json", b"ebpfProgramStatus"),
+                ("agent/config.json", b"cgroupPath"),
+                ("agent/audit.jsonl", b"/metadata/instance"),
+                ("agent/ProxyAgent.log", b"Started proxy listener"),
+                ("agent/AuthorizationRules.json", b"computedRules"),
+                ("agent/keys.txt", b".key"), ("process/limits", b"Max"),
+                ("process/cmdline", b"--config"), ("process/environ", b"PATH"),
+                ("machine/bpf-links.txt", b"program msp_connect4"),
+                ("machine/uname.txt", b"Linux"),
+                ("doctor.txt", b"ok    probe imds")):
+            self.assertIn(words, members.get(name, b""), name)
+        self.assertNotIn(planted.encode(), data)
+        keys = list(w.key_hex())
+        self.assertTrue(keys)
+        for key in keys:
+            self.assertNotIn(key.lower().encode(), data.lower())
+            self.assertNotIn(bytes.fromhex(key), data)
+
+    def test_what_is_collected_by_who_is_not_root(self):
+        w = self.make().start()
+        os.mkdir(w.path("own"))
+        os.chown(w.path("own"), NOBODY, NOBODY)
+        _, members = self.collect(w.path("own", "all.tar"), uid=NOBODY)
+        self.assertIn(b"agent/audit.jsonl: Permission denied",
+                      members["README"])
+        self.assertIn(b"warn  agent", members["doctor.txt"])
 
 
 if __name__ == "__main__":
