@@ -242,6 +242,31 @@ class Doctor(unittest.TestCase):
         self.assert_found(found, "probe imds", "fail",
                           "the hooks are not in effect", "systemctl restart")
 
+    def test_hook_of_another_agent(self):
+        w = self.make().start()
+        other = {**w.config, "runFolder": w.path("run2"),
+                 "latchKeyFolder": w.path("keys2"),
+                 "statusFolder": w.path("status2"), "logFolder": "",
+                 "listenAddress": "127.0.0.1:3090"}
+        with open(w.path("other.json"), "w", encoding="utf-8") as f:
+            json.dump(other, f)
+        with open(w.path("other.out"), "wb") as out:
+            agent = subprocess.Popen(
+                [os.path.join(w.build, "mspd/mspd"), "--foreground",
+                 "--config", w.path("other.json")], stdout=out, stderr=out,
+                env=w.environment(), preexec_fn=w.join)
+        try:
+            world.wait_until(lambda: "other hook" in self.examine()[1],
+                             why="the other agent is seen")
+            found = self.examine()[1]
+        finally:
+            agent.kill()
+            agent.wait()
+        self.assert_found(found, "other hook", "warn", "msp_connect4",
+                          "bpftool link")
+        self.assert_found(found, "hooks", "ok", "all 6")
+        self.assertNotIn("other hook", self.examine()[1])
+
     # ---- the kernel ---------------------------------------------------------
     def test_kernel_that_refuses_programs(self):
         w = self.make()
