@@ -126,9 +126,69 @@ static int read_end(struct mspd_chain *chain, int fd, uint64_t least,
 	return n == (ssize_t)sizeof(end) && take_end(chain, end);
 }
 
+/* Tie what follows to part of a line, which has no end of its own. */
+static int take_torn(struct mspd_chain *chain, int fd, uint64_t from,
+		     uint64_t to)
+{
+	char block[BLOCK];
+	ssize_t n;
+
+	if (!begin(chain))
+		return -EIO;
+	while (from < to) {
+		n = pread(fd, block,
+			  to - from < BLOCK ? (size_t)(to - from) : BLOCK,
+			  (off_t)from);
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		if (EVP_DigestUpdate(chain->work, block, (size_t)n) != 1)
+			return -EIO;
+		from += (uint64_t)n;
+	}
+	return end(chain, chain->hash) ? 0 : -EIO;
+}
+
+/* Where the line begins that ends at @to. */
+static int line_start(int fd, uint64_t to, uint64_t *out)
+{
+	char block[BLOCK];
+	const char *lf = NULL;
+
+	*out = to;
+	while (*out && !lf) {
+		size_t len = *out < BLOCK ? (size_t)*out : BLOCK;
+		ssize_t n = pread(fd, block, len, (off_t)(*out - len));
+
+		if (n != (ssize_t)len)
+			return n < 0 ? -errno : -EIO;
+		lf = memrchr(block, '\n', len);
+		*out -= lf ? len - (size_t)(lf - block) - 1 : len;
+	}
+	return 0;
+}
+
+/* The end of the last whole line before @size. If that is part of one, which
+ * was ended before there was room to tell of it, *torn is its length. */
+static int read_last(struct mspd_chain *chain, int fd, uint64_t size,
+		     uint64_t *torn)
+{
+	uint64_t from;
+	int rc = read_end(chain, fd, 0, size - 1);
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	rc = line_start(fd, size - 1, &from);
+	if (rc == 0 && from)
+		rc = read_end(chain, fd, 0, from - 1);
+	if (rc <= 0)
+		return rc;
+	*torn = size - 1 - from;
+	return take_torn(chain, fd, from, size - 1);
+}
+
 /* Of the newest line of the file before this one. */
 static int read_predecessor(struct mspd_chain *chain,
-			    const struct mspd_rotate *file)
+			    const struct mspd_rotate *file, uint64_t *torn)
 {
 	int fd = mspd_rotate_predecessor(file);
 	struct stat st;
@@ -139,55 +199,34 @@ static int read_predecessor(struct mspd_chain *chain,
 	if (fstat(fd, &st) < 0)
 		rc = -errno;
 	else if (st.st_size)
-		rc = read_end(chain, fd, 0, (uint64_t)st.st_size - 1);
+		rc = read_last(chain, fd, (uint64_t)st.st_size, torn);
 	close(fd);
 	return rc;
-}
-
-/* Tie what follows to part of a line, which has no end of its own. */
-static int take_torn(struct mspd_chain *chain, const struct mspd_rotate *file,
-		     uint64_t size)
-{
-	char block[BLOCK];
-	uint64_t at = file->size;
-	ssize_t n;
-
-	if (!begin(chain))
-		return -EIO;
-	while (at < size) {
-		n = pread(file->fd, block,
-			  size - at < BLOCK ? (size_t)(size - at) : BLOCK,
-			  (off_t)at);
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		if (EVP_DigestUpdate(chain->work, block, (size_t)n) != 1)
-			return -EIO;
-		at += (uint64_t)n;
-	}
-	return end(chain, chain->hash) ? 0 : -EIO;
 }
 
 int mspd_chain_resume(struct mspd_chain *chain, const struct mspd_rotate *file,
 		      uint64_t *torn)
 {
 	struct stat st;
+	uint64_t size;
 	int rc;
 
 	*torn = 0;
 	if (fstat(file->fd, &st) < 0)
 		return -errno;
+	size = (uint64_t)st.st_size;
 	if (file->size)
-		rc = read_end(chain, file->fd, 0, file->size - 1);
+		rc = read_last(chain, file->fd, file->size, torn);
 	else
-		rc = read_predecessor(chain, file);
-	if (rc < 0 || (uint64_t)st.st_size <= file->size)
-		return rc < 0 ? rc : 0;
+		rc = read_predecessor(chain, file, torn);
+	if (rc < 0 || size <= file->size)
+		return rc;
 	/* all of it may be there but the LF */
-	rc = read_end(chain, file->fd, file->size, (uint64_t)st.st_size);
+	rc = read_end(chain, file->fd, file->size, size);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
-	*torn = (uint64_t)st.st_size - file->size;
-	return take_torn(chain, file, (uint64_t)st.st_size);
+	*torn = size - file->size;
+	return take_torn(chain, file->fd, file->size, size);
 }
 
 /* ---- begin and end ------------------------------------------------------ */

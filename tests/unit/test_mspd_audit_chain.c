@@ -251,6 +251,41 @@ START_TEST(chain_goes_on_behind_part_of_a_line)
 }
 END_TEST
 
+/* The disk was full again when it was to be told of. */
+START_TEST(chain_goes_on_behind_part_of_a_line_that_was_ended)
+{
+	static const size_t cuts[] = { 1, 37, 300 };
+	char hash[33] = ZERO, want[64];
+	size_t cut = cuts[_i % 3];
+	char *text, *part;
+	const char *at;
+	size_t len;
+
+	write_records(2);
+	text = scratch_read("audit.jsonl", &len);
+	part = strchr(text, '\n') + 1;
+	part[cut] = '\n';
+	scratch_write("audit.jsonl", text, (size_t)(part - text) + cut + 1);
+	if (_i >= 3)
+		ck_assert_int_eq(
+			rename(scratch_path("audit.jsonl"),
+			       scratch_path("audit.jsonl.2020-01-01T00.00.00."
+					    "000-1577836800000000000.log")),
+			0);
+	check_line(text, 1, hash);
+	hash_of(hash, hash, part, cut);
+	snprintf(want, sizeof(want), ",\"torn\":%zu,\"chain\":", cut);
+	len = _i < 3 ? (size_t)(part - text) + cut + 1 : 0;
+	free(text);
+	write_records(2);
+	text = scratch_read("audit.jsonl", NULL);
+	at = text + len;
+	ck_assert_ptr_nonnull(strstr(at, want));
+	check_lines(at, 2, 3, hash);
+	free(text);
+}
+END_TEST
+
 START_TEST(chain_ends_a_line_that_misses_nothing_else)
 {
 	char hash[33] = ZERO;
@@ -412,6 +447,8 @@ int main(void)
 	tcase_add_loop_test(tc, chain_goes_on_where_the_last_file_ended, 0, 2);
 	tcase_add_test(tc, chain_goes_on_when_a_file_is_full);
 	tcase_add_loop_test(tc, chain_goes_on_behind_part_of_a_line, 0, 12);
+	tcase_add_loop_test(
+		tc, chain_goes_on_behind_part_of_a_line_that_was_ended, 0, 6);
 	tcase_add_test(tc, chain_ends_a_line_that_misses_nothing_else);
 	tcase_add_test(tc, chain_is_whole_after_the_disk_was_full);
 	tcase_add_test(tc, chain_ends_part_of_a_line_once_there_is_room);
