@@ -335,7 +335,10 @@ class Trail:
             self.who(json.loads(line))
 
     def who(self, record):
-        """What was allowed was its owner's to ask."""
+        """What was allowed was its owner's to ask. Who asks before the host
+        has told any rules is told that there is no key, whatever he asks."""
+        if (record.get("reason"), record.get("status")) == ("no-rules", 503):
+            return
         path = (record.get("path") or "").partition("?")[0]
         owners = traffic.OWNERS_OF_PATH.get(path)
         if owners and record.get("verdict") == "allow" and \

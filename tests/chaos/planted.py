@@ -206,6 +206,11 @@ class Trail(Folder):
         wrong = {**RECORDS[0], "uid": 65534}
         self.noticed(self.judge(chain.make([*RECORDS, wrong])),
                      "uid 65534 was allowed")
+        wrong = {**wrong, "reason": "no-rules", "status": 503}
+        self.noticed(self.judge(chain.make([*RECORDS, wrong])))
+        wrong["status"] = 200
+        self.noticed(self.judge(chain.make([*RECORDS, wrong])),
+                     "uid 65534 was allowed")
 
     def test_mspctl_is_asked_as_well(self):
         good = chain.make(RECORDS)
