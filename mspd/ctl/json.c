@@ -69,7 +69,9 @@ bool ctl_json_number(yajl_val from, const char *name, int64_t *out)
 {
 	yajl_val value = ctl_json_get(from, name);
 
-	if (!value || !YAJL_IS_INTEGER(value))
+	if (!value || !YAJL_IS_INTEGER(value) ||
+	    YAJL_GET_INTEGER(value) > CTL_JSON_MOST ||
+	    YAJL_GET_INTEGER(value) < -CTL_JSON_MOST)
 		return false;
 	*out = YAJL_GET_INTEGER(value);
 	return true;

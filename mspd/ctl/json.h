@@ -12,6 +12,9 @@
 
 /** Objects and arrays within one another. */
 #define CTL_JSON_DEPTH 16
+/** Largest number: no program reads it as another one, and some of them can be
+ * added up. */
+#define CTL_JSON_MOST ((int64_t)1 << 53)
 
 /* An object, or NULL; free with yajl_tree_free(). */
 yajl_val ctl_json_parse(const char *text, size_t len);

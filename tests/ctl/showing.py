@@ -208,6 +208,8 @@ CHANGES = (
     ("many_refused", ("refused",), DOCUMENT["refused"] * 9, 0,
      ["and 4 more: see --json"]),
     ("none_refused", ("refused",), [], 0, []),
+    ("too_large_a_number", ("identity", "closed"), (1 << 53) + 1, 0,
+     [" 1 misses (1 noFacts)"]),
     ("no_user", ("refused", 0, "user"), None, 0, ["-(65534) /opt"]),
 )
 
@@ -255,7 +257,7 @@ def anything(ctl):
     """Each member absent, and of each other type."""
     wrong = []
     for path in paths(DOCUMENT):
-        for value in (None, 7, -(1 << 63), "text", [], [1, "a", None], {},
+        for value in (None, 7, -(1 << 63), (1 << 63) - 1, "text", [], [1, "a", None], {},
                       True, 1.5):
             status, out, err = show(ctl, changed(path, value))
             if path == ("healthy",) and value is None:
