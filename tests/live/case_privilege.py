@@ -179,6 +179,9 @@ class Forbidden(unittest.TestCase):
         return w.get(INSTANCE, uid=DAEMON)
 
     def errors(self, where, names):
+        """A worker may still be at it when its client has been answered."""
+        done = self.world.path(f"forbidden-{where}.done")
+        world.wait_until(lambda: os.path.exists(done), why="calls are made")
         return {name: int(self.world.read(f"forbidden-{where}.{name}"))
                 for name in names}
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 
+import syscalls
 import world
 
 FIRST, HIGH = 3, 500
@@ -110,7 +111,7 @@ class Managed(world.World):
         out = open(self.path("mspd.out"), "ab")
         self.mspd = subprocess.Popen(
             ["bash", "-c", f'export LISTEN_PID=$$; exec "$@" {moves}', "-",
-             self.program, "--foreground", "--config",
+             *syscalls.tracer(), self.program, "--foreground", "--config",
              self.path("mspd.json")],
             stdout=out, stderr=out, env=env, stdin=subprocess.DEVNULL,
             pass_fds=[fd for _, fd in given], preexec_fn=self.prepare_mspd)

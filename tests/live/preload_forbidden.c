@@ -2,7 +2,8 @@
 /*
  * In: an agent that it is loaded into, and a PATH in FORBIDDEN. Out: when a
  * client has come, or a user is looked up, the calls that PATH-WHERE names are
- * made, and PATH-WHERE.NAME tells with what error. Must never make other calls.
+ * made, once, PATH-WHERE.NAME tells with what error, and PATH-WHERE.done that
+ * there are no more. Must never make other calls.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -117,19 +118,22 @@ static void make(const char *path, const char *name)
 static void look(const char *where)
 {
 	const char *base = getenv("FORBIDDEN");
-	char path[4096], name[64];
+	char path[4096], ours[4200], name[64];
 	FILE *f;
 
 	if (!base)
 		return;
 	snprintf(path, sizeof(path), "%s-%s", base, where);
-	f = fopen(path, "re");
+	snprintf(ours, sizeof(ours), "%s.taken", path);
+	if (rename(path, ours) < 0)
+		return; /* or by another thread */
+	f = fopen(ours, "re");
 	if (!f)
 		return;
-	unlink(path);
 	while (fscanf(f, "%63s", name) == 1)
 		make(path, name);
 	fclose(f);
+	tell(path, "done", 0);
 }
 
 /* In the thread of the loop. */

@@ -84,6 +84,7 @@ def read(path):
         for line in f:
             if SET.search(line):
                 found.clear()
+                refused = False  # its handler was set
                 continue
             match = LINE.match(line)
             if match:
