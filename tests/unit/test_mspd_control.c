@@ -413,6 +413,31 @@ static void refuse(unsigned int uid, const char *exe, const char *target)
 	mspd_refused_note(&refused, &r);
 }
 
+static void publish(uint64_t epoch, const char *path)
+{
+	struct mspd_policy *policy = mspd_policy_new();
+	struct msp_profile *profile;
+	char text[512];
+
+	snprintf(
+		text, sizeof(text),
+		"{\"id\":\"i\",\"mode\":\"enforce\",\"defaultAccess\":\"deny\","
+		"\"rules\":{\"privileges\":[{\"name\":\"p%llu\",\"path\":"
+		"\"%s\"}],\"roles\":[{\"name\":\"r\",\"privileges\":[\"p%llu\"]"
+		"}],\"identities\":[{\"name\":\"n\",\"userName\":\"x\"}],"
+		"\"roleAssignments\":[{\"role\":\"r\",\"identities\":[\"n\"]}]"
+		"}}",
+		(unsigned long long)epoch, path, (unsigned long long)epoch);
+	ck_assert_int_eq(msp_profile_parse(&profile, text, strlen(text), NULL),
+			 0);
+	ck_assert_ptr_nonnull(policy);
+	ck_assert_int_eq(msp_rules_compile(&policy->rules[MSP_ENDPOINT_IMDS],
+					   profile, epoch),
+			 0);
+	msp_profile_free(profile);
+	mspd_policy_publish(&policies, policy);
+}
+
 static yajl_val told(size_t *len)
 {
 	char error[128];
@@ -446,13 +471,14 @@ START_TEST(status_has_room_for_whatever_callers_are_called)
 
 	memset(exe, 1, sizeof(exe) - 1);
 	exe[sizeof(exe) - 1] = '\0';
+	publish(1, "/a");
 	memset(target, '~', sizeof(target) - 1);
 	target[0] = '/';
 	target[sizeof(target) - 1] = '\0';
 	for (i = 0; i < 2 * MSPD_GRANTS_CALLERS; i++) {
 		target[1] = (char)('a' + i);
 		refuse(1000, exe, target);
-		mspd_refused_keep(refused.entries[i], 0, exe);
+		mspd_refused_keep(refused.entries[i], 1, exe);
 	}
 	tree = told(&len);
 	ck_assert_uint_le(len, MSPD_CONTROL_ANSWER);
@@ -506,31 +532,6 @@ static void on_known(void *arg)
 {
 	(void)arg;
 	rounds++;
-}
-
-static void publish(uint64_t epoch, const char *path)
-{
-	struct mspd_policy *policy = mspd_policy_new();
-	struct msp_profile *profile;
-	char text[512];
-
-	snprintf(
-		text, sizeof(text),
-		"{\"id\":\"i\",\"mode\":\"enforce\",\"defaultAccess\":\"deny\","
-		"\"rules\":{\"privileges\":[{\"name\":\"p%llu\",\"path\":"
-		"\"%s\"}],\"roles\":[{\"name\":\"r\",\"privileges\":[\"p%llu\"]"
-		"}],\"identities\":[{\"name\":\"n\",\"userName\":\"x\"}],"
-		"\"roleAssignments\":[{\"role\":\"r\",\"identities\":[\"n\"]}]"
-		"}}",
-		(unsigned long long)epoch, path, (unsigned long long)epoch);
-	ck_assert_int_eq(msp_profile_parse(&profile, text, strlen(text), NULL),
-			 0);
-	ck_assert_ptr_nonnull(policy);
-	ck_assert_int_eq(msp_rules_compile(&policy->rules[MSP_ENDPOINT_IMDS],
-					   profile, epoch),
-			 0);
-	msp_profile_free(profile);
-	mspd_policy_publish(&policies, policy);
 }
 
 static struct mspd_grants *new_grants(void)
