@@ -163,11 +163,14 @@ static bool is_eager(const struct msp_latch *l, struct msp_time now)
 
 /* ---- end of an iteration ----------------------------------------------- */
 
-static void wait_for_poll(struct msp_latch *l, struct msp_time now)
+static void wait_for_poll(struct msp_latch *l, struct msp_time now, bool failed)
 {
+	uint32_t ms = l->opts.poll_ms;
+
+	if (failed && l->opts.retry_ms < ms)
+		ms = l->opts.retry_ms;
 	l->step = STEP_WAIT;
-	l->next_ms = after(now, is_eager(l, now) ? l->opts.eager_ms
-						 : l->opts.poll_ms);
+	l->next_ms = after(now, is_eager(l, now) ? l->opts.eager_ms : ms);
 }
 
 /* "line 3 column 17, /authorizationRules/imds" as far as it is known */
@@ -209,7 +212,7 @@ static int poll_failed(struct msp_latch *l, struct msp_time now, int rc,
 		       const struct msp_error_info *info)
 {
 	set_failure(l, "Failed to get key status - ", info, rc);
-	wait_for_poll(l, now);
+	wait_for_poll(l, now, true);
 	return rc;
 }
 
@@ -235,7 +238,7 @@ static void latched(struct msp_latch *l, struct msp_time now,
 	msp_latch_remove_unsure(l);
 	set_state(l, MSP_LATCH_LATCHED);
 	all_is_well(l, message);
-	wait_for_poll(l, now);
+	wait_for_poll(l, now, false);
 }
 
 /* ---- getting a key (spec 5.6) ------------------------------------------ */
@@ -376,7 +379,7 @@ static void disable(struct msp_latch *l, struct msp_time now)
 	msp_latch_set_key(l, NULL);
 	set_state(l, MSP_LATCH_DISABLED);
 	all_is_well(l, not_enforced);
-	wait_for_poll(l, now);
+	wait_for_poll(l, now, false);
 }
 
 /* While the host names no key, a new one is acquired at every poll, as in the
@@ -399,7 +402,7 @@ static int use_status(struct msp_latch *l, struct msp_time now)
 	set_state(l, MSP_LATCH_LATCHED); /* it may have been reset */
 	if (l->good)
 		all_is_well(l, l->good); /* it may have told of a failure */
-	wait_for_poll(l, now);
+	wait_for_poll(l, now, false);
 	return 0;
 }
 
@@ -412,7 +415,7 @@ static int status_arrived(struct msp_latch *l, struct msp_time now)
 		return poll_failed(l, now, MSP_ERR_STATE, &info);
 	if (l->stale) {
 		msp_keystatus_free(status);
-		wait_for_poll(l, now);
+		wait_for_poll(l, now, false);
 		return 0;
 	}
 	msp_keystatus_free(l->status);
@@ -434,7 +437,7 @@ static int poll_status(struct msp_latch *l, struct msp_time now)
 	rc = l->store ? msp_keystore_lock(l->store, &info) : 0;
 	if (rc < 0) {
 		set_failure(l, "Failed to lock the key folder: ", &info, rc);
-		wait_for_poll(l, now);
+		wait_for_poll(l, now, true);
 		return rc;
 	}
 	if (l->failed == MSP_ERR_BUSY)

@@ -91,7 +91,7 @@
  *   upstreamTimeoutInSeconds       60; 0.05-3600; for the host's first byte
  *   totalTimeoutInSeconds          3600; 0.05-86400; from a request's head to
  *                        the end of its answer
- *   keyChannelTimeoutInSeconds     10; 0.05-3600; for one whole call of the key
+ *   keyChannelTimeoutInSeconds     5; 0.05-3600; for one whole call of the key
  *                        channel
  *   identityTimeoutInSeconds       5; 0.05-3600; for the names of a caller
  *   stopTimeoutInSeconds           10; 0.05-3600; for requests under way when
@@ -105,7 +105,7 @@
  *                        happens that is worth writing it at once
  *   provisioningTimeoutInSeconds   120; 0.05-86400; from the start, or a reset,
  *                        until provisioning has failed
- *   redirectRetryIntervalInSeconds 30; 0.05-86400; longest wait between two
+ *   redirectRetryIntervalInSeconds 8; 0.05-86400; longest wait between two
  *                        attempts to redirect
  *   bypassCheckIntervalInSeconds   60; 0.05-86400; search for connections that
  *                        bypass the agent

@@ -22,8 +22,11 @@
 #include "mspd/seccomp.h"
 #include "mspd/snapshot.h"
 
-#define WAIT_MAX_MS    60000
-#define FOLDER_LAST_MS 15000
+#define WAIT_MAX_MS 60000
+/* What has failed is tried again so soon that all is well 10 seconds after what
+ * was in the way is gone: with what a call of the key channel may take. */
+#define RETRY_MS       3000
+#define FOLDER_LAST_MS 8000
 /* The first status, if nothing is to be told before: clients wait for the key,
  * and files for the disk. */
 #define STATUS_FIRST_MS 100
@@ -274,6 +277,7 @@ static int open_latch(struct mspd_keeper *k, char error[MSPD_KEYFOLDER_ERROR])
 	if (err < 0)
 		return err;
 	latch.poll_ms = config->poll_ms;
+	latch.retry_ms = (uint32_t)earliest(config->poll_ms, RETRY_MS);
 	latch.eager_ms = config->eager_poll_ms;
 	latch.eager_for_ms = config->eager_for_ms;
 	latch.clock_ms = config->host_time_ms;

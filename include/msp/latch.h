@@ -50,7 +50,8 @@ enum msp_latch_change {
  * @poll_ms:    steady poll interval, 0: 15,000
  * @eager_ms:   interval while the state is unknown, 0: 1,000
  * @eager_for_ms: how long after the first call that lasts, 0: 300,000
- * @retry_ms:   wait after a failed acquire or attest, 0: @poll_ms
+ * @retry_ms:   wait after a failed acquire or attest, and after a failed poll
+ *              if that is less than @poll_ms; 0: @poll_ms
  * @clock_ms:   age at which the host's time is taken over anew, with the next
  *              status, 0: 900,000
  * @reserved:   0

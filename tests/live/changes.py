@@ -53,7 +53,7 @@ CHANGES = [
     Change("there is a wait after a failed poll",
            "fault-status-storm", "libmsp/latch.c", """\
 	set_failure(l, "Failed to get key status - ", info, rc);
-	wait_for_poll(l, now);
+	wait_for_poll(l, now, true);
 """, """\
 	set_failure(l, "Failed to get key status - ", info, rc);
 	l->next_ms = now.boot_ms;

@@ -466,7 +466,17 @@ START_TEST(latch_takes_intervals_from_options)
 	ck_assert_int_eq(drive(100), 0);
 	ck_assert_uint_eq(msp_latch_deadline(latch), 105);
 	ck_assert_int_eq(drive(111), 0);
-	ck_assert_uint_eq(msp_latch_deadline(latch), 118);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 114);
+	/* unless the next poll is sooner */
+	msp_latch_free(latch);
+	o.retry_ms = 9;
+	ck_assert_int_eq(msp_latch_new(&latch, channel, store, &o), 0);
+	ck_assert_int_eq(drive(150), 0);
+	ck_assert_int_eq(drive(161), 0);
+	ck_assert_uint_eq(msp_latch_deadline(latch), 168);
+	msp_latch_free(latch);
+	o.retry_ms = 3;
+	ck_assert_int_eq(msp_latch_new(&latch, channel, store, &o), 0);
 	mind.status = ENABLED_NO_KEY;
 	mind.key = REFUSED;
 	ck_assert_int_eq(drive(200), 0);

@@ -94,7 +94,7 @@ START_TEST(config_fills_in_defaults)
 	ck_assert_uint_eq(config.idle_timeout_ms, 60000);
 	ck_assert_uint_eq(config.connect_timeout_ms, 5000);
 	ck_assert_uint_eq(config.upstream_timeout_ms, 60000);
-	ck_assert_uint_eq(config.channel_timeout_ms, 10000);
+	ck_assert_uint_eq(config.channel_timeout_ms, 5000);
 	ck_assert_uint_eq(config.identity_timeout_ms, 5000);
 	ck_assert_uint_eq(config.stop_timeout_ms, 10000);
 	ck_assert_uint_eq(config.eager_poll_ms, 1000);
@@ -106,7 +106,7 @@ START_TEST(config_fills_in_defaults)
 	ck_assert_ptr_null(config.control_socket);
 	ck_assert_ptr_null(config.metrics_socket);
 	ck_assert_str_eq(config.metrics_group, "");
-	ck_assert_uint_eq(config.redirect_retry_ms, 30000);
+	ck_assert_uint_eq(config.redirect_retry_ms, 8000);
 	ck_assert_uint_eq(config.bypass_check_ms, 60000);
 	ck_assert_uint_eq(config.names_expiry_ms, 60000);
 	ck_assert_uint_eq(config.n_warnings, 0);
