@@ -72,11 +72,8 @@ void ctl_collect_add(struct ctl_collect *c, const char *name, const char *at,
 static int open_file(const struct ctl_collect *c, const char *path,
 		     struct stat *st)
 {
-	char *whole = ctl_below(c->d, path);
-	int fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK |
-				     O_NOFOLLOW);
+	int fd = ctl_open(c->d, path, O_RDONLY | O_NOFOLLOW);
 
-	free(whole);
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))

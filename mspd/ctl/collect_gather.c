@@ -58,11 +58,10 @@ static void add_logs(struct ctl_collect *c)
 static char *find_newest(const struct ctl_doctor *d, const char *folder,
 			 const char *prefix)
 {
-	char *path = ctl_below(d, folder), *out = NULL;
+	DIR *dir = ctl_open_folder(d, folder);
 	const struct dirent *entry;
-	DIR *dir = opendir(path);
+	char *out = NULL;
 
-	free(path);
 	while (dir && (entry = readdir(dir))) {
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
 		    (out && strcmp(entry->d_name, out) <= 0))
@@ -101,10 +100,9 @@ static void add_rules(struct ctl_collect *c)
 static void add_keys(struct ctl_collect *c)
 {
 	const char *folder = c->d->config.key_dir;
-	char *path = ctl_below(c->d, folder);
+	DIR *dir = ctl_open_folder(c->d, folder);
 	struct ctl_text out = { 0 };
 	const struct dirent *entry;
-	DIR *dir = opendir(path);
 	char line[160];
 	struct stat st;
 
@@ -123,7 +121,6 @@ static void add_keys(struct ctl_collect *c)
 	}
 	if (dir)
 		closedir(dir);
-	free(path);
 	ctl_collect_add(c, "agent/keys.txt", out.at, out.len);
 	ctl_text_free(&out);
 }
@@ -261,15 +258,13 @@ static bool is_fact(const char *line)
 /* Of dpkg; another package manager's database is not text. */
 static void add_packages(struct ctl_collect *c)
 {
-	char *path = ctl_below(c->d, "/var/lib/dpkg/status");
-	FILE *file = fopen(path, "re");
+	FILE *file = ctl_open_file(c->d, "/var/lib/dpkg/status");
 	struct ctl_text out = { 0 };
 	bool wanted = false;
 	char *line = NULL;
 	size_t room = 0;
 	ssize_t n;
 
-	free(path);
 	while (file && (n = getline(&line, &room, file)) > 0) {
 		if (!strncmp(line, "Package:", 8))
 			wanted = is_wanted(line, (size_t)n);
@@ -287,13 +282,11 @@ static void add_packages(struct ctl_collect *c)
 /* Its other lines are not about the agent, and none of the support's. */
 static void add_cloud_init(struct ctl_collect *c)
 {
-	char *path = ctl_below(c->d, "/var/log/cloud-init.log");
-	FILE *file = fopen(path, "re");
+	FILE *file = ctl_open_file(c->d, "/var/log/cloud-init.log");
 	struct ctl_text out = { 0 };
 	char *line = NULL;
 	size_t room = 0;
 
-	free(path);
 	while (file && out.len < CTL_COLLECT_FILE &&
 	       getline(&line, &room, file) > 0)
 		if (strstr(line, "azure-proxy-agent"))

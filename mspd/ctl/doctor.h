@@ -6,6 +6,8 @@
 #ifndef MSPD_CTL_DOCTOR_H
 #define MSPD_CTL_DOCTOR_H
 
+#include <dirent.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <yajl/yajl_tree.h>
 
@@ -93,8 +95,15 @@ const char *ctl_doctor_remedy(const struct ctl_doctor *d, const char *text);
 /** Of a file that is looked at, in bytes. */
 #define CTL_PEEK_MAX ((size_t)256 * 1024)
 
-/* @path behind the root; owned. */
-char *ctl_below(const struct ctl_doctor *d, const char *path);
+/* open(2) of what is there; links lead to what is below the root. -1: errno
+ * says why. */
+int ctl_open(const struct ctl_doctor *d, const char *path, int flags);
+/* NULL: errno says why. */
+DIR *ctl_open_folder(const struct ctl_doctor *d, const char *path);
+/* NULL: it is no file, or cannot be read. */
+FILE *ctl_open_file(const struct ctl_doctor *d, const char *path);
+/* Of a link itself. 0 or -errno. */
+int ctl_stat(const struct ctl_doctor *d, const char *path, struct stat *out);
 /* So much of a file as there is, at most CTL_PEEK_MAX; says nothing. 0 or
  * -errno. */
 int ctl_peek(const struct ctl_doctor *d, struct ctl_text *out,

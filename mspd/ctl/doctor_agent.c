@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,16 +45,39 @@ static const char *usual_path(struct ctl_doctor *d)
 	return ctl_there(d, azure) ? azure : "/etc/mspd/mspd.json";
 }
 
+/* Through a descriptor, which its messages then name, if there is a root. */
+static int load_config(struct ctl_doctor *d, char *error, size_t size)
+{
+	char path[32], said[512];
+	int fd, rc;
+
+	if (d->live)
+		return mspd_config_load(&d->config, d->path, error, size);
+	fd = ctl_open(d, d->path, O_RDONLY);
+	if (fd < 0) {
+		rc = -errno;
+		snprintf(error, size, "%s: %s", d->path, strerror(-rc));
+		return rc;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	rc = mspd_config_load(&d->config, path, said, sizeof(said));
+	close(fd);
+	if (rc < 0)
+		snprintf(error, size, "%s%s", d->path,
+			 strncmp(said, path, strlen(path))
+				 ? ": cannot be read"
+				 : said + strlen(path));
+	return rc;
+}
+
 void ctl_check_config(struct ctl_doctor *d, bool named)
 {
-	char *whole, error[512];
+	char error[512] = "";
 	int rc;
 
 	if (!named)
 		d->path = usual_path(d);
-	whole = ctl_below(d, d->path);
-	rc = mspd_config_load(&d->config, whole, error, sizeof(error));
-	free(whole);
+	rc = load_config(d, error, sizeof(error));
 	if (rc < 0)
 		take_defaults(d);
 	if (rc == -ENOENT)
@@ -112,15 +136,13 @@ static void tell_status(struct ctl_doctor *d)
 
 char *ctl_doctor_socket(const struct ctl_doctor *d)
 {
-	char *path = NULL, *out;
+	const char *own = d->config.control_socket;
+	char *path = NULL;
 
-	if (d->config.control_socket)
-		return ctl_below(d, d->config.control_socket);
-	if (asprintf(&path, "%s/control.sock", d->config.run_dir) < 0)
+	if (asprintf(&path, "%s%s%s", d->root, own ? own : d->config.run_dir,
+		     own ? "" : "/control.sock") < 0)
 		ctl_no_memory();
-	out = ctl_below(d, path);
-	free(path);
-	return out;
+	return path;
 }
 
 void ctl_check_agent(struct ctl_doctor *d)
@@ -230,15 +252,11 @@ static void tell_holder(struct ctl_doctor *d, const char *wanted,
 void ctl_check_listener(struct ctl_doctor *d)
 {
 	char wanted[MSPD_LISTENER_TEXT], at[MSPD_LISTENER_TEXT];
-	char *dir = ctl_below(d, d->config.run_dir);
 
-	d->listener = d->config.listener;
-	/* left as it is by what is there: the file is the agent's alone */
-	if (mspd_listener_ask(dir, &d->listener) < 0)
-		d->listener = d->config.listener;
-	free(dir);
 	if (!d->live)
 		return;
+	if (mspd_listener_ask(d->config.run_dir, &d->listener) < 0)
+		d->listener = d->config.listener;
 	mspd_listener_text(&d->config.listener, wanted);
 	mspd_listener_text(&d->listener, at);
 	tell_holder(d, wanted, at);

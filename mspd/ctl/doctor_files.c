@@ -122,17 +122,19 @@ static void look_into(struct ctl_doctor *d, DIR *dir)
 void ctl_check_keys(struct ctl_doctor *d)
 {
 	const struct keys none = { 0 };
-	char *path = ctl_below(d, d->config.key_dir);
+	const char *path = d->config.key_dir;
 	struct stat st;
+	int rc = ctl_stat(d, path, &st);
 	DIR *dir = NULL;
 
-	if (lstat(path, &st) < 0 && errno == ENOENT)
+	if (rc == -ENOENT)
 		tell_keys(d, &none);
-	else if (lstat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+	else if (rc == 0 && !S_ISDIR(st.st_mode))
 		ctl_find(d, CTL_ILL, "key",
 			 "make it a directory of root's, mode 0700",
 			 "%s is no directory", d->config.key_dir);
-	else if ((dir = opendir(path)) && fstat(dirfd(dir), &st) == 0 &&
+	else if ((dir = ctl_open_folder(d, path)) &&
+		 fstat(dirfd(dir), &st) == 0 &&
 		 is_closed(d, d->config.key_dir, &st))
 		look_into(d, dir);
 	else if (!dir)
@@ -140,7 +142,6 @@ void ctl_check_keys(struct ctl_doctor *d)
 			 d->config.key_dir, strerror(errno));
 	if (dir)
 		closedir(dir);
-	free(path);
 }
 
 /* ---- room --------------------------------------------------------------- */
@@ -157,12 +158,17 @@ struct room {
 static bool ask_room(const struct ctl_doctor *d, const char *folder,
 		     struct statvfs *fs, struct stat *st)
 {
-	char *path = ctl_below(d, folder);
+	char *path = ctl_copy(folder, strlen(folder));
 	bool found = false;
 	char *slash;
+	int fd;
 
-	while (!(found = stat(path, st) == 0 && statvfs(path, fs) == 0)) {
-		slash = strrchr(path, '/');
+	for (;;) {
+		fd = ctl_open(d, path, O_PATH);
+		found = fd >= 0 && fstat(fd, st) == 0 && fstatvfs(fd, fs) == 0;
+		if (fd >= 0)
+			close(fd);
+		slash = found ? NULL : strrchr(path, '/');
 		if (!slash || slash == path)
 			break;
 		*slash = '\0';

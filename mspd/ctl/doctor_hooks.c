@@ -71,13 +71,10 @@ static bool read_links(struct ctl_doctor *d, struct links *links)
 {
 	char folder[64], path[sizeof(folder) + NAME_MAX + 1];
 	const struct dirent *entry;
-	char *whole;
 	DIR *dir;
 
 	snprintf(folder, sizeof(folder), "/proc/%u/fdinfo", d->agent);
-	whole = ctl_below(d, folder);
-	dir = opendir(whole);
-	free(whole);
+	dir = ctl_open_folder(d, folder);
 	if (!dir)
 		return false;
 	while ((entry = readdir(dir))) {

@@ -5,6 +5,7 @@
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <stdarg.h>
@@ -163,15 +164,16 @@ void ctl_check_features(struct ctl_doctor *d)
 void ctl_check_btf(struct ctl_doctor *d)
 {
 	static const char path[] = "/sys/kernel/btf/vmlinux";
-	char *whole = ctl_below(d, path);
+	int fd = ctl_open(d, path, O_RDONLY);
 
-	if (access(whole, R_OK) == 0)
+	if (fd >= 0)
 		ctl_find(d, CTL_WELL, "btf", NULL, "%s is there", path);
 	else
 		ctl_find(d, CTL_ILL, "btf", ctl_remedy_image,
 			 "%s: %s: this kernel does not tell its types", path,
 			 strerror(errno));
-	free(whole);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* ---- cgroup v2 ---------------------------------------------------------- */
@@ -214,10 +216,10 @@ static bool is_supported(const struct ctl_doctor *d)
 
 static void check_path(struct ctl_doctor *d, const char *path)
 {
-	char *whole = ctl_below(d, path);
+	int fd = ctl_open(d, path, O_PATH);
 	struct statfs fs;
 
-	if (statfs(whole, &fs) < 0)
+	if (fd < 0 || fstatfs(fd, &fs) < 0)
 		ctl_find(d, CTL_ILL, "cgroup2",
 			 "correct cgroupPath in the configuration, or leave it "
 			 "out; then restart the agent",
@@ -231,7 +233,8 @@ static void check_path(struct ctl_doctor *d, const char *path)
 	else
 		ctl_find(d, CTL_WELL, "cgroup2", NULL, "the hooks belong at %s",
 			 path);
-	free(whole);
+	if (fd >= 0)
+		close(fd);
 }
 
 void ctl_check_cgroup(struct ctl_doctor *d)

@@ -6,20 +6,70 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "mspd/ctl/doctor.h"
 
-char *ctl_below(const struct ctl_doctor *d, const char *path)
+int ctl_open(const struct ctl_doctor *d, const char *path, int flags)
 {
-	char *out = NULL;
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_IN_ROOT,
+	};
+	int root, fd, err;
 
-	if (asprintf(&out, "%s%s", d->root, path) < 0)
-		ctl_no_memory();
-	return out;
+	if (!(flags & O_PATH))
+		how.flags |= O_NOCTTY | O_NONBLOCK;
+	if (!*d->root)
+		return open(path, (int)how.flags);
+	root = open(d->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -1;
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	err = errno;
+	close(root);
+	errno = err;
+	return fd;
+}
+
+DIR *ctl_open_folder(const struct ctl_doctor *d, const char *path)
+{
+	int fd = ctl_open(d, path, O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd >= 0 && !dir)
+		close(fd);
+	return dir;
+}
+
+FILE *ctl_open_file(const struct ctl_doctor *d, const char *path)
+{
+	int fd = ctl_open(d, path, O_RDONLY);
+	FILE *file = NULL;
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		file = fdopen(fd, "r");
+	if (fd >= 0 && !file)
+		close(fd);
+	return file;
+}
+
+int ctl_stat(const struct ctl_doctor *d, const char *path, struct stat *out)
+{
+	int fd = ctl_open(d, path, O_PATH | O_NOFOLLOW);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = fstat(fd, out) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
 }
 
 static int read_some(struct ctl_text *out, int fd)
@@ -41,11 +91,9 @@ static int read_some(struct ctl_text *out, int fd)
 
 int ctl_peek(const struct ctl_doctor *d, struct ctl_text *out, const char *path)
 {
-	char *whole = ctl_below(d, path);
-	int fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = ctl_open(d, path, O_RDONLY);
 	int rc = fd < 0 ? -errno : 0;
 
-	free(whole);
 	ctl_put(out, "");
 	if (fd < 0)
 		return rc;
@@ -56,11 +104,11 @@ int ctl_peek(const struct ctl_doctor *d, struct ctl_text *out, const char *path)
 
 bool ctl_there(const struct ctl_doctor *d, const char *path)
 {
-	char *whole = ctl_below(d, path);
-	bool is = access(whole, F_OK) == 0;
+	int fd = ctl_open(d, path, O_PATH);
 
-	free(whole);
-	return is;
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 /* ---- documents ---------------------------------------------------------- */

@@ -71,12 +71,10 @@ static bool is_other(const struct ctl_doctor *d, const char *pid)
 
 static bool find_process(struct ctl_doctor *d)
 {
-	char *path = ctl_below(d, "/proc");
-	DIR *dir = opendir(path);
+	DIR *dir = ctl_open_folder(d, "/proc");
 	const struct dirent *entry;
 	bool found = false;
 
-	free(path);
 	while (dir && !found && (entry = readdir(dir))) {
 		found = is_other(d, entry->d_name);
 		if (found)
@@ -107,13 +105,11 @@ void ctl_check_others(struct ctl_doctor *d)
 static char *find_cloud_init(const struct ctl_doctor *d)
 {
 	static const char *const kinds[] = { "dist-packages", "site-packages" };
-	char *path = ctl_below(d, "/usr/lib");
+	DIR *dir = ctl_open_folder(d, "/usr/lib");
 	char *out = NULL, *try = NULL;
 	const struct dirent *entry;
-	DIR *dir = opendir(path);
 	size_t i;
 
-	free(path);
 	while (dir && !out && (entry = readdir(dir)))
 		for (i = 0; !out && i < 2; i++) {
 			if (strncmp(entry->d_name, "python3", 7) != 0 ||
@@ -206,12 +202,9 @@ void ctl_check_provisioning(struct ctl_doctor *d)
 
 static bool is_linked(const struct ctl_doctor *d, const char *path)
 {
-	char *whole = ctl_below(d, path);
 	struct stat st;
-	bool is = lstat(whole, &st) == 0;
 
-	free(whole);
-	return is;
+	return ctl_stat(d, path, &st) == 0;
 }
 
 void ctl_check_service(struct ctl_doctor *d)

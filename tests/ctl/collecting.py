@@ -73,6 +73,7 @@ class Secrets:
     def pem(self, n=20):
         return ("-----BEGIN RSA PRIVATE KEY-----\n" +
                 "".join(self.base64(48) + "\n" for _ in range(n)) +
+                self.base64(21) + "\n" +
                 "-----END RSA PRIVATE KEY-----\n")
 
     def found_in(self, data):
@@ -109,6 +110,7 @@ def plant(machine, secrets):
         "pollKeyStatusIntervalInSeconds": 15,
         **{f"note{i}": line for i, line in enumerate(secrets.lines())}},
         indent=1))
+    machine.put(f"proc/{PID}/cgroup", "0::/x\n" + secrets.base64(60) + "\n")
     machine.put(f"{KEYS}/{GUID}.key", json.dumps(
         {"key": secrets.hex(), "other": secrets.text(40)}), 0o600)
     machine.put(f"{KEYS}/../rules/IMDS_Rules.json", text())
@@ -245,7 +247,31 @@ def check_odd(ctl):
               members.get("README"))
 
 
+def check_root(ctl):
+    """Links and dots of an image lead to what is in it."""
+    machine = Machine(ctl, "image")
+    ctl.file("os-release", "of this machine")
+    machine.put("inside/os-release", "of the image")
+    machine.remove("etc/azure/proxy-agent.json")
+    machine.put("etc/mspd/mspd.json", json.dumps({
+        "logFolder": "/../" * 20 + ctl.dir, "latchKeyFolder": f"/{KEYS}",
+        "pollKeyStatusIntervalInSeconds": 15,
+        "statusFolder": f"/{LOG}"}))
+    ctl.file("ProxyAgent.log", "of this machine")
+    os.rename(machine.path("proc"), machine.path("inside/proc"))
+    os.symlink("/inside/proc", machine.path("proc"))
+    os.symlink(f"{ctl.dir}/os-release", machine.path("etc/os-release"))
+    os.symlink(ctl.dir, machine.path("usr/lib/systemd"))
+    _, members, _, data = collect(ctl, machine, "image.tar")
+    ctl.claim("collect_stays_below_its_root",
+              b"of this machine" not in data, sorted(members))
+    ctl.claim("collect_follows_folders_below_its_root",
+              b"nodev" in members.get("machine/filesystems", b""),
+              members.get("README"))
+
+
 def run(ctl):
+    check_root(ctl)
     check_secrets(ctl)
     check_file(ctl)
     check_odd(ctl)
