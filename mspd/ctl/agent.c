@@ -13,9 +13,8 @@
 
 #define SOCKET_NAME "control.sock"
 
-/* What the agent has by default, which its own reader knows: of a file that
- * has nothing but what must be there. */
-static bool load_defaults(struct mspd_config *out)
+/* Its own reader knows: of a file that has nothing but what must be there. */
+bool ctl_agent_defaults(struct mspd_config *out)
 {
 	static const char least[] =
 		"{\"logFolder\":\"/var/log/azure-proxy-agent\","
@@ -47,7 +46,7 @@ bool ctl_agent_config(struct mspd_config *out, const char *path,
 	if (mspd_config_load(out, from, why, CTL_AGENT_WHY) == 0)
 		return true;
 	if (!path)
-		return load_defaults(out);
+		return ctl_agent_defaults(out);
 	ctl_fail("%s", why);
 	return false;
 }

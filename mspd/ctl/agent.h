@@ -23,6 +23,9 @@
 bool ctl_agent_config(struct mspd_config *out, const char *path,
 		      char why[CTL_AGENT_WHY]);
 
+/* What the agent has by default; free it likewise. False, and has said why. */
+bool ctl_agent_defaults(struct mspd_config *out);
+
 /* Path of its control socket, owned; "": it has none. */
 char *ctl_agent_socket(const struct mspd_config *config);
 

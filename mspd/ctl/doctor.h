@@ -9,10 +9,10 @@
 #include <dirent.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-#include <yajl/yajl_tree.h>
 
 #include "mspd/config.h"
 #include "mspd/ctl/ctl.h"
+#include "mspd/ctl/json.h"
 #include "mspd/ctl/remedy.h"
 
 /** "azure-proxy-agent", as much of a name as the kernel keeps. */
@@ -111,12 +111,6 @@ int ctl_peek(const struct ctl_doctor *d, struct ctl_text *out,
 bool ctl_there(const struct ctl_doctor *d, const char *path);
 /* Directory of the cgroup v2 that this program is in. */
 void ctl_own_cgroup(const struct ctl_doctor *d, char out[PATH_MAX]);
-/* Members of an object, or of one in it; NULL is fine for @tree and @inner. */
-const char *ctl_tree_text(yajl_val tree, const char *outer, const char *inner);
-bool ctl_tree_number(yajl_val tree, const char *outer, const char *inner,
-		     int64_t *out);
-bool ctl_tree_true(yajl_val tree, const char *outer, const char *inner);
-yajl_val ctl_tree_at(yajl_val tree, const char *outer, const char *inner);
 /* Of the status of all endpoints, that of one of them; NULL: unknown. */
 yajl_val ctl_told_endpoint(const struct ctl_doctor *d,
 			   enum msp_endpoint endpoint);

@@ -9,32 +9,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "mspd/ctl/agent.h"
 #include "mspd/ctl/control.h"
 #include "mspd/ctl/doctor.h"
 #include "mspd/listener.h"
 
 /* ---- configuration ------------------------------------------------------ */
-
-/* What the agent would take that is told nothing but where its folders are, as
- * they usually are. */
-static void take_defaults(struct ctl_doctor *d)
-{
-	static const char text[] =
-		"{\"logFolder\":\"/var/log/azure-proxy-agent\","
-		"\"latchKeyFolder\":\"/var/lib/azure-proxy-agent/keys\","
-		"\"pollKeyStatusIntervalInSeconds\":15}";
-	int fd = memfd_create("config", MFD_CLOEXEC);
-	char path[32], error[256];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fd < 0 || write(fd, text, sizeof(text) - 1) < 0 ||
-	    mspd_config_load(&d->config, path, error, sizeof(error)) < 0)
-		ctl_no_memory();
-	close(fd);
-}
 
 static const char *usual_path(struct ctl_doctor *d)
 {
@@ -78,8 +60,8 @@ void ctl_check_config(struct ctl_doctor *d, bool named)
 	if (!named)
 		d->path = usual_path(d);
 	rc = load_config(d, error, sizeof(error));
-	if (rc < 0)
-		take_defaults(d);
+	if (rc < 0 && !ctl_agent_defaults(&d->config))
+		ctl_no_memory();
 	if (rc == -ENOENT)
 		ctl_find(d, CTL_ILL, "config",
 			 named ? "name the file that the agent reads"
@@ -103,22 +85,21 @@ void ctl_check_config(struct ctl_doctor *d, bool named)
 
 static void take_status(struct ctl_doctor *d, const struct ctl_text *text)
 {
-	char error[128];
 	int64_t pid;
 
-	d->told = yajl_tree_parse(text->at, error, sizeof(error));
-	if (ctl_tree_number(d->told, "pid", NULL, &pid) && pid > 0 &&
+	d->told = ctl_json_parse(text->at, text->len);
+	if (ctl_json_number(d->told, "pid", &pid) && pid > 0 &&
 	    pid <= INT32_MAX)
 		d->agent = (uint32_t)pid;
 }
 
 static void tell_status(struct ctl_doctor *d)
 {
-	const char *version = ctl_tree_text(d->told, "version", NULL);
-	const char *state = ctl_tree_text(d->told, "state", NULL);
-	const char *message = ctl_tree_text(d->told, "message", NULL);
+	const char *version = ctl_json_text(d->told, "version");
+	const char *state = ctl_json_text(d->told, "state");
+	const char *message = ctl_json_text(d->told, "message");
 	bool known = message && ctl_failure_find(message);
-	bool well = ctl_tree_true(d->told, "healthy", NULL);
+	bool well = ctl_json_true(d->told, "healthy");
 
 	if (!d->agent || !version || !state) {
 		ctl_find(d, CTL_ILL, "agent", ctl_remedy_restart,
@@ -136,12 +117,12 @@ static void tell_status(struct ctl_doctor *d)
 
 char *ctl_doctor_socket(const struct ctl_doctor *d)
 {
-	const char *own = d->config.control_socket;
+	char *socket = ctl_agent_socket(&d->config);
 	char *path = NULL;
 
-	if (asprintf(&path, "%s%s%s", d->root, own ? own : d->config.run_dir,
-		     own ? "" : "/control.sock") < 0)
+	if (asprintf(&path, "%s%s", d->root, socket) < 0)
 		ctl_no_memory();
+	free(socket);
 	return path;
 }
 

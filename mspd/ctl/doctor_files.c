@@ -83,8 +83,9 @@ static void look_at(struct ctl_doctor *d, struct keys *keys, int fd,
 
 static void tell_keys(struct ctl_doctor *d, const struct keys *keys)
 {
-	bool has = ctl_tree_true(d->told, "key", "present");
-	const char *stored = ctl_tree_text(d->told, "key", "stored");
+	bool has = ctl_json_true(ctl_json_get(d->told, "key"), "present");
+	const char *stored =
+		ctl_json_text(ctl_json_get(d->told, "key"), "stored");
 
 	if (has && !stored)
 		ctl_find(

@@ -111,60 +111,20 @@ bool ctl_there(const struct ctl_doctor *d, const char *path)
 	return fd >= 0;
 }
 
-/* ---- documents ---------------------------------------------------------- */
-
-static yajl_val find(yajl_val tree, const char *outer, const char *inner,
-		     yajl_type type)
-{
-	const char *path[] = { outer, inner, NULL };
-
-	return tree ? yajl_tree_get(tree, path, type) : NULL;
-}
-
-yajl_val ctl_tree_at(yajl_val tree, const char *outer, const char *inner)
-{
-	return find(tree, outer, inner, yajl_t_any);
-}
-
-const char *ctl_tree_text(yajl_val tree, const char *outer, const char *inner)
-{
-	yajl_val value = find(tree, outer, inner, yajl_t_string);
-
-	return value ? YAJL_GET_STRING(value) : NULL;
-}
-
-bool ctl_tree_number(yajl_val tree, const char *outer, const char *inner,
-		     int64_t *out)
-{
-	yajl_val value = find(tree, outer, inner, yajl_t_number);
-
-	if (!value || !YAJL_IS_INTEGER(value))
-		return false;
-	*out = YAJL_GET_INTEGER(value);
-	return true;
-}
-
-bool ctl_tree_true(yajl_val tree, const char *outer, const char *inner)
-{
-	yajl_val value = find(tree, outer, inner, yajl_t_any);
-
-	return value && YAJL_IS_TRUE(value);
-}
+/* ---- documents --------------------------------------------------------- */
 
 yajl_val ctl_told_endpoint(const struct ctl_doctor *d,
 			   enum msp_endpoint endpoint)
 {
-	yajl_val list = find(d->told, "endpoints", NULL, yajl_t_array);
+	yajl_val list = ctl_json_get(d->told, "endpoints");
 	const char *word = ctl_endpoint_word(endpoint);
 	const char *name;
 	size_t i;
 
-	for (i = 0; list && i < YAJL_GET_ARRAY(list)->len; i++) {
-		yajl_val at = YAJL_GET_ARRAY(list)->values[i];
-
-		name = ctl_tree_text(at, "name", NULL);
+	for (i = 0; i < ctl_json_length(list); i++) {
+		name = ctl_json_text(ctl_json_at(list, i), "name");
 		if (name && !strcmp(name, word))
-			return at;
+			return ctl_json_at(list, i);
 	}
 	return NULL;
 }

@@ -37,8 +37,8 @@ static struct wish wish_for(const struct ctl_doctor *d,
 			    enum msp_endpoint endpoint)
 {
 	yajl_val at = ctl_told_endpoint(d, endpoint);
-	const char *mode = ctl_tree_text(at, "mode", NULL);
-	const char *state = ctl_tree_text(at, "redirection", NULL);
+	const char *mode = ctl_json_text(at, "mode");
+	const char *state = ctl_json_text(at, "redirection");
 
 	return (struct wish){ .redirect = state && strcmp(state, "off") != 0,
 			      .disabled = mode && !strcmp(mode, "disabled"),

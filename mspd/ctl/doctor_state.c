@@ -35,9 +35,9 @@ static int64_t when(const char *text)
 static bool find_fault(struct ctl_doctor *d, yajl_val status,
 		       const char *module)
 {
-	yajl_val at = ctl_tree_at(status, module, NULL);
-	const char *state = ctl_tree_text(at, "status", NULL);
-	const char *message = ctl_tree_text(at, "message", NULL);
+	yajl_val at = ctl_json_get(status, module);
+	const char *state = ctl_json_text(at, "status");
+	const char *message = ctl_json_text(at, "message");
 
 	state = state ? state : "nothing";
 	message = message ? message : "";
@@ -50,9 +50,9 @@ static bool find_fault(struct ctl_doctor *d, yajl_val status,
 
 static void read_status(struct ctl_doctor *d, yajl_val tree)
 {
-	yajl_val status = ctl_tree_at(tree, "proxyAgentStatus", NULL);
-	const char *word = ctl_tree_text(status, "status", NULL);
-	const char *stamp = ctl_tree_text(tree, "timestamp", NULL);
+	yajl_val status = ctl_json_get(tree, "proxyAgentStatus");
+	const char *word = ctl_json_text(status, "status");
+	const char *stamp = ctl_json_text(tree, "timestamp");
 	int64_t age = time(NULL) - when(stamp);
 	bool success = word && !strcmp(word, "SUCCESS");
 	size_t i, faults = 0;
@@ -79,15 +79,15 @@ static void read_status(struct ctl_doctor *d, yajl_val tree)
 void ctl_check_status(struct ctl_doctor *d)
 {
 	struct ctl_text text = { 0 };
-	char *path = NULL, error[128];
 	yajl_val tree = NULL;
+	char *path = NULL;
 	int rc;
 
 	if (asprintf(&path, "%s/status.json", d->config.status_dir) < 0)
 		ctl_no_memory();
 	rc = ctl_peek(d, &text, path);
 	if (rc == 0)
-		tree = yajl_tree_parse(text.at, error, sizeof(error));
+		tree = ctl_json_parse(text.at, text.len);
 	if (tree)
 		read_status(d, tree);
 	else if (rc == 0)
@@ -118,10 +118,9 @@ void ctl_check_protection(struct ctl_doctor *d)
 
 	for (i = 0; i < MSP_ENDPOINTS; i++) {
 		yajl_val at = ctl_told_endpoint(d, (enum msp_endpoint)i);
-		const char *mode = ctl_tree_text(at, "mode", NULL);
+		const char *mode = ctl_json_text(at, "mode");
 
-		applied &=
-			!differs(mode, ctl_tree_text(at, "redirection", NULL));
+		applied &= !differs(mode, ctl_json_text(at, "redirection"));
 		if (!mode)
 			continue;
 		ctl_put(&modes, modes.len ? ", " : "");
@@ -150,7 +149,8 @@ void ctl_check_protection(struct ctl_doctor *d)
 
 void ctl_check_host(struct ctl_doctor *d)
 {
-	const char *failure = ctl_tree_text(d->told, "host", "failure");
+	const char *failure =
+		ctl_json_text(ctl_json_get(d->told, "host"), "failure");
 	int64_t age;
 
 	if (!d->told)
@@ -161,7 +161,8 @@ void ctl_check_host(struct ctl_doctor *d)
 				 ? ctl_doctor_remedy(d, failure)
 				 : ctl_remedy_network,
 			 "%s", failure);
-	else if (!ctl_tree_number(d->told, "host", "ageSeconds", &age))
+	else if (!ctl_json_number(ctl_json_get(d->told, "host"), "ageSeconds",
+				  &age))
 		ctl_find(d, CTL_ILL, "host", ctl_remedy_network,
 			 "has never answered the agent");
 	else if (age > STALE_S && age * 1000 > 4 * (int64_t)d->config.poll_ms)
@@ -178,7 +179,8 @@ void ctl_check_clock(struct ctl_doctor *d)
 
 	if (d->host_date)
 		ahead = d->host_date - d->host_date_at;
-	else if (!ctl_tree_number(d->told, "host", "clockSkewSeconds", &ahead))
+	else if (!ctl_json_number(ctl_json_get(d->told, "host"),
+				  "clockSkewSeconds", &ahead))
 		return;
 	off = ahead < 0 ? -ahead : ahead;
 	if (off < SKEW_S)
@@ -199,18 +201,16 @@ void ctl_check_clock(struct ctl_doctor *d)
 
 static bool find_rules(struct ctl_doctor *d, enum msp_endpoint endpoint)
 {
-	yajl_val rules =
-		ctl_tree_at(ctl_told_endpoint(d, endpoint), "rules", NULL);
-	const char *source = ctl_tree_text(rules, "source", NULL);
-	yajl_val texts = ctl_tree_at(rules, "findings", "texts");
+	yajl_val rules = ctl_json_get(ctl_told_endpoint(d, endpoint), "rules");
+	const char *source = ctl_json_text(rules, "source");
+	yajl_val texts = ctl_json_get(ctl_json_get(rules, "findings"), "texts");
 	int64_t errors = 0, warnings = 0;
 	const char *first = "";
 
-	ctl_tree_number(rules, "findings", "errors", &errors);
-	ctl_tree_number(rules, "findings", "warnings", &warnings);
-	if (texts && YAJL_IS_ARRAY(texts) && YAJL_GET_ARRAY(texts)->len &&
-	    YAJL_IS_STRING(YAJL_GET_ARRAY(texts)->values[0]))
-		first = YAJL_GET_STRING(YAJL_GET_ARRAY(texts)->values[0]);
+	ctl_json_number(ctl_json_get(rules, "findings"), "errors", &errors);
+	ctl_json_number(ctl_json_get(rules, "findings"), "warnings", &warnings);
+	if (ctl_json_at(texts, 0) && YAJL_IS_STRING(ctl_json_at(texts, 0)))
+		first = YAJL_GET_STRING(ctl_json_at(texts, 0));
 	if (errors)
 		ctl_find(d, CTL_ILL, "rules",
 			 "correct the profile; mspctl lint tells all that is "
@@ -239,9 +239,10 @@ void ctl_check_rules(struct ctl_doctor *d)
 
 void ctl_check_trail(struct ctl_doctor *d)
 {
-	const char *why = ctl_tree_text(d->told, "audit", "lastError");
+	const char *why =
+		ctl_json_text(ctl_json_get(d->told, "audit"), "lastError");
 
-	if (ctl_tree_true(d->told, "audit", "failed"))
+	if (ctl_json_true(ctl_json_get(d->told, "audit"), "failed"))
 		ctl_find(
 			d, CTL_ILL, "audit",
 			"make room in logFolder, and let root write to it; the "
