@@ -85,6 +85,10 @@ static void tell_redirected(struct ctl_doctor *d, const struct ctl_probe *p,
 			 "redirected to %s; the host rejects what the agent "
 			 "signs (401)",
 			 at);
+	else if (p->passed && p->status >= 500)
+		ctl_find(d, CTL_DOUBT, name, "try again; it is the host's",
+			 "redirected to %s; the host answers %u", at,
+			 p->status);
 	else if (p->passed || p->status == 403)
 		ctl_find(d, CTL_WELL, name, NULL,
 			 "redirected to %s, answered by the %s (%u)", at,

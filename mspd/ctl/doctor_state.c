@@ -57,6 +57,11 @@ static void read_status(struct ctl_doctor *d, yajl_val tree)
 	bool success = word && !strcmp(word, "SUCCESS");
 	size_t i, faults = 0;
 
+	if (when(stamp) < when(ctl_json_text(d->told, "startedAt"))) {
+		ctl_find(d, CTL_DOUBT, "status", "look again in a minute",
+			 "status.json is from before the agent's start");
+		return;
+	}
 	for (i = 0; i < MODULES; i++)
 		faults += find_fault(d, status, modules[i]);
 	if (!word || !stamp)

@@ -332,6 +332,12 @@ def status_torn(m):
     m.put("var/log/azure-proxy-agent/status.json", '{"timestamp": "2026')
 
 
+def status_of_a_predecessor(m):
+    m.status["startedAt"] = "2026-11-22T12:00:00Z"
+    m.module("keyLatchStatus", "STOPPED",
+             "poll_secure_channel_status task exited.")
+
+
 def status_missing(m):
     m.report = None
 
@@ -456,6 +462,7 @@ FAILURES = (
     (port_taken, "proxyListenerStatus", "in use", "end what has the port"),
     (unknown_failure, "keyLatchStatus", "nobody knows", "mspctl collect"),
     (status_torn, "status", "not JSON", "restart"),
+    (status_of_a_predecessor, "status", "before the agent's start", "again"),
     (status_missing, "status", "No such file", "enable --now"),
     (key_open_to_others, "key", "0640", KEY),
     (key_folder_open_to_others, "key", "0755", KEY),

@@ -325,6 +325,23 @@ class Doctor(unittest.TestCase):
         self.assert_found(found, "host", "fail", "", WIRESERVER)
         self.assert_found(found, "probe imds", "fail", "redirected to")
 
+    def test_host_that_is_out_of_order(self):
+        w = self.make().start()
+        w.control("POST", "/faults", json.dumps(
+            {"name": "503", "endpoint": "imds"}).encode())
+        status, found = self.examine()
+        self.assertEqual(status, 0)
+        self.assert_found(found, "probe imds", "warn", "answers 503",
+                          "the host's")
+
+    def test_host_that_rejects_what_is_signed(self):
+        w = self.make().start()
+        w.control("POST", "/faults", json.dumps(
+            {"name": "status", "status": 401, "endpoint": "imds"}).encode())
+        status, found = self.examine()
+        self.assertEqual(status, 1)
+        self.assert_found(found, "probe imds", "fail", "rejects", KEY)
+
     def test_host_out_of_reach_without_an_agent(self):
         self.make().write_config()
         found = self.examine()[1]
@@ -355,7 +372,8 @@ class Doctor(unittest.TestCase):
                 os.unlink(w.path("keys", name))
         w.start_mspd(wait=False)
         world.wait_until(
-            lambda: "keyLatchStatus" in self.examine()[1],
+            lambda: "Failed to acquire" in self.examine()[1].get(
+                "keyLatchStatus", {"seen": ""})["seen"],
             why="the loss is told")
         status, found = self.examine()
         self.assertEqual(status, 1)
