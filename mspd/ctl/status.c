@@ -243,7 +243,7 @@ static int wait_healthy(struct status *s)
 static void put_over(struct ctl_text *to, const struct ctl_text *from)
 {
 	const unsigned short rows = terminal().ws_row;
-	const char *at = from->at, *end;
+	const char *at = from->at ? from->at : "", *end;
 	unsigned int n = 0;
 
 	ctl_put(to, "\x1b[H");
