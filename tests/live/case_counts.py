@@ -4,7 +4,9 @@ In: requests that end in every way one can. Out: each is counted once, as what
 it was. Must never take a request that was given up for one that was served.
 """
 import json
-import socket
+import os
+import subprocess
+import threading
 import unittest
 
 import wire
@@ -156,6 +158,56 @@ class Counts(unittest.TestCase):
         self.world.get("/provision", host=IMDS)
         self.world.get("/gpa-aggregated-status", host=IMDS)
         self.assertEqual(self.total(self.seen()), self.total(before))
+
+
+class Held(unittest.TestCase):
+    """A disk that is full for a moment."""
+
+    def setUp(self):
+        self.world = w = world.World(imds=world.item(), wireserver=world.item())
+        self.addCleanup(w.close)
+        os.mkdir(w.path("log"))
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none",
+                        w.path("log")], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", w.path("log")],
+                        check=True)
+        w.start()
+
+    def seconds(self, stage):
+        return samples(scrape(self.world.path("run", "metrics.sock"))[1])[
+            f'mspd_request_seconds_sum{{stage="{stage}"}}']
+
+    def fill(self):
+        with open(self.world.path("log", "filler"), "wb", 0) as f:
+            for size in (65536, 4096, 1):
+                try:
+                    while True:
+                        f.write(b"x" * size)
+                except OSError:
+                    pass
+
+    def one(self):
+        """Held back and served: what both stages took more."""
+        self.fill()
+        world.wait_until(lambda: self.world.get(INSTANCE).status == 503,
+                         why="the disk is full")
+        before = self.seconds("identity"), self.seconds("total")
+        timer = threading.Timer(0.3, os.unlink, [
+            self.world.path("log", "filler")])
+        timer.start()
+        status = self.world.get(INSTANCE).status
+        timer.join()
+        world.wait_until(lambda: self.world.get(INSTANCE).status == 200,
+                         why="there is room")
+        if status != 200:
+            return None  # it took too long, on this machine
+        return (self.seconds("identity") - before[0],
+                self.seconds("total") - before[1])
+
+    def test_time_of_the_trail_is_not_that_of_the_identity(self):
+        identity, total = world.wait_until(self.one, seconds=60,
+                                           why="one is held and served")
+        self.assertLess(identity, total / 2)
 
 
 if __name__ == "__main__":
