@@ -6,10 +6,12 @@ host by itself, and each is who it is.
 """
 import collections
 import fcntl
+import json
 import os
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 import unittest
@@ -167,6 +169,51 @@ class Restart(unittest.TestCase):
         thread.join()
         self.assertEqual(answers[0].status, 200)
         self.assertIn(world.PASSED, answers[0].headers)
+
+    def test_rules_that_changed_meanwhile_are_in_force(self):
+        """Not those that there were when the client connected."""
+        w, answers = self.world, []
+        w.stop_mspd(signal.SIGKILL)
+        thread = threading.Thread(target=lambda: answers.append(
+            w.get(INSTANCE, uid=USERS[0])))
+        thread.start()
+        time.sleep(0.5)
+        w.set_item("imds", world.item(access="deny", ident="other"))
+        w.start_mspd(wait=False)
+        thread.join()
+        self.assertEqual(answers[0].status, 403)
+        self.assertEqual(w.audit()[-1]["uid"], USERS[0])
+
+    def test_second_agent_changes_nothing(self):
+        """Started by hand beside the one that serves: it has the port, and
+        the programs let nobody else bind it."""
+        w = self.world
+        first, folder = w.mspd, w.path("second")
+        os.mkdir(folder)
+        config = {**w.config, **{key: os.path.join(folder, key) for key in (
+            "logFolder", "eventFolder", "latchKeyFolder", "statusFolder",
+            "runFolder")}}
+        with open(os.path.join(folder, "c.json"), "w", encoding="ascii") as f:
+            json.dump(config, f)
+        with Crowd(w, 8) as crowd:
+            second = subprocess.Popen(
+                [w.program, "--config", os.path.join(folder, "c.json")],
+                env=world.World.environment(w), stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, preexec_fn=w.prepare_mspd)
+            status = os.path.join(folder, "statusFolder", "status.json")
+            try:
+                world.wait_until(lambda: os.path.exists(status) and
+                                 b"Failed to bind" in w.read(status),
+                                 why="the second says what is wrong")
+                time.sleep(1)
+            finally:
+                second.terminate()
+                second.wait(30)
+        self.assertIsNone(first.poll())
+        total = crowd.total()
+        self.assertEqual(total, {200: total["connected"],
+                                 "connected": total["connected"]})
+        self.assertEqual(len(w.names()), PARTS)
 
     def test_client_that_was_let_in_and_silent_is_served(self):
         answer = self.world.call(speak_late, self.world, uid=0)
