@@ -11,6 +11,8 @@ cgroups.
     CHAOS_SECONDS=1200       how long; 1,000 kills in 20 minutes
     CHAOS_SEED=1             the same seed is the same plan; else by chance
     CHAOS_KINDS='full kill'  only events of these kinds
+    CHAOS_POLL=1             seconds between two polls; above 5 the key is not
+                             reset, which nobody would notice sooner
     CHAOS_PLANT=1            plant what must never be so: it must fail
     V=1                      name each event
     KEEP=1                   leave the directory
@@ -24,8 +26,6 @@ import json
 import os
 import random
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
@@ -35,137 +35,25 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "live")]
 
-import manager  # noqa: E402 - found through the line above
-import wire  # noqa: E402
+import wire  # noqa: E402 - found through the line above
 import world  # noqa: E402
 from world import Failed  # noqa: E402
 
 import faults  # noqa: E402
 import invariants  # noqa: E402
+import machine  # noqa: E402
 import plan  # noqa: E402
 import traffic  # noqa: E402
+from machine import ask  # noqa: E402
 
 HEALTHY_S, NOTICED_S = 10, 5
-SLOWER = 8  # times at most
 KILLS_PER_SECOND = 1000 / 1200
-DISKS = {"log": "192m", "keys": "1m", "run": "4m"}
 LINKS = 6  # of the agent
 PARTS = 10  # that the service manager keeps
-CLONE_NEWNS = 0x20000
 SETTLE_S = 7  # in which what went past the agent is found
+MOST_POLL = 5  # seconds
 MOST_FAULTS = 20  # that are told
 STEP_S = 0.02
-
-
-class Machine(manager.Managed):
-    """Disks of its own, a clock that can be moved, memory that can be short."""
-
-    def __init__(self, **kwargs):
-        self.preload = False
-        super().__init__(**kwargs)
-        self.mount = world.cgroup_mount()
-        self.procs = os.open(os.path.join(self.cgroup, "cgroup.procs"),
-                             os.O_WRONLY | os.O_CLOEXEC)
-        self.memory = faults.MemoryGroup(os.path.basename(self.dir))
-        for name, size in DISKS.items():
-            os.mkdir(self.disk(name))
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}",
-                            "none", self.disk(name)], check=True,
-                           env={"PATH": world.PATH})
-        faults.new_page(self.path("page"))
-        self.config.update({
-            "logFolder": self.disk("log", "log"),
-            "eventFolder": self.disk("log", "events"),
-            "latchKeyFolder": self.disk("keys", "keys"),
-            "statusFolder": self.disk("run", "status"),
-            "runFolder": self.disk("run", "run"), "fileLogLevel": "Info"})
-
-    def disk(self, *parts):
-        return self.path("disks." + parts[0], *parts[1:])
-
-    def page(self, **values):
-        """In place, because it is mapped."""
-        with open(self.path("page"), "r+b") as f:
-            shift, slow = struct.unpack("=qq", f.read(16))
-            f.seek(0)
-            f.write(struct.pack("=qq", values.get("shift_s", shift),
-                                values.get("slow_ms", slow)))
-
-    def join(self):
-        """Also while nothing is mounted there."""
-        os.write(self.procs, b"0")
-
-    def prepare_mspd(self):
-        super().prepare_mspd()
-        self.memory.join()
-
-    def environment(self):
-        env = super().environment()
-        if self.preload:
-            env["LD_PRELOAD"] = self.built("tests/chaos/preload_chaos.so")
-            env["MSPTEST_CHAOS"] = self.path("page")
-        return env
-
-    def start_mspd(self, wait=True):
-        self.preload = True
-        try:
-            super().start_mspd(wait)
-        finally:
-            self.preload = False
-
-    def close(self):
-        if self not in self.open:
-            return
-        if self.mspd and self.mspd.poll() is None:
-            self.mspd.send_signal(signal.SIGCONT)
-            self.mspd.kill()
-            self.mspd.wait()
-        self.memory.close()
-        for name in DISKS:
-            subprocess.run(["umount", "-l", self.disk(name)], check=False,
-                           env={"PATH": world.PATH})
-        super().close()
-        os.close(self.procs)
-
-
-def ask(path, seconds):
-    """The status as the control socket tells it; None: nobody does."""
-    try:
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(seconds)
-            s.connect(path)
-            s.sendall(b"status\n")
-            data = b""
-            while True:
-                piece = s.recv(1 << 16)
-                if not piece:
-                    return json.loads(data)
-                data += piece
-    except (OSError, ValueError):
-        return None
-
-
-class Pace:
-    """How much longer a fixed piece of work takes than it could."""
-
-    def __init__(self):
-        self.best = min(self.piece() for _ in range(50))
-        self.latest = []
-
-    @staticmethod
-    def piece():
-        begin = time.monotonic()
-        sum(range(20000))
-        return time.monotonic() - begin
-
-    def look(self):
-        took = self.piece()
-        self.best = min(self.best, took)
-        self.latest = self.latest[-49:] + [took]
-
-    def slower(self):
-        mean = sum(self.latest) / max(1, len(self.latest))
-        return min(SLOWER, max(1, mean / self.best))
 
 
 class Churn:
@@ -190,7 +78,7 @@ class Churn:
 
     def turn(self):
         w = self.run.world
-        if self.rng.random() < 0.25:
+        if self.rng.random() < 0.25 and self.run.poll <= MOST_POLL:
             w.control("POST", "/key/reset")
             self.done["resets"] += 1
             return
@@ -203,19 +91,20 @@ class Run:
     """All of it."""
 
     def __init__(self, seconds, seed, kinds=(), verbose=False,
-                 planted=False):
+                 planted=False, poll=1):
         self.seconds, self.seed, self.planted = seconds, seed, planted
-        self.kinds, self.verbose = kinds, verbose
-        self.world = Machine(
+        self.kinds, self.verbose, self.poll = kinds, verbose, poll
+        self.world = machine.Machine(
             imds=faults.ITEMS[0]["imds"],
-            wireserver=faults.ITEMS[0]["wireserver"])
+            wireserver=faults.ITEMS[0]["wireserver"],
+            config={"pollKeyStatusIntervalInSeconds": poll})
         w = self.world
         w.host_args += ["--state", w.path("host.state")]
         self.keys = invariants.Keys(w.disk("keys", "keys"))
         self.received = invariants.Received(w.path("record"), self.keys)
         self.trail = invariants.Trail(w.disk("log", "log"))
         self.traffic = traffic.Traffic(w, seed)
-        self.pace = Pace()
+        self.pace = machine.Pace()
         self.churn = Churn(self, seed)
         self.faults = []
         self.fault_now = None
@@ -394,7 +283,7 @@ class Run:
         """At any moment, above all where nobody runs."""
         self.checks += 1
         w = self.world
-        for name in DISKS:
+        for name in machine.DISKS:
             self.add(invariants.files(w.disk(name)))
         folder = w.disk("keys", "keys")
         if not os.path.isdir(folder):
@@ -474,7 +363,8 @@ class Run:
         self.check(fault)
         self.churn.still = False
         self.events[kind] += 1
-        self.tell_faults(before, f"event {event.number} {kind} {event.what}")
+        self.tell_faults(before,
+                         f"event {event.number} {kind} {event.what}")
         if self.verbose:
             print(f"  {time.monotonic() - self.begin:6.1f} s  "
                      f"{event.number} {kind} {event.what} "
@@ -538,21 +428,22 @@ class Run:
     def tell(self):
         answers = self.traffic.answers
         print(f"  {self.kills:,} kills, {self.starts:,} starts, "
-            f"{sum(self.events.values())} events in {self.took:.0f} s: " +
-            ", ".join(f"{n} {k}" for k, n in self.events.most_common()))
+              f"{sum(self.events.values())} events in {self.took:.0f} s: " +
+              ", ".join(f"{n} {k}" for k, n in self.events.most_common()))
         print(f"  by itself: {dict(self.deaths)}; {self.churn.done['rules']} "
-            f"changes of rules, {self.churn.done['resets']} of the key, "
-            f"{len(self.keys.known)} keys seen")
+              f"changes of rules, {self.churn.done['resets']} of the key, "
+              f"{len(self.keys.known)} keys seen")
         for whose in "a right", "at times", "no right":
             words = sorted((n, word) for (w, word), n in answers.items()
                            if w == whose)[::-1]
-            print(f"  callers with {whose}: {sum(n for n, _ in words):,} requests: " +
-                ", ".join(f"{n:,} {word}" for n, word in words))
+            print(f"  callers with {whose}: {sum(n for n, _ in words):,} "
+                  "requests: " +
+                  ", ".join(f"{n:,} {word}" for n, word in words))
         print(f"  host: {self.received.signed:,} signed requests checked, "
-            f"{self.received.channel:,} of the key channel, "
-            f"{self.received.direct:,} past the agent")
+              f"{self.received.channel:,} of the key channel, "
+              f"{self.received.direct:,} past the agent")
         print(f"  trail: {self.trail.records:,} records, {self.trail.torn} "
-            f"torn; files looked at {self.checks:,} times")
+              f"torn; files looked at {self.checks:,} times")
         print("  longest to healthy: " + ", ".join(
             f"{k} {took:.1f} s (machine {slower:.1f}x)"
             for k, (took, slower) in sorted(self.longest.items(),
@@ -560,21 +451,12 @@ class Run:
         if self.noticed:
             took, slower = max(self.noticed)
             print(f"  detached {len(self.noticed)} times, repaired after "
-                f"{took:.1f} s at most (machine {slower:.1f}x)")
+                  f"{took:.1f} s at most (machine {slower:.1f}x)")
 
     def close(self):
         self.traffic.stop()
         self.keys.stop()
         self.world.close()
-
-
-def isolate():
-    """A network and mounts of its own."""
-    if world.ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
-        raise OSError(world.ctypes.get_errno(), "unshare")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True,
-                   env={"PATH": world.PATH})
-    world.enter_namespace()
 
 
 def main():
@@ -589,13 +471,14 @@ def main():
     os.chdir("/")
     os.umask(0o022)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    isolate()
+    machine.isolate()
     run = Run(float(os.environ.get("CHAOS_SECONDS") or 1200),
               int(os.environ.get("CHAOS_SEED") or
                   random.SystemRandom().randrange(1 << 32)),
               os.environ.get("CHAOS_KINDS", "").split(),
               verbose=bool(os.environ.get("V")),
-              planted=bool(os.environ.get("CHAOS_PLANT")))
+              planted=bool(os.environ.get("CHAOS_PLANT")),
+              poll=float(os.environ.get("CHAOS_POLL") or 1))
     try:
         found = run.whole()
     except (Failed, OSError, subprocess.SubprocessError) as e:

@@ -160,7 +160,7 @@ class Memory(Fault):
     deaths = True
 
     def begin(self):
-        self.world.memory.limit(self.what["bytes"])
+        self.world.memory.limit(self.what["more"])
 
     def end(self):
         self.world.memory.limit(None)
@@ -294,12 +294,23 @@ class MemoryGroup:
         if self.path:
             os.write(self.procs, b"0")
 
-    def limit(self, number):
+    def used(self):
+        """With what it has written into files that are in memory."""
+        name = "memory.current" if self.file == "memory.max" else \
+            "memory.usage_in_bytes"
+        with open(os.path.join(self.path, name), encoding="ascii") as f:
+            return int(f.read())
+
+    def limit(self, more):
+        """So many bytes more than it has now; None: no limit."""
         if not self.path:
             return
-        tries = [number + (i << 18) for i in range(64)] if number else [-1]
+        tries = [-1]
+        if more is not None:
+            used = self.used()
+            tries = [used + more + (i << 18) for i in range(64)]
         for value in tries:
-            text = "max" if number is None and self.file == "memory.max" \
+            text = "max" if value < 0 and self.file == "memory.max" \
                 else str(value)
             try:
                 with open(os.path.join(self.path, self.file), "w",

@@ -72,7 +72,7 @@ def details(rng, kind):
     if kind == "address-space":
         return {"more": rng.choice((0, 1 << 12, 1 << 16, 1 << 18, 1 << 20))}
     if kind == "memory":
-        return {"bytes": rng.choice((1, 2, 3, 4, 6, 8)) << 20}
+        return {"more": rng.choice((0, 1 << 16, 1 << 18, 1 << 20, 1 << 22))}
     if kind in ("clock", "skew"):
         size = rng.choice((1, 30, 400, 3600, 86400, 400 * 86400))
         return {"seconds": size * rng.choice((1, -1))}

@@ -29,12 +29,18 @@ class Chaos(unittest.TestCase):
 
     def chaos(self, **env):
         """In a process of its own, which has mounts of its own."""
-        done = subprocess.run(
-            [sys.executable, os.path.join(CHAOS, "chaos.py"),
-             world.World.build], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, check=False,
-            env={**os.environ, "CHAOS_SEED": str(SEED), **env})
-        return done.returncode, done.stdout
+        with subprocess.Popen(
+                [sys.executable, os.path.join(CHAOS, "chaos.py"),
+                 world.World.build], stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True,
+                env={**os.environ, "CHAOS_SEED": str(SEED), **env}) as p:
+            try:
+                said = p.communicate()[0]
+            except BaseException:
+                p.terminate()  # it leaves nothing behind
+                p.wait()
+                raise
+        return p.returncode, said
 
     def test_a_minute(self):
         status, said = self.chaos(CHAOS_SECONDS=str(SECONDS))
