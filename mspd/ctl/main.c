@@ -22,7 +22,8 @@ static void usage(FILE *to)
 	size_t i;
 
 	fputs("Usage: mspctl COMMAND [OPTION]...\n"
-	      "Access control profiles of the Metadata Security Protocol.\n\n",
+	      "Access control profiles of the Metadata Security Protocol, and "
+	      "its agent.\n\n",
 	      to);
 	for (i = 0; i < COMMANDS; i++)
 		fprintf(to, "  %-8s  %s\n", commands[i]->name,

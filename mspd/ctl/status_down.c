@@ -40,8 +40,9 @@ static bool show_file(struct ctl_screen *s, const struct ctl_known_file *file,
 	begin(s, name);
 	if (!file->error)
 		return true;
-	ctl_screen_say(s, CTL_DOUBTFUL, "not known: %s: %s", file->path,
-		       strerrordesc_np(file->error));
+	ctl_screen_say(s, CTL_DOUBTFUL,
+		       "not known: %s: ", strerrordesc_np(file->error));
+	ctl_screen_path(s, CTL_PLAIN, file->path);
 	ctl_screen_end(s);
 	return false;
 }
@@ -147,8 +148,9 @@ static void show_listener(struct ctl_screen *s, const struct ctl_known *k)
 {
 	begin(s, "listener");
 	if (k->listener.error)
-		ctl_screen_say(s, CTL_PLAIN, "%s: %s", k->listener.path,
-			       strerrordesc_np(k->listener.error));
+		ctl_screen_say(s, CTL_PLAIN, "none: %s: %s",
+			       strerrordesc_np(k->listener.error),
+			       k->listener.path);
 	else
 		ctl_screen_say(s, CTL_DOUBTFUL,
 			       "%s: left behind, so it was killed", k->address);

@@ -116,7 +116,7 @@ static void look_at_keys(struct ctl_known *out, const char *folder)
 	struct dirent *entry;
 	DIR *dir = opendir(folder);
 
-	name_it(&out->key, folder, "");
+	snprintf(out->key.path, sizeof(out->key.path), "%s", folder);
 	out->key.error = dir ? ENOENT : errno;
 	if (!dir)
 		return;

@@ -590,7 +590,9 @@ def little_left(ctl):
     base = os.path.join(ctl.dir, "run")
     ctl.expect("status_of_one_that_left_nothing", ["status", "--config",
                                                    config], 3,
-               out=["not running", "not known: "])
+               out=["not running", "not known: No such file or directory: ",
+                    "/run/status/status.json\n", "/run/keys\n",
+                    "listener    none: "])
     leave_behind(ctl)
     for name in ("status/status.json", "log/audit.jsonl", "listener"):
         path = os.path.join(base, name)
