@@ -144,13 +144,14 @@ static void put_json(struct ctl_text *out, const struct ctl_doctor *d)
 /* ---- the examination ---------------------------------------------------- */
 
 static void (*const checks[])(struct ctl_doctor *d) = {
-	ctl_check_features, ctl_check_btf,	    ctl_check_cgroup,
-	ctl_check_lockdown, ctl_check_agent,	    ctl_check_service,
-	ctl_check_listener, ctl_check_capabilities, ctl_check_hooks,
-	ctl_check_probes,   ctl_check_host,	    ctl_check_clock,
-	ctl_check_keys,	    ctl_check_status,	    ctl_check_protection,
-	ctl_check_rules,    ctl_check_trail,	    ctl_check_disk,
-	ctl_check_others,   ctl_check_cloud_init,   ctl_check_provisioning,
+	ctl_check_features,	ctl_check_btf,		ctl_check_cgroup,
+	ctl_check_lockdown,	ctl_check_agent,	ctl_check_service,
+	ctl_check_listener,	ctl_check_capabilities, ctl_check_hooks,
+	ctl_check_probes,	ctl_check_host,		ctl_check_clock,
+	ctl_check_keys,		ctl_check_modes,	ctl_check_status,
+	ctl_check_protection,	ctl_check_rules,	ctl_check_trail,
+	ctl_check_disk,		ctl_check_others,	ctl_check_cloud_init,
+	ctl_check_provisioning,
 };
 
 void ctl_doctor_run(struct ctl_doctor *d, const char *config, const char *root)

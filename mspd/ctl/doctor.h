@@ -151,6 +151,7 @@ void ctl_check_trail(struct ctl_doctor *d);
 
 /* (doctor_files.c) */
 void ctl_check_keys(struct ctl_doctor *d);
+void ctl_check_modes(struct ctl_doctor *d);
 void ctl_check_disk(struct ctl_doctor *d);
 
 /* (doctor_machine.c) */

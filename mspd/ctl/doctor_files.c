@@ -145,6 +145,54 @@ void ctl_check_keys(struct ctl_doctor *d)
 		closedir(dir);
 }
 
+/* ---- files that only root may write to ---------------------------------- */
+
+/* Whoever may change one of these is as good as root, or has the keys. */
+static bool find_writable(struct ctl_doctor *d, const char *path)
+{
+	struct stat st;
+
+	if (ctl_stat(d, path, &st) < 0 || S_ISLNK(st.st_mode) ||
+	    (is_ours(&st) && !(st.st_mode & 022)))
+		return false;
+	ctl_find(d, CTL_ILL, "modes",
+		 "chown root: and chmod go-w it, and see that it is what it "
+		 "was",
+		 "%s: of user %u, with mode %04o: others may change it", path,
+		 st.st_uid, st.st_mode & 07777);
+	return true;
+}
+
+void ctl_check_modes(struct ctl_doctor *d)
+{
+	static const char *const installed[] = {
+		"/usr/sbin/mspd",
+		"/usr/sbin/azure-proxy-agent",
+		"/usr/lib/systemd/system/mspd.service",
+		"/usr/lib/systemd/system/azure-proxy-agent.service",
+		"/etc/systemd/system/azure-proxy-agent.service",
+	};
+	const char *const own[] = { d->path, d->config.log_dir,
+				    d->config.status_dir, d->config.run_dir };
+	char *rules = NULL;
+	bool found = false;
+	size_t i;
+
+	if (asprintf(&rules, "%s/../rules", d->config.key_dir) < 0)
+		ctl_no_memory();
+	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (*own[i])
+			found |= find_writable(d, own[i]);
+	for (i = 0; i < sizeof(installed) / sizeof(installed[0]); i++)
+		found |= find_writable(d, installed[i]);
+	found |= find_writable(d, rules);
+	free(rules);
+	if (!found)
+		ctl_find(
+			d, CTL_WELL, "modes", NULL,
+			"nobody but root may change what the agent is made of");
+}
+
 /* ---- room --------------------------------------------------------------- */
 
 struct room {

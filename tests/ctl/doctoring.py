@@ -364,6 +364,24 @@ def key_is_a_link(m):
     os.symlink("/dev/null", m.path(f"{KEYS}/x.key"))
 
 
+def program_that_others_may_change(m):
+    os.chmod(m.path("usr/sbin/azure-proxy-agent"), 0o775)
+
+
+def rules_that_others_may_change(m):
+    os.makedirs(m.path(f"{KEYS}/../rules"))
+    os.chmod(m.path(f"{KEYS}/../rules"), 0o777)
+
+
+def logs_that_others_may_change(m):
+    m.put("var/log/azure-proxy-agent/x", "")
+    os.chmod(m.path("var/log/azure-proxy-agent"), 0o775)
+
+
+def config_that_others_may_change(m):
+    os.chmod(m.path("etc/azure/proxy-agent.json"), 0o666)
+
+
 def gpa_program_left(m):
     m.put("usr/sbin/azure-proxy-agent", "\x7fELF static\0")
 
@@ -469,6 +487,11 @@ FAILURES = (
     (key_not_on_disk, "key", "not on the disk", "make room"),
     (no_key_yet, "key", "there is none", "see agent"),
     (key_is_a_link, "key", "x.key is no file", "remove it"),
+    (program_that_others_may_change, "modes", "0775", "chmod go-w"),
+    (rules_that_others_may_change, "modes", "rules", "chmod go-w"),
+    (logs_that_others_may_change, "modes", "var/log", "chmod go-w"),
+    (config_that_others_may_change, "modes", "proxy-agent.json",
+     "chmod go-w"),
     (gpa_program_left, "other agent", "usr/sbin/azure-proxy-agent",
      "azure-proxy-agent-compat"),
     (gpa_object_left, "other agent", "ebpf_cgroup.o",
