@@ -11,21 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mspd/hash.h"
 #include "mspd/meter.h"
 
 /* ---- the table --------------------------------------------------------- */
-
-static uint64_t mix_text(uint64_t hash, const char *text)
-{
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-	return (hash ^ 0xff) * 0x100000001b3u;
-}
-
-static uint64_t mix(uint64_t hash, uint64_t number)
-{
-	return (hash ^ number) * 0x9e3779b97f4a7c15u;
-}
 
 static const char *exe_of(const struct mspd_refusal *r)
 {
@@ -34,13 +23,14 @@ static const char *exe_of(const struct mspd_refusal *r)
 
 static uint64_t hash_of(const struct mspd_refusal *r, const char *path)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = MSPD_HASH_START;
 
-	hash = mix(hash, r->caller ? r->caller->uid : UINT64_MAX);
-	hash = mix(hash, (uint64_t)(r->endpoint + 1) << 8 | r->reason);
-	hash = mix_text(hash, exe_of(r));
-	hash = mix_text(hash, r->method);
-	return mix_text(hash, path);
+	hash = mspd_hash_word(hash, r->caller ? r->caller->uid : UINT64_MAX);
+	hash = mspd_hash_word(hash,
+			      (uint64_t)(r->endpoint + 1) << 8 | r->reason);
+	hash = mspd_hash(hash, exe_of(r), strlen(exe_of(r)));
+	hash = mspd_hash(hash, r->method, strlen(r->method));
+	return mspd_hash(hash, path, strlen(path));
 }
 
 static bool is_alike(const struct mspd_refused_entry *e, uint64_t hash,
@@ -136,7 +126,7 @@ static void copy_caller(struct mspd_refused_entry *e,
 static void copy_target(struct mspd_refused_entry *e,
 			const struct mspd_refusal *r)
 {
-	explicit_bzero(e->target, sizeof(e->target));
+	explicit_bzero(e->target, e->target_len);
 	e->target_len = 0;
 	if (!r->target || r->target_len >= sizeof(e->target))
 		return;
