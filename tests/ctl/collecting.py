@@ -122,6 +122,9 @@ def plant(machine, secrets):
         f"NAME{i}={secrets.text(30)} {line}\0"
         for i, line in enumerate(secrets.lines())))
     machine.put(f"proc/{PID}/limits", text())
+    # the middle of a secret is where it is cut
+    machine.put(f"proc/{PID}/mountinfo", "Authorization: Bearer " +
+                secrets.text(4000) + "\n" + "x\n" * ((FILE - 2000) // 2))
     machine.put("proc/cmdline", " ".join(secrets.lines()[5:8]))
     machine.put("etc/os-release", text())
     machine.put("usr/lib/systemd/system/mspd.service", "[Service]\n" + "".join(
