@@ -84,13 +84,16 @@ int mspd_json_text_open(struct mspd_json_text *text)
 	return 0;
 }
 
-int mspd_json_text_take(struct mspd_json_text *text, char **out, size_t *len)
+int mspd_json_text_take(struct mspd_json_text *text, const char *end,
+			char **out, size_t *len)
 {
-	print(text, "\n", 1);
+	while (text->len && text->at[text->len - 1] == '\n')
+		text->len--;
+	print(text, end, strlen(end) + 1);
 	if (text->failed)
 		return -ENOMEM;
 	*out = text->at;
-	*len = text->len;
+	*len = text->len - 1;
 	text->at = NULL;
 	text->len = text->room = 0;
 	return 0;

@@ -34,9 +34,10 @@ struct mspd_json_text {
 /* 0 or -ENOMEM; close it in each case. */
 int mspd_json_text_open(struct mspd_json_text *text);
 
-/* With a line break behind it. 0 or -ENOMEM; @out: to be freed by the caller.
- */
-int mspd_json_text_take(struct mspd_json_text *text, char **out, size_t *len);
+/* The text with @end behind it instead of line breaks, and a NUL that does not
+ * count. 0 or -ENOMEM; @out: to be freed by the caller. */
+int mspd_json_text_take(struct mspd_json_text *text, const char *end,
+			char **out, size_t *len);
 
 void mspd_json_text_close(struct mspd_json_text *text);
 

@@ -12,6 +12,7 @@
 #include "mspd/call.h"
 #include "mspd/http_check.h"
 #include "mspd/json_put.h"
+#include "mspd/json_text.h"
 
 #define STATUS_TARGET	 "/gpa-aggregated-status"
 #define PROVISION_TARGET "/provision"
@@ -102,23 +103,26 @@ static void answer_provision(struct mspd_call *call)
 {
 	struct mspd_proxy *p = call->proxy;
 	char error[MSPD_PROVISION_ERROR];
-	yajl_gen gen = yajl_gen_alloc(NULL);
-	const unsigned char *text;
+	struct mspd_json_text json;
+	char *text = NULL;
 	size_t len;
 	bool finished;
+	int rc = mspd_json_text_open(&json);
 
 	finished = mspd_provision_ask(p->opts.provision, tick_of(call), error);
 	if (!finished && find_header(call, "x-ms-azure-notify"))
 		mspd_provision_notify(p->opts.provision, is_root(call),
 				      mspd_loop_now(p->opts.loop).boot_ms);
-	if (gen)
-		put_provision(gen, finished, error);
-	if (gen && yajl_gen_get_buf(gen, &text, &len) == yajl_gen_status_ok)
+	if (rc == 0) {
+		put_provision(json.gen, finished, error);
+		rc = mspd_json_text_take(&json, "", &text, &len);
+	}
+	if (rc == 0)
 		answer_json(call, text, len);
 	else
 		mspd_call_refuse(call, 500);
-	if (gen)
-		yajl_gen_free(gen);
+	free(text);
+	mspd_json_text_close(&json);
 }
 
 /* ---- which, and for whom ----------------------------------------------- */

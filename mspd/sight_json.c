@@ -402,7 +402,7 @@ int mspd_sight_json(const struct mspd_sight *sight, char **text, size_t *len)
 		mspd_policy_refresh(sight->policies, &policy);
 		put_all(&json, sight, policy);
 		mspd_policy_free(policy);
-		rc = mspd_json_text_take(&json, text, len);
+		rc = mspd_json_text_take(&json, "\n", text, len);
 	}
 	mspd_json_text_close(&json);
 	return rc;

@@ -16,6 +16,7 @@
 
 #include "mspd/file.h"
 #include "mspd/json_put.h"
+#include "mspd/json_text.h"
 #include "mspd/log.h"
 #include "mspd/text.h"
 
@@ -456,55 +457,36 @@ static void put_document(yajl_gen gen, struct mspd_status *status,
 	yajl_gen_map_close(gen);
 }
 
-/* What yajl holds, as a copy without the newline it ends a document with. */
-static int take_text(yajl_gen gen, char **text, size_t *len)
-{
-	const unsigned char *at;
-	size_t n;
-
-	if (yajl_gen_get_buf(gen, &at, &n) != yajl_gen_status_ok)
-		return -ENOMEM;
-	while (n && at[n - 1] == '\n')
-		n--;
-	*text = malloc(n + 1);
-	if (!*text)
-		return -ENOMEM;
-	memcpy(*text, at, n);
-	(*text)[n] = '\0';
-	*len = n;
-	return 0;
-}
-
 int mspd_status_json(struct mspd_status *status, struct mspd_summary *summary,
 		     bool pretty, char **text, size_t *len)
 {
-	yajl_gen gen = yajl_gen_alloc(NULL);
-	int rc;
+	struct mspd_json_text json;
+	int rc = mspd_json_text_open(&json);
 
 	*text = NULL;
 	*len = 0;
-	if (!gen)
-		return -ENOMEM;
-	yajl_gen_config(gen, yajl_gen_beautify, pretty ? 1 : 0);
-	yajl_gen_config(gen, yajl_gen_indent_string, "  ");
-	put_document(gen, status, summary);
-	rc = take_text(gen, text, len);
-	yajl_gen_free(gen);
+	if (rc == 0) {
+		yajl_gen_config(json.gen, yajl_gen_beautify, pretty ? 1 : 0);
+		yajl_gen_config(json.gen, yajl_gen_indent_string, "  ");
+		put_document(json.gen, status, summary);
+		rc = mspd_json_text_take(&json, "", text, len);
+	}
+	mspd_json_text_close(&json);
 	return rc;
 }
 
 int mspd_status_agent_json(struct mspd_status *status, char **text, size_t *len)
 {
-	yajl_gen gen = yajl_gen_alloc(NULL);
-	int rc;
+	struct mspd_json_text json;
+	int rc = mspd_json_text_open(&json);
 
 	*text = NULL;
 	*len = 0;
-	if (!gen)
-		return -ENOMEM;
-	put_agent(gen, status);
-	rc = take_text(gen, text, len);
-	yajl_gen_free(gen);
+	if (rc == 0) {
+		put_agent(json.gen, status);
+		rc = mspd_json_text_take(&json, "", text, len);
+	}
+	mspd_json_text_close(&json);
 	return rc;
 }
 

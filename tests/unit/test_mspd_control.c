@@ -510,6 +510,35 @@ START_TEST(status_survives_want_of_memory)
 }
 END_TEST
 
+/* The document on disk, and what /gpa-aggregated-status answers. */
+START_TEST(aggregated_status_survives_want_of_memory)
+{
+	struct mspd_summary *summary;
+	char *text, *whole;
+	size_t len, whole_len;
+	long n = 0, left;
+	int rc;
+
+	ck_assert_int_eq(mspd_summary_new(&summary, 10), 0);
+	ck_assert_int_eq(mspd_status_json(sight.status, summary, true, &whole,
+					  &whole_len),
+			 0);
+	ck_assert_uint_eq(strlen(whole), whole_len);
+	do {
+		allocations = n++;
+		rc = mspd_status_json(sight.status, summary, true, &text, &len);
+		left = allocations;
+		allocations = -1;
+		ck_assert(rc == 0 || (rc == -ENOMEM && !text));
+		ck_assert(rc < 0 || text[len] == '\0');
+		free(text);
+	} while (left < 0);
+	ck_assert_int_gt(n, 1);
+	free(whole);
+	mspd_summary_free(summary);
+}
+END_TEST
+
 /* Clocks that turn at different times, and one that is set. */
 START_TEST(status_tells_one_time_of_start)
 {
@@ -681,6 +710,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, socket_of_no_group_is_none);
 	tcase_add_test(t, status_has_room_for_whatever_callers_are_called);
 	tcase_add_test(t, status_survives_want_of_memory);
+	tcase_add_test(t, aggregated_status_survives_want_of_memory);
 	tcase_add_test(t, status_tells_one_time_of_start);
 	tcase_add_test(t, grants_are_found_out_once_for_each_rules);
 	tcase_add_test(t, grants_do_not_tell_one_what_another_lacks);
