@@ -124,7 +124,8 @@ def plant(machine, secrets):
     machine.put(f"proc/{PID}/limits", text())
     # the middle of a secret is where it is cut
     machine.put(f"proc/{PID}/mountinfo", "Authorization: Bearer " +
-                secrets.text(4000) + "\n" + "x\n" * ((FILE - 2000) // 2))
+                secrets.text(4000, "abcdefg~.!234567") + "\n" +
+                "x\n" * ((FILE - 2000) // 2))
     machine.put("proc/cmdline", " ".join(secrets.lines()[5:8]))
     machine.put("etc/os-release", text())
     machine.put("usr/lib/systemd/system/mspd.service", "[Service]\n" + "".join(
