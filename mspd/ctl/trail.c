@@ -121,17 +121,27 @@ static bool add_folder(struct ctl_trail *t, int current)
 		ctl_fail("%s: %s", t->dir, strerror(errno));
 		return false;
 	}
-	while ((entry = readdir(dir)) != NULL && t->n < FILES_MAX) {
+	while ((entry = readdir(dir)) != NULL) {
 		if (!is_renamed(t->base, entry->d_name))
 			continue;
+		if (t->n == FILES_MAX) {
+			ctl_fail("%s: more than %d files of a trail: name them",
+				 t->dir, FILES_MAX);
+			t->failed = true;
+			break;
+		}
 		path = join(t->dir, entry->d_name);
 		fd = open_source(path);
-		if (fd < 0) { /* rotated away */
-			free(path);
+		if (fd >= 0) {
+			twice |= current >= 0 && same_file(fd, current);
+			add(t, path, fd);
 			continue;
 		}
-		twice |= current >= 0 && same_file(fd, current);
-		add(t, path, fd);
+		if (errno != ENOENT) { /* or it was rotated away */
+			ctl_fail("%s: %s", path, strerror(errno));
+			t->failed = true;
+		}
+		free(path);
 	}
 	closedir(dir);
 	if (t->n)

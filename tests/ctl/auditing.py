@@ -324,6 +324,20 @@ def configured(ctl):
     ctl.expect("verify_of_the_configured_folder",
                ("audit", "verify", "--config", "conf"), 0,
                ["whole: 18 records in 3 files, from the first record on"])
+    loop = os.path.join(ctl.dir, OLD + ".log")
+    os.symlink(loop, loop)
+    ctl.expect("audit_says_what_it_cannot_open", ("audit", "--config", "conf"),
+               2)
+    os.unlink(loop)
+    many = [f"audit.jsonl.2026-01-01T00.00.00.{i:03d}-{i}.log"
+            for i in range(70)]
+    for name in many:
+        ctl.file(name, lines[0])
+    ctl.expect("audit_passes_over_no_file", ("audit", "--config", "conf"), 2)
+    ctl.expect("verify_passes_over_no_file",
+               ("audit", "verify", "--config", "conf"), 2)
+    for name in many:
+        os.unlink(os.path.join(ctl.dir, name))
     for name, args, status in (
             ("option", ("--nothing",), 64), ("time", ("--since", "x"), 64),
             ("endpoint", ("--endpoint", "x"), 64),
