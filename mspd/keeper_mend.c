@@ -14,6 +14,8 @@
 /* Between two attempts; once what is in the way is gone, not much later. */
 #define FIRST_MS 250
 #define MOST_MS	 4000
+/* Between two looks of the keeper itself, which is awake for something else. */
+#define LOOK_MS 4000
 
 void mspd_keeper_look(struct mspd_keeper *keeper)
 {
@@ -73,12 +75,23 @@ static void mended(struct mspd_keeper *k, unsigned int bits, uint64_t now_ms)
 	k->status_at = now_ms;
 }
 
+/* The loop has seen it, or the last attempt failed, or it is seen now. */
+static bool is_to_mend(struct mspd_keeper *k, uint64_t now_ms)
+{
+	if (atomic_exchange(&k->detached, false) || now_ms >= k->mend_at)
+		return true;
+	if (now_ms < k->look_at)
+		return false;
+	k->look_at = now_ms + LOOK_MS;
+	return msp_redirect_detached(k->redirect) != 0;
+}
+
 void mspd_keeper_mend(struct mspd_keeper *k, uint64_t now_ms)
 {
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
 	unsigned int bits = 0;
 
-	if (!atomic_exchange(&k->detached, false) && now_ms < k->mend_at)
+	if (!is_to_mend(k, now_ms))
 		return;
 	if (msp_redirect_repair(k->redirect, &bits, &info) == 0) {
 		mended(k, bits, now_ms);

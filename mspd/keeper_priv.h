@@ -49,6 +49,7 @@ struct mspd_keeper {
 	bool unpublished;  /* rules or key that the loop has not seen */
 	bool latched_once; /* nothing is redirected before (design D5) */
 	struct mspd_latched latched;
+	uint64_t look_at; /* boot_ms of the next look at what is attached */
 	uint64_t mend_at; /* boot_ms of the next attempt, MSP_NEVER: none */
 	uint64_t mend_ms; /* until the one after it, 0: none has failed */
 	uint64_t retry_at;

@@ -465,8 +465,9 @@ static int open_control(struct mspd *d)
 	return 0;
 }
 
-/* With what is to be done every few seconds anyway: nothing else wakes up an
- * agent that nobody asks. */
+/* With what is to be done every few seconds anyway: an agent that nobody asks
+ * is not woken up for it. Without a service manager there is no such thing, and
+ * the keeper looks as often as it asks the host. */
 static void look_after(void *arg)
 {
 	struct mspd *d = arg;

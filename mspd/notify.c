@@ -140,10 +140,6 @@ static void look(void *arg)
 
 	if (n->opts.tick)
 		n->opts.tick(n->opts.arg);
-	if (n->fd < 0) {
-		mspd_loop_timer(n->loop, &n->timer, now + LATE_MS);
-		return;
-	}
 	if (now >= n->patient_until)
 		n->ready = true;
 	say_state(n);
@@ -190,9 +186,8 @@ int mspd_notify_new(struct mspd_notify **out, struct mspd_loop *loop,
 		n->watchdog_ms = read_watchdog();
 		n->patient_until = now + (opts->patience_ms ? opts->patience_ms
 							    : PATIENCE_MS);
-	}
-	if (n->fd >= 0 || n->opts.tick)
 		mspd_loop_timer(loop, &n->timer, now);
+	}
 	*out = n;
 	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * notify.h - tells the service manager how we are: sd_notify(3)'s protocol,
  * one datagram per message to the socket that NOTIFY_SOCKET names. Without
- * that variable it tells nobody.
+ * that variable all of it does nothing.
  *
  * Belongs to the loop's thread.
  */
@@ -25,8 +25,9 @@ struct mspd_notify;
  *               @slack_ms? While it has not, the watchdog is not told that all
  *               is well, and the service manager ends us when its time is up
  * @describe:    how we are, one line; control characters become blanks
- * @tick:        called every few seconds, less than 5, so that what else is to
- *               be looked at wakes nobody up for itself; NULL: nothing is
+ * @tick:        called with each look at what is to be told, every few seconds,
+ *               less than 5, so that what else is to be looked at wakes nobody
+ *               up for itself; NULL: nothing is
  * @arg:         of all three
  * @patience_ms: READY=1 is sent after this even if mspd_notify_ready() has
  *               not been called: what is ordered after us, the network among

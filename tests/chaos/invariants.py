@@ -216,7 +216,8 @@ class Received:
         claims = wire.values(request.headers, CLAIMS)
         if request.target.startswith(KEY_CHANNEL):
             self.channel += 1
-            return self.signature(request, claim) if claim else None
+            return self.signature(request, claim) if claim and \
+                self.key(claim) else None
         if not claims and not claim:
             self.direct += 1
             return None
@@ -225,14 +226,20 @@ class Received:
         return self.signature(request, claim) or \
             self.identity(endpoint, request, claims)
 
-    def signature(self, request, claim):
-        self.signed += 1
+    def key(self, claim):
+        """None: nobody has seen it on disk. Of an attestation that was refused
+        it is there for a moment only, and the host has none to ask for."""
         guid = claim[0].decode().lower()
         if guid not in self.keys.known:
             self.keys.look()
-        key = self.keys.known.get(guid)
+        return self.keys.known.get(guid)
+
+    def signature(self, request, claim):
+        self.signed += 1
+        key = self.key(claim)
         if key is None:
-            return f"signed with key {guid}, which never was on disk"
+            return f"signed with key {claim[0].decode()}, which never was " \
+                "on disk"
         if sign.signature(request, key) != claim[1]:
             return "the signature is wrong"
         return None
