@@ -285,6 +285,30 @@ class Packages(unittest.TestCase):
         self.install(*AGENT)
         self.assertFalse(self.root.exists(WANTED))
 
+    def record_calls(self):
+        """As if a service manager ran; what it is asked for is only noted."""
+        os.makedirs(self.root.path("run/systemd/system"))
+        for name in ("usr/bin/systemctl", "usr/bin/deb-systemd-invoke"):
+            if self.root.exists(name):
+                os.unlink(self.root.path(name))
+            self.root.write(name, "#!/bin/sh\necho \"$*\" >>/tmp/calls\n")
+            os.chmod(self.root.path(name), 0o755)
+
+    def test_upgrade_restarts_the_agent_and_never_stops_it(self):
+        """Stopped for good, it would lose what its manager keeps for a
+        restart, and clients would go to the host by themselves."""
+        self.install(*AGENT, folder="old")
+        self.record_calls()
+        self.install(*AGENT)
+        calls = self.root.read("tmp/calls").splitlines()
+        self.assertEqual([c for c in calls if "daemon-reload" not in c],
+                         ["try-restart mspd.service",
+                          "restart azure-proxy-agent.service"])
+        os.unlink(self.root.path("tmp/calls"))
+        self.root.dpkg("-r", COMPAT)
+        self.assertIn("stop azure-proxy-agent.service",
+                      self.root.read("tmp/calls"))
+
     # ---- gone -------------------------------------------------------------
     def test_remove_leaves_configuration_keys_and_logs(self):
         self.install(*ALL)
