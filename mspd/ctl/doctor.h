@@ -109,6 +109,8 @@ int ctl_stat(const struct ctl_doctor *d, const char *path, struct stat *out);
 int ctl_peek(const struct ctl_doctor *d, struct ctl_text *out,
 	     const char *path);
 bool ctl_there(const struct ctl_doctor *d, const char *path);
+/* Is the agent in another network namespace than this program? */
+bool ctl_other_network(const struct ctl_doctor *d);
 /* Directory of the cgroup v2 that this program is in. */
 void ctl_own_cgroup(const struct ctl_doctor *d, char out[PATH_MAX]);
 /* Of the status of all endpoints, that of one of them; NULL: unknown. */

@@ -240,5 +240,12 @@ void ctl_check_listener(struct ctl_doctor *d)
 		d->listener = d->config.listener;
 	mspd_listener_text(&d->config.listener, wanted);
 	mspd_listener_text(&d->listener, at);
-	tell_holder(d, wanted, at);
+	if (ctl_other_network(d))
+		ctl_find(d, CTL_DOUBT, "listener",
+			 "run mspctl doctor where the agent runs",
+			 "%s cannot be looked at: this shell is in another "
+			 "network namespace than the agent",
+			 at);
+	else
+		tell_holder(d, wanted, at);
 }

@@ -155,3 +155,13 @@ void ctl_own_cgroup(const struct ctl_doctor *d, char out[PATH_MAX])
 	ctl_text_free(&text);
 	snprintf(out, PATH_MAX, "%s%s", d->mount, own);
 }
+
+bool ctl_other_network(const struct ctl_doctor *d)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%u/ns/net", d->agent);
+	return d->agent && stat("/proc/self/ns/net", &ours) == 0 &&
+	       stat(path, &theirs) == 0 && ours.st_ino != theirs.st_ino;
+}

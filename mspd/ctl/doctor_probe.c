@@ -54,14 +54,11 @@ static bool same(const struct msp_address *a, const struct msp_address *b)
 static const char *outside(const struct ctl_doctor *d)
 {
 	const char *governed = d->config.cgroup_path;
-	char path[64], here[PATH_MAX];
-	struct stat ours, theirs;
+	char here[PATH_MAX];
 	size_t len;
 	bool in;
 
-	snprintf(path, sizeof(path), "/proc/%u/ns/net", d->agent);
-	if (stat("/proc/self/ns/net", &ours) == 0 && stat(path, &theirs) == 0 &&
-	    ours.st_ino != theirs.st_ino)
+	if (ctl_other_network(d))
 		return "this shell is in another network namespace than the "
 		       "agent";
 	if (!governed)

@@ -81,6 +81,12 @@ class Doctor(unittest.TestCase):
         self.addCleanup(self.world.close)
         return self.world
 
+    def start(self):
+        """Also what it writes of itself tells of the start."""
+        self.make().start()
+        world.wait_until(lambda: self.examine()[0] == 0, why="all is well")
+        return self.world
+
     def run_doctor(self, *args, uid=0, inside=True, prepare=None):
         def become():
             self.world.become(uid, inside)
@@ -113,14 +119,14 @@ class Doctor(unittest.TestCase):
 
     # ---- nothing is wrong ---------------------------------------------------
     def test_healthy_machine(self):
-        self.make().start()
+        self.start()
         status, found = self.examine()
         self.assertEqual((status, self.bad(found)), (0, {}))
         for name in PROBES:
             self.assertIn("redirected to 127.0.0.1:3080, answered by the host",
                           found[name]["seen"])
         status, out = self.run_doctor()
-        self.assertEqual(status, 0)
+        self.assertEqual(status, 0, self.bad(found))
         self.assertNotIn("FAIL", out)
 
     def test_disabled_endpoint_is_not_redirected_and_that_is_fine(self):
@@ -138,7 +144,7 @@ class Doctor(unittest.TestCase):
         w.start_host()
         w.write_config()
         status, found = self.examine()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "agent", "fail", "does not run",
                           "systemctl enable --now")
         self.assert_found(found, "listener", "fail", "nobody listens")
@@ -146,13 +152,13 @@ class Doctor(unittest.TestCase):
                           "goes to the host directly", "nothing is protected")
 
     def test_agent_that_hangs(self):
-        w = self.make().start()
+        w = self.start()
         w.mspd.send_signal(signal.SIGSTOP)
         try:
             status, found = self.examine()
         finally:
             w.mspd.send_signal(signal.SIGCONT)
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "agent", "fail", "no answer in time",
                           "systemctl restart")
         self.assert_found(found, "listener", "ok", "the agent's")
@@ -166,7 +172,7 @@ class Doctor(unittest.TestCase):
         with socket.create_server(("127.0.0.1", 3080)):
             w.start_mspd()
             status, found = self.examine()
-        self.assertEqual(status, 0)
+        self.assertEqual(status, 0, self.bad(found))
         self.assert_found(found, "listener", "warn",
                           f"127.0.0.1:3080 is taken by process {os.getpid()}",
                           "listenAddress")
@@ -196,9 +202,9 @@ class Doctor(unittest.TestCase):
                           "end that process")
 
     def test_whoever_is_not_root_is_told_what_cannot_be_seen(self):
-        self.make().start()
+        self.start()
         status, found = self.examine(uid=NOBODY)
-        self.assertEqual(status, 0)
+        self.assertEqual(status, 0, self.bad(found))
         for name in ("kernel", "agent", "key"):
             self.assert_found(found, name, "warn", "", "as root")
         self.assert_found(found, "probe imds", "ok",
@@ -206,7 +212,7 @@ class Doctor(unittest.TestCase):
 
     # ---- hooks --------------------------------------------------------------
     def test_hook_that_somebody_detached(self):
-        w = self.make().start()
+        w = self.start()
         w.mspd.send_signal(signal.SIGSTOP)
         try:
             links = dict(links_of(w.mspd.pid))
@@ -216,7 +222,7 @@ class Doctor(unittest.TestCase):
             status, found = self.examine()
         finally:
             w.mspd.send_signal(signal.SIGCONT)
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "hooks", "fail",
                           "somebody has detached connect4",
                           "systemctl restart")
@@ -224,26 +230,38 @@ class Doctor(unittest.TestCase):
                       found["probe imds"]["seen"])
 
     def test_hooks_that_do_not_see_this_shell(self):
-        self.make().start()
+        self.start()
         status, found = self.examine(inside=False)
-        self.assertEqual(status, 0)
+        self.assertEqual(status, 0, self.bad(found))
         for name in PROBES:
             self.assert_found(found, name, "warn",
                               "not in the agent's cgroup",
                               "where the programs run")
 
+    def test_agent_of_another_network_namespace(self):
+        self.start()
+        status, found = self.examine(prepare=world.enter_namespace)
+        self.assertEqual(status, 0, self.bad(found))
+        self.assert_found(found, "listener", "warn",
+                          "another network namespace", "where the agent runs")
+        for name in PROBES:
+            self.assert_found(found, name, "warn",
+                              "a hook refuses the connection: this shell is "
+                              "in another network namespace",
+                              "foreignNamespaces")
+
     def test_hooks_that_see_this_shell_but_do_nothing(self):
-        w = self.make().start()
+        w = self.start()
         w.config["cgroupPath"] = os.path.dirname(w.cgroup)
         w.write_config()
         status, found = self.examine(inside=False)
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "hooks", "fail", "but not at")
         self.assert_found(found, "probe imds", "fail",
                           "the hooks are not in effect", "systemctl restart")
 
     def test_hook_of_another_agent(self):
-        w = self.make().start()
+        w = self.start()
         other = {**w.config, "runFolder": w.path("run2"),
                  "latchKeyFolder": w.path("keys2"),
                  "statusFolder": w.path("status2"), "logFolder": "",
@@ -280,7 +298,7 @@ class Doctor(unittest.TestCase):
         world.wait_until(lambda: "ebpfProgramStatus" in self.examine()[1],
                          why="the refusal is told")
         status, found = self.examine()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "ebpfProgramStatus", "fail",
                           "BPF_PROG_LOAD", IMAGE)
         self.assert_found(found, "hooks", "fail", "not attached: connect4")
@@ -288,16 +306,16 @@ class Doctor(unittest.TestCase):
         w.mspd.wait()
 
     def test_kernel_that_lacks_features(self):
-        self.make().start()
+        self.start()
         status, found = self.examine(prepare=without_programs)
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "kernel", "fail",
                           "lacks: cgroup connect hooks", IMAGE)
 
     def test_cgroup_that_is_not_mounted(self):
-        self.make().start()
+        self.start()
         status, found = self.examine(prepare=without_cgroup)
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "cgroup2", "fail", "not mounted",
                           "systemd.unified_cgroup_hierarchy=1")
 
@@ -308,7 +326,7 @@ class Doctor(unittest.TestCase):
         world.wait_until(lambda: "ebpfProgramStatus" in self.examine()[1],
                          why="the failure is told")
         status, found = self.examine()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "cgroup2", "fail",
                           "/proc is not in a cgroup v2", "cgroupPath")
         self.assert_found(found, "ebpfProgramStatus", "fail",
@@ -316,30 +334,30 @@ class Doctor(unittest.TestCase):
 
     # ---- the host -----------------------------------------------------------
     def test_host_out_of_reach(self):
-        w = self.make().start()
+        w = self.start()
         w.stop_host()
         world.wait_until(lambda: self.examine()[1]["host"]["result"] == "fail",
                          why="noticed")
         status, found = self.examine()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "host", "fail", "", WIRESERVER)
         self.assert_found(found, "probe imds", "fail", "redirected to")
 
     def test_host_that_is_out_of_order(self):
-        w = self.make().start()
+        w = self.start()
         w.control("POST", "/faults", json.dumps(
             {"name": "503", "endpoint": "imds"}).encode())
         status, found = self.examine()
-        self.assertEqual(status, 0)
+        self.assertEqual(status, 0, self.bad(found))
         self.assert_found(found, "probe imds", "warn", "answers 503",
                           "the host's")
 
     def test_host_that_rejects_what_is_signed(self):
-        w = self.make().start()
+        w = self.start()
         w.control("POST", "/faults", json.dumps(
             {"name": "status", "status": 401, "endpoint": "imds"}).encode())
         status, found = self.examine()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "probe imds", "fail", "rejects", KEY)
 
     def test_host_out_of_reach_without_an_agent(self):
@@ -358,14 +376,14 @@ class Doctor(unittest.TestCase):
             lambda: "keyLatchStatus" in self.examine()[1],
             why="the refusal is told")
         status, found = self.examine()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "keyLatchStatus", "fail", "status code: 40", KEY)
         self.assert_found(found, "protection", "fail",
                           "enabled but not applied")
 
     def test_key_that_is_lost(self):
         """As on a disk that was moved to another VM."""
-        w = self.make().start()
+        w = self.start()
         w.stop_mspd()
         for name in os.listdir(w.path("keys")):
             if name.endswith(".key"):
@@ -376,7 +394,7 @@ class Doctor(unittest.TestCase):
                 "keyLatchStatus", {"seen": ""})["seen"],
             why="the loss is told")
         status, found = self.examine()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "keyLatchStatus", "fail",
                           "Failed to acquire", KEY)
         w.control("POST", "/key/reset")
@@ -390,13 +408,13 @@ class Doctor(unittest.TestCase):
             {"name": "clock-skew", "seconds": -3600}).encode())
         w.start_mspd()
         status, found = self.examine()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "clock", "fail", "ahead of the host's",
                           "chronyc")
 
     # ---- rules, keys, disk ---------------------------------------------------
     def test_rules_that_are_refused(self):
-        w = self.make().start()
+        w = self.start()
         document = json.loads(w.get("/secure-channel/status",
                                     host=WIRESERVER, inside=False).body)
         document["authorizationRules"]["imds"]["defaultAccess"] = "perhaps"
@@ -408,19 +426,19 @@ class Doctor(unittest.TestCase):
                           "imds", "mspctl lint")
 
     def test_key_that_others_may_read(self):
-        w = self.make().start()
+        w = self.start()
         name = next(n for n in os.listdir(w.path("keys"))
                     if n.endswith(".key"))
         os.chmod(w.path("keys", name), 0o644)
         status, found = self.examine()
-        self.assertEqual(status, 1)
+        self.assertEqual(status, 1, found)
         self.assert_found(found, "key", "fail", "0644", KEY)
         os.chmod(w.path("keys", name), 0o600)
         os.chmod(w.path("keys"), 0o755)
         self.assert_found(self.examine()[1], "key", "fail", "0755", KEY)
 
     def test_key_that_is_not_on_the_disk(self):
-        w = self.make().start()
+        w = self.start()
         for name in os.listdir(w.path("keys")):
             if name.endswith(".key"):
                 os.unlink(w.path("keys", name))
@@ -462,7 +480,7 @@ class Doctor(unittest.TestCase):
                           for m in tar.getmembers()}
 
     def test_what_is_collected_of_an_agent_at_work(self):
-        w = self.make().start()
+        w = self.start()
         planted = "Zm9vYmFyYmF6cXV4ZG9ub3R0ZWxsYW55Ym9keWF0YWxs"
         for target in (f"{world.INSTANCE}&sig={planted}",
                        f"/metadata/password={planted}/x"):
@@ -492,7 +510,7 @@ class Doctor(unittest.TestCase):
             self.assertNotIn(bytes.fromhex(key), data)
 
     def test_what_is_collected_by_who_is_not_root(self):
-        w = self.make().start()
+        w = self.start()
         os.mkdir(w.path("own"))
         os.chown(w.path("own"), NOBODY, NOBODY)
         _, members = self.collect(w.path("own", "all.tar"), uid=NOBODY)
