@@ -36,6 +36,19 @@ static bool has(const struct ctl_doctor *d, const char *path, const char *words)
 	return is;
 }
 
+/* Not of what cannot be read, or has ended meanwhile. */
+static bool lacks(const struct ctl_doctor *d, const char *path,
+		  const char *words)
+{
+	struct ctl_text text = { 0 };
+	bool is;
+
+	is = ctl_peek(d, &text, path) == 0 && text.len &&
+	     !memmem(text.at, text.len, words, strlen(words));
+	ctl_text_free(&text);
+	return is;
+}
+
 static bool find_file(struct ctl_doctor *d)
 {
 	static const char *const units[] = { "/etc/systemd/system/" UNIT,
@@ -44,7 +57,7 @@ static bool find_file(struct ctl_doctor *d)
 	const char *found = NULL;
 	size_t i;
 
-	if (ctl_there(d, PROGRAM) && !has(d, PROGRAM, LINKED))
+	if (lacks(d, PROGRAM, LINKED))
 		found = PROGRAM;
 	else if (ctl_there(d, OBJECT))
 		found = OBJECT;
@@ -66,7 +79,7 @@ static bool is_other(const struct ctl_doctor *d, const char *pid)
 	    strtoul(pid, NULL, 10) == d->agent || !has(d, path, CTL_GPA_COMM))
 		return false;
 	snprintf(path, sizeof(path), "/proc/%.16s/exe", pid);
-	return ctl_there(d, path) && !has(d, path, LINKED);
+	return lacks(d, path, LINKED);
 }
 
 static bool find_process(struct ctl_doctor *d)
