@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -71,23 +70,10 @@ static int open_source(const char *path)
 	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 }
 
-/* As names sort, but the end of one behind everything else: audit.jsonl comes
- * after those it was renamed to. */
-static int compare(const char *a, const char *b)
-{
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	if (!*a || !*b)
-		return !*a - !*b;
-	return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
-}
-
 static int compare_sources(const void *a, const void *b)
 {
-	return compare(((const struct source *)a)->path,
-		       ((const struct source *)b)->path);
+	return ctl_trail_order(((const struct source *)a)->path,
+			       ((const struct source *)b)->path);
 }
 
 static bool same_file(int fd, int other)
@@ -96,15 +82,6 @@ static bool same_file(int fd, int other)
 
 	return fstat(fd, &a) == 0 && fstat(other, &b) == 0 &&
 	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-/* NAME.TIME.log */
-static bool is_renamed(const char *base, const char *name)
-{
-	size_t len = strlen(base);
-
-	return !strncmp(name, base, len) && name[len] == '.' &&
-	       !fnmatch("[0-9]*.log", name + len + 1, 0);
 }
 
 /* All of a folder, in order; the file that is written is open already, so that
@@ -122,7 +99,7 @@ static bool add_folder(struct ctl_trail *t, int current)
 		return false;
 	}
 	while ((entry = readdir(dir)) != NULL) {
-		if (!is_renamed(t->base, entry->d_name))
+		if (!ctl_trail_renamed(t->base, entry->d_name))
 			continue;
 		if (t->n == FILES_MAX) {
 			ctl_fail("%s: more than %d files of a trail: name them",

@@ -50,4 +50,10 @@ bool ctl_trail_close(struct ctl_trail *trail);
 /* Folder of the trail, owned; NULL, and has said why. */
 char *ctl_trail_folder(const char *config);
 
+/* As names sort, but the end of one behind everything else: audit.jsonl comes
+ * after those it was renamed to. */
+int ctl_trail_order(const char *a, const char *b);
+/* Is it NAME.TIME.log? */
+bool ctl_trail_renamed(const char *base, const char *name);
+
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In: the agent's configuration. Out: the folder its audit trail is in. Must
- * never guess one that is not configured.
+ * In: the agent's configuration. Out: the folder its audit trail is in, and
+ * which files there are of it, in order. Must never guess one that is not
+ * configured.
  */
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,4 +57,23 @@ out:
 	yajl_tree_free(tree);
 	ctl_text_free(&text);
 	return out;
+}
+
+int ctl_trail_order(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	if (!*a || !*b)
+		return !*a - !*b;
+	return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
+}
+
+bool ctl_trail_renamed(const char *base, const char *name)
+{
+	size_t len = strlen(base);
+
+	return !strncmp(name, base, len) && name[len] == '.' &&
+	       !fnmatch("[0-9]*.log", name + len + 1, 0);
 }
