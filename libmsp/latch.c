@@ -20,6 +20,8 @@
 #define EAGER_MS     1000
 #define EAGER_FOR_MS 300000
 #define CLOCK_MS     (15 * 60 * 1000)
+/* More than a slow answer is late, less than dates may be off. */
+#define JUMP_MS 60000
 
 static const char found_local[] =
 	"Found key details from local and ready to use.";
@@ -125,15 +127,29 @@ static void all_is_well(struct msp_latch *l, const char *message)
 
 /* ---- time (spec 5.9) --------------------------------------------------- */
 
+static bool is_young(const struct msp_latch *l, struct msp_time now)
+{
+	return now.boot_ms >= l->synced_ms &&
+	       now.boot_ms - l->synced_ms <= l->opts.clock_ms;
+}
+
+/* A host whose clock was set refuses the dates of the time before. */
+static bool has_jumped(const struct msp_latch *l, struct msp_time now,
+		       int64_t host)
+{
+	int64_t off = host * 1000 - (int64_t)now.boot_ms - l->offset_ms;
+
+	return off > JUMP_MS || off < -JUMP_MS;
+}
+
 /* The boot clock goes on during suspend, so that the date does too (Q30). */
 static void sync_clock(struct msp_latch *l, struct msp_time now)
 {
 	int64_t host;
 
-	if (l->synced && now.boot_ms >= l->synced_ms &&
-	    now.boot_ms - l->synced_ms <= l->opts.clock_ms)
-		return;
 	if (!msp_channel_host_time(l->channel, &host))
+		return;
+	if (l->synced && is_young(l, now) && !has_jumped(l, now, host))
 		return;
 	l->offset_ms = host * 1000 - (int64_t)now.boot_ms;
 	l->synced_ms = now.boot_ms;

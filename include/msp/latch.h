@@ -53,7 +53,8 @@ enum msp_latch_change {
  * @retry_ms:   wait after a failed acquire or attest, and after a failed poll
  *              if that is less than @poll_ms; 0: @poll_ms
  * @clock_ms:   age at which the host's time is taken over anew, with the next
- *              status, 0: 900,000
+ *              status, 0: 900,000; one that is off by more than a minute is
+ *              taken over at once
  * @reserved:   0
  */
 struct msp_latch_opts {

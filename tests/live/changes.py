@@ -61,9 +61,9 @@ CHANGES = [
 """),
     Change("the host's time is taken over anew",
            "fault-clock", "libmsp/latch.c", """\
-	    now.boot_ms - l->synced_ms <= l->opts.clock_ms)
+	if (l->synced && is_young(l, now) && !has_jumped(l, now, host))
 """, """\
-	    true)
+	if (l->synced)
 """),
     Change("the key that the host names is the one used",
            "vm-cloned", "libmsp/latch.c", """\

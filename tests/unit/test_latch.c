@@ -425,7 +425,7 @@ START_TEST(latch_keeps_the_host_time)
 	ck_assert(offset == AT_NOON - 6000);
 
 	mind.status = DISABLED(GUID_A);
-	poll_at(6000 + 900000); /* not older than 15 minutes yet */
+	poll_at(6000 + 60000); /* not a minute off yet */
 	ck_assert(msp_latch_clock(latch, &offset));
 	ck_assert(offset == AT_NOON - 6000);
 	poll_at(6000 + 900001);
@@ -504,6 +504,22 @@ START_TEST(latch_takes_the_hosts_time_as_often_as_it_is_told)
 }
 END_TEST
 
+/* As where the host's clock was set: the answers carry noon. */
+START_TEST(latch_takes_a_time_that_has_jumped_at_once)
+{
+	int64_t offset;
+
+	mind.status = DISABLED(GUID_A);
+	poll_at(0);
+	poll_at(60000);
+	ck_assert(msp_latch_clock(latch, &offset));
+	ck_assert(offset == AT_NOON);
+	poll_at(60001);
+	ck_assert(msp_latch_clock(latch, &offset));
+	ck_assert(offset == AT_NOON - 60001);
+}
+END_TEST
+
 START_TEST(latch_survives_every_failed_allocation)
 {
 	uint64_t now = 0;
@@ -566,6 +582,7 @@ static TCase *changes_case(void)
 	tcase_add_test(tc, latch_checks_arguments);
 	tcase_add_test(tc, latch_takes_intervals_from_options);
 	tcase_add_test(tc, latch_takes_the_hosts_time_as_often_as_it_is_told);
+	tcase_add_test(tc, latch_takes_a_time_that_has_jumped_at_once);
 	tcase_add_test(tc, latch_survives_every_failed_allocation);
 	return tc;
 }
