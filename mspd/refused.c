@@ -14,6 +14,8 @@
 #include "mspd/hash.h"
 #include "mspd/meter.h"
 
+#define PATH_SHOWN 128
+
 /* ---- the table --------------------------------------------------------- */
 
 static const char *exe_of(const struct mspd_refusal *r)
@@ -261,8 +263,13 @@ static void say_privilege(struct said *out, const struct msp_explanation *x,
 		msp_explanation_privilege(x, 0);
 	size_t path = strcspn(e->path, "?");
 
-	say(out, "add a privilege with path '%.*s' and assign it to ",
-	    (int)(path < 128 ? path : 128), e->path);
+	/* a part of it would cover more than what was refused */
+	if (path <= PATH_SHOWN)
+		say(out, "add a privilege with path '%.*s' and assign it to ",
+		    (int)path, e->path);
+	else
+		say(out, "add a privilege with this path, which is too long "
+			 "to be shown here, and assign it to ");
 	say_identity(out, caller);
 	if (near && near->param)
 		say(out,

@@ -329,6 +329,13 @@ def configured(ctl):
     ctl.expect("audit_says_what_it_cannot_open", ("audit", "--config", "conf"),
                2)
     os.unlink(loop)
+    ctl.file("elsewhere", lines[0])
+    os.symlink(os.path.join(ctl.dir, "elsewhere"), loop)
+    ctl.expect("audit_is_not_led_elsewhere", ("audit", "--config", "conf"), 2)
+    os.unlink(loop)
+    os.mkfifo(loop)
+    ctl.expect("audit_waits_for_no_pipe", ("audit", "--config", "conf"), 0)
+    os.unlink(loop)
     many = [f"audit.jsonl.2026-01-01T00.00.00.{i:03d}-{i}.log"
             for i in range(70)]
     for name in many:

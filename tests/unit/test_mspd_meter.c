@@ -269,7 +269,7 @@ START_TEST(refused_names_the_privilege_that_is_missing)
 		"\"identities\":[{\"name\":\"n\",\"userName\":\"x\"}],"
 		"\"roleAssignments\":[{\"role\":\"r\",\"identities\":[\"n\"]}]"
 		"}}";
-	char allow[MSPD_REFUSED_ALLOW];
+	char allow[MSPD_REFUSED_ALLOW], longer[150] = "/";
 	struct msp_profile *parsed;
 	struct msp_rules *rules;
 
@@ -286,6 +286,12 @@ START_TEST(refused_names_the_privilege_that_is_missing)
 	mspd_refused_allow(refused.entries[1], rules, allow);
 	ck_assert_ptr_nonnull(strstr(allow, "privilege 'p'"));
 	ck_assert_ptr_nonnull(strstr(allow, "identity 'n'"));
+	/* what begins the same is more than was asked for */
+	memset(longer + 1, 'b', sizeof(longer) - 2);
+	refuse(longer, MSP_REASON_DEFAULT_DENY);
+	mspd_refused_allow(refused.entries[2], rules, allow);
+	ck_assert_ptr_nonnull(strstr(allow, "add a privilege with this path"));
+	ck_assert_ptr_null(strstr(allow, "bbb"));
 	msp_rules_free(rules);
 	msp_profile_free(parsed);
 }
