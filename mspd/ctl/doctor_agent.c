@@ -98,7 +98,8 @@ static void tell_status(struct ctl_doctor *d)
 	const char *version = ctl_json_text(d->told, "version");
 	const char *state = ctl_json_text(d->told, "state");
 	const char *message = ctl_json_text(d->told, "message");
-	bool known = message && ctl_failure_find(message);
+	bool failure = message && (ctl_failure_find(message) ||
+				   !strncmp(message, "Failed", 6));
 	bool well = ctl_json_true(d->told, "healthy");
 
 	if (!d->agent || !version || !state) {
@@ -107,9 +108,9 @@ static void tell_status(struct ctl_doctor *d)
 		return;
 	}
 	ctl_find(d, well ? CTL_WELL : CTL_ILL, "agent",
-		 well	 ? NULL
-		 : known ? ctl_doctor_remedy(d, message)
-			 : "see what else failed",
+		 well	   ? NULL
+		 : failure ? ctl_doctor_remedy(d, message)
+			   : "see what else failed",
 		 "mspd %s, process %u: %s%s%s", version, d->agent,
 		 well ? "healthy" : "not healthy", message ? ": " : "",
 		 message ? message : "");

@@ -5,6 +5,7 @@
  * that does not start. Must never run what it finds.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,13 @@
 static const char one_agent[] =
 	"systemctl disable --now azure-proxy-agent and remove it, or replace "
 	"it by the package azure-proxy-agent-compat";
+/* Where the program of that name is this one, so is the unit. */
+static const char one_process[] =
+	"ps -fp tells who started it; end it for good, but keep " UNIT
+	", which is this agent's own";
+static const char one_file[] =
+	"remove that file, then systemctl daemon-reload; the program is this "
+	"agent's own already";
 
 /* ---- Azure's agent ------------------------------------------------------ */
 
@@ -49,6 +57,11 @@ static bool lacks(const struct ctl_doctor *d, const char *path,
 	return is;
 }
 
+static const char *remedy(const struct ctl_doctor *d, const char *if_ours)
+{
+	return has(d, PROGRAM, LINKED) ? if_ours : one_agent;
+}
+
 static bool find_file(struct ctl_doctor *d)
 {
 	static const char *const units[] = { "/etc/systemd/system/" UNIT,
@@ -65,9 +78,41 @@ static bool find_file(struct ctl_doctor *d)
 		if (has(d, units[i], "GuestProxyAgent"))
 			found = units[i];
 	if (found)
-		ctl_find(d, CTL_DOUBT, "other agent", one_agent,
+		ctl_find(d, CTL_DOUBT, "other agent", remedy(d, one_file),
 			 "%s is of Azure's agent", found);
 	return found;
+}
+
+/* Was it started by root? Its own uid tells: who owns its folder, or what it
+ * may do, changes with programs that anybody may start. */
+static bool is_roots(const struct ctl_doctor *d, const char *pid)
+{
+	struct ctl_text text = { 0 };
+	char path[64], uids[64];
+	bool is;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/status", pid);
+	ctl_peek(d, &text, path);
+	is = ctl_line_of(text.at, "Uid:", uids, sizeof(uids)) && *uids == '0';
+	ctl_text_free(&text);
+	return is;
+}
+
+/* A link to any program, as sudo(8), gives a process its name, too. */
+static bool is_its_program(const struct ctl_doctor *d, const char *path)
+{
+	int fd = ctl_open(d, path, O_PATH | O_NOFOLLOW);
+	char target[PATH_MAX];
+	const char *name;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = readlinkat(fd, "", target, sizeof(target) - 1);
+	close(fd);
+	target[n > 0 ? n : 0] = '\0';
+	name = strrchr(target, '/');
+	return name && !strncmp(name + 1, CTL_GPA_COMM, strlen(CTL_GPA_COMM));
 }
 
 static bool is_other(const struct ctl_doctor *d, const char *pid)
@@ -76,10 +121,11 @@ static bool is_other(const struct ctl_doctor *d, const char *pid)
 
 	snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);
 	if (strspn(pid, "0123456789") != strlen(pid) ||
-	    strtoul(pid, NULL, 10) == d->agent || !has(d, path, CTL_GPA_COMM))
+	    strtoul(pid, NULL, 10) == d->agent || !has(d, path, CTL_GPA_COMM) ||
+	    !is_roots(d, pid))
 		return false;
 	snprintf(path, sizeof(path), "/proc/%.16s/exe", pid);
-	return lacks(d, path, LINKED);
+	return is_its_program(d, path) && lacks(d, path, LINKED);
 }
 
 static bool find_process(struct ctl_doctor *d)
@@ -91,7 +137,8 @@ static bool find_process(struct ctl_doctor *d)
 	while (dir && !found && (entry = readdir(dir))) {
 		found = is_other(d, entry->d_name);
 		if (found)
-			ctl_find(d, CTL_ILL, "other agent", one_agent,
+			ctl_find(d, CTL_ILL, "other agent",
+				 remedy(d, one_process),
 				 "process %s is Azure's agent: two would take "
 				 "turns at latching the key",
 				 entry->d_name);

@@ -161,10 +161,7 @@ void ctl_check_host(struct ctl_doctor *d)
 	if (!d->told)
 		return;
 	if (failure)
-		ctl_find(d, CTL_ILL, "host",
-			 ctl_failure_find(failure)
-				 ? ctl_doctor_remedy(d, failure)
-				 : ctl_remedy_network,
+		ctl_find(d, CTL_ILL, "host", ctl_doctor_remedy(d, failure),
 			 "%s", failure);
 	else if (!ctl_json_number(ctl_json_get(d->told, "host"), "ageSeconds",
 				  &age))

@@ -35,7 +35,14 @@ const char ctl_remedy_network[] =
 	"(TCP 80): routes, firewall, proxies";
 const char ctl_remedy_root[] = "run mspctl doctor as root";
 
+#define KEY_FOLDER                                                             \
+	"give the key folder to root, with mode 0700, in directories of "      \
+	"root's"
 #define FIX "fix the parameter"
+/* Azure's documentation has both words; the parameter takes the first. */
+#define MODES                                                                  \
+	"provide a valid value: Audit, Enforce (Enable in some texts) or "     \
+	"Disabled"
 #define PROFILE                                                                \
 	"check that the profile exists and is replicated in the "              \
 	"regions of the VM"
@@ -79,9 +86,16 @@ static const struct ctl_failure known[] = {
 	  "the key on the disk is not the host's", NEW_KEY },
 	{ "Failed to save key", "the key cannot be written",
 	  "make room on the disk of the key folder, and let root write to it" },
+	{ "is in use by another agent", "another agent has the key folder",
+	  "end the other agent: one of the two has to go" },
+	{ "Failed to lock the key folder", "the key folder cannot be used",
+	  KEY_FOLDER },
 	{ "Failed to open the key folder", "the key cannot be read or written",
-	  "give the key folder to root, with mode 0700, in directories of "
-	  "root's" },
+	  KEY_FOLDER },
+	{ "Failed to fetch local key details",
+	  "the key on the disk cannot be read", NEW_KEY },
+	{ "details saved locally", "the disk does not keep what is written",
+	  "check the disk of the key folder, and its file system" },
 	/* the host */
 	{ "Failed to get key status", "the host cannot be asked",
 	  ctl_remedy_network },
@@ -110,11 +124,9 @@ static const struct ctl_failure known[] = {
 	{ "keyIncarnationId can only be incremented",
 	  "keyIncarnationId was lowered", FIX },
 	{ "proxyAgentSettings.wireServer.mode is invalid",
-	  "the mode of an endpoint is unknown",
-	  "provide a valid value: Audit, Enforce or Disabled" },
+	  "the mode of an endpoint is unknown", MODES },
 	{ "proxyAgentSettings.imds.mode is invalid",
-	  "the mode of an endpoint is unknown",
-	  "provide a valid value: Audit, Enforce or Disabled" },
+	  "the mode of an endpoint is unknown", MODES },
 	{ "a valid gallery inVMAccessControlProfile reference",
 	  "the reference to a profile is malformed", FIX " value" },
 	{ "GalleryInVMAccessControlProfileNotMatchOSDisk",

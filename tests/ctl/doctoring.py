@@ -6,6 +6,7 @@ Must never need root, nor look at the machine it runs on.
 """
 import json
 import os
+import re
 import shutil
 import socket
 import threading
@@ -51,9 +52,9 @@ ERRORS = (
     ("The value `securityProfile.proxyAgentSettings.keyIncarnationId` can only "
      "be incremented.", "fix the parameter"),
     ("The value of parameter `securityProfile.proxyAgentSettings.imds.mode` is "
-     "invalid.", "Audit, Enforce or Disabled"),
+     "invalid.", "Audit, Enforce (Enable in some texts) or Disabled"),
     ("The value of parameter `securityProfile.proxyAgentSettings.wireServer."
-     "mode` is invalid.", "Audit, Enforce or Disabled"),
+     "mode` is invalid.", "Audit, Enforce (Enable in some texts) or Disabled"),
     ("The resource id 'x' isn't a valid gallery `inVMAccessControlProfile` "
      "reference.", "fix the parameter value"),
     ("GalleryInVMAccessControlProfileNotMatchOSDisk",
@@ -257,6 +258,37 @@ def host_unreachable(m):
         "Failed to get key status - Connection timed out (os error 110)")
 
 
+def key_folder_in_use(m):
+    m.status["host"]["failure"] = (
+        "Failed to lock the key folder: '/x' is in use by another agent, "
+        "process 7")
+
+
+def key_folder_not_lockable(m):
+    m.status["host"]["failure"] = (
+        "Failed to lock the key folder: cannot lock '/x': Input/output error")
+
+
+def key_file_unreadable(m):
+    m.status["host"]["failure"] = (
+        "Failed to fetch local key details with error: key file 'x.key': "
+        "line 1. Will try acquire the key details from Server.")
+
+
+def key_file_not_what_was_written(m):
+    m.status["host"]["failure"] = (
+        f"Failed to check the key '{GUID}' details saved locally: not equal")
+
+
+def failure_that_is_not_known(m):
+    m.status["host"]["failure"] = "Failed to do what nobody knows"
+
+
+def message_that_is_not_known(m):
+    m.status.update(healthy=False, state="ERROR",
+                    message="Failed to do what nobody knows")
+
+
 def host_silent(m):
     m.status["host"]["ageSeconds"] = 3600
 
@@ -395,9 +427,22 @@ def gpa_unit_left(m):
           "[Unit]\nDescription=Microsoft Azure GuestProxyAgent\n")
 
 
-def gpa_process_left(m):
+def process(m, name, exe, uids):
+    """One with the name of Azure's agent."""
     m.put("proc/99/comm", "azure-proxy-age\n")
-    m.put("proc/99/exe", "\x7fELF static\0")
+    m.put("proc/99/status", "Name:\tazure-proxy-age\nUid:\t" +
+          "\t".join(str(uid) for uid in uids) + "\n")
+    m.put(name.lstrip("/"), exe)
+    os.symlink(name, m.path("proc/99/exe"))
+
+
+def gpa_process_left(m):
+    process(m, "/opt/azure-proxy-agent", "\x7fELF static\0", (0, 0, 0, 0))
+
+
+def gpa_in_place_of_ours(m):
+    process(m, "/usr/sbin/azure-proxy-agent", "\x7fELF static\0",
+            (0, 0, 0, 0))
 
 
 def cloud_init_old(m):
@@ -429,6 +474,19 @@ def two_units_enabled(m):
 
 
 # What is fine, though it looks odd.
+def process_of_a_user_with_the_name_of_gpa(m):
+    process(m, "/home/azure-proxy-agent", "\x7fELF static\0", (1000,) * 4)
+
+
+def program_of_root_that_a_user_runs_by_that_name(m):
+    process(m, "/usr/bin/azure-proxy-agent", "\x7fELF static\0",
+            (1000, 0, 0, 0))
+
+
+def program_of_root_that_a_link_names_so(m):
+    process(m, "/usr/bin/sudo", "\x7fELF static\0", (0, 0, 0, 0))
+
+
 def new_cloud_init_without_its_module(m):
     m.remove(f"{CLOUD_INIT}/sources/DataSourceAzure.py")
 
@@ -460,6 +518,12 @@ FAILURES = (
     (strange_config, "config", "other", "mspd.conf(5)"),
     (key_refused, "agent", "acquire", KEY),
     (host_unreachable, "host", "timed out", "168.63.129.16"),
+    (key_folder_in_use, "host", "process 7", "end the other agent"),
+    (key_folder_not_lockable, "host", "Input/output", "0700"),
+    (key_file_unreadable, "host", "line 1", KEY),
+    (key_file_not_what_was_written, "host", "saved locally", "disk"),
+    (failure_that_is_not_known, "host", "nobody knows", "mspctl collect"),
+    (message_that_is_not_known, "agent", "nobody knows", "mspctl collect"),
     (host_silent, "host", "3600 s ago", "168.63.129.16"),
     (clock_behind, "clock", "7200 s behind", "chronyc"),
     (clock_a_little_ahead, "clock", "60 s ahead of", "chronyc"),
@@ -494,12 +558,14 @@ FAILURES = (
      "chmod go-w"),
     (gpa_program_left, "other agent", "usr/sbin/azure-proxy-agent",
      "azure-proxy-agent-compat"),
-    (gpa_object_left, "other agent", "ebpf_cgroup.o",
-     "azure-proxy-agent-compat"),
+    (gpa_object_left, "other agent", "ebpf_cgroup.o", "remove that file"),
     (gpa_unit_left, "other agent", "azure-proxy-agent.service",
-     "azure-proxy-agent-compat"),
+     "remove that file"),
     (gpa_process_left, "other agent", "process 99",
-     "azure-proxy-agent-compat"),
+     "who started it"),
+    (process_of_a_user_with_the_name_of_gpa, None, "", ""),
+    (program_of_root_that_a_user_runs_by_that_name, None, "", ""),
+    (program_of_root_that_a_link_names_so, None, "", ""),
     (cloud_init_old, "cloud-init", "24.1.3", "24.3 or newer"),
     (cloud_init_old_without_its_module, "cloud-init", "24.2",
      "24.3 or newer"),
@@ -576,6 +642,33 @@ def check_text(ctl):
               "\\x1b[31m" in out, out)
 
 
+def check_latch(ctl):
+    """Whatever the key channel can fail at is known."""
+    with open("libmsp/latch.c", encoding="utf-8") as source:
+        texts = re.findall(r'"(Failed to [^"]*)"', source.read())
+    ctl.claim("doctor_finds_the_failures_of_the_latch", len(texts) > 8, texts)
+    for i, text in enumerate(texts):
+        ctl.expect(f"doctor_knows_failure_{i}_of_the_latch",
+                   ["doctor", "--error", text], 0)
+
+
+def check_advice(ctl):
+    """Nobody is told to disable the unit that is this agent's own."""
+    for change in (gpa_object_left, gpa_unit_left, gpa_process_left):
+        machine = Machine(ctl, change.__name__)
+        change(machine)
+        _, bad, out = machine.run(ctl)
+        ctl.claim(f"doctor_keeps_its_own_unit_{change.__name__}",
+                  bad and "disable" not in json.dumps(out), json.dumps(bad))
+    machine = Machine(ctl, "instead")
+    gpa_in_place_of_ours(machine)
+    status, _, out = machine.run(ctl)
+    found = [c for c in out["checks"] if c["name"] == "other agent"]
+    ctl.claim("doctor_finds_gpa_in_place_of_its_own_program", status == 1 and
+              [c["result"] for c in found] == ["fail", "warn"] and
+              all("compat" in c["remedy"] for c in found), found)
+
+
 def check_errors(ctl):
     for text, remedy in ERRORS:
         ctl.expect(f"doctor_knows_{text[:40]}", ["doctor", "--error", text],
@@ -601,4 +694,6 @@ def run(ctl):
     check_agent(ctl)
     check_text(ctl)
     check_errors(ctl)
+    check_latch(ctl)
+    check_advice(ctl)
     check_usage(ctl)

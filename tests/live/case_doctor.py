@@ -9,12 +9,14 @@ import errno
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
 import struct
 import subprocess
 import tarfile
+import tempfile
 import unittest
 
 import refusal
@@ -284,6 +286,27 @@ class Doctor(unittest.TestCase):
                           "bpftool link")
         self.assert_found(found, "hooks", "ok", "all 6")
         self.assertNotIn("other hook", self.examine()[1])
+
+    def test_process_that_only_has_the_name_of_another_agent(self):
+        """Anybody can have one, who wants root to remove the agent."""
+        self.start()
+        name = os.path.join(self.enterContext(
+            tempfile.TemporaryDirectory()), "azure-proxy-agent")
+        os.chmod(os.path.dirname(name), 0o755)
+        shutil.copy(shutil.which("sleep"), name)
+        sleeper = subprocess.Popen([name, "600"], user=65534)
+        try:
+            result = self.examine()[1]["other agent"]["result"]
+            sleeper.kill()
+            sleeper.wait()
+            sleeper = subprocess.Popen([name, "600"])
+            world.wait_until(
+                lambda: self.examine()[1]["other agent"]["result"] == "fail",
+                why="one of root's is seen")
+        finally:
+            sleeper.kill()
+            sleeper.wait()
+        self.assertEqual(result, "ok")
 
     # ---- the kernel ---------------------------------------------------------
     def test_kernel_that_refuses_programs(self):
