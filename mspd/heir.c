@@ -17,6 +17,8 @@
 /* The backlog may be full of strangers: a connection that does not get into it
  * is tried again after one and three seconds. */
 #define PROVE_MS 5000
+/* Until the service manager knows, a crash is a gap. */
+#define AGAIN_MS 2000
 
 /* Out of the store; false: there is none to go on with. */
 static bool find_listener(struct mspd_heir *h, struct mspd_listener *out)
@@ -105,9 +107,10 @@ static bool take_states(struct msp_redirect *redirect,
 
 /* Once is enough to be told. */
 static void keep(struct mspd_heir *h, const struct msp_redirect *redirect,
-		 int listen_fd)
+		 int listen_fd, unsigned int changed, uint64_t now_ms)
 {
-	int err = mspd_store_settle(h->store, redirect, listen_fd, &h->wanted);
+	int err = mspd_store_settle(h->store, redirect, listen_fd, &h->wanted,
+				    changed);
 
 	if (err < 0 && !h->failing)
 		mspd_log(MSPD_ERROR,
@@ -115,13 +118,27 @@ static void keep(struct mspd_heir *h, const struct msp_redirect *redirect,
 			 "a restart: %s",
 			 strerror(-err));
 	h->failing = err < 0;
+	h->keep_at = now_ms + AGAIN_MS;
+}
+
+void mspd_heir_changed(struct mspd_heir *h, const struct msp_redirect *redirect,
+		       int listen_fd, unsigned int bits, uint64_t now_ms)
+{
+	keep(h, redirect, listen_fd, bits, now_ms);
 }
 
 void mspd_heir_keep(struct mspd_heir *h, const struct msp_redirect *redirect,
-		    int listen_fd)
+		    int listen_fd, uint64_t now_ms)
 {
-	if (h->failing)
-		keep(h, redirect, listen_fd);
+	if (h->failing && now_ms >= h->keep_at)
+		keep(h, redirect, listen_fd, 0, now_ms);
+}
+
+uint64_t mspd_heir_deadline(const struct mspd_heir *h)
+{
+	uint64_t at = h->holding ? h->hold_until : MSP_NEVER;
+
+	return h->failing && h->keep_at < at ? h->keep_at : at;
 }
 
 bool mspd_heir_settle(struct mspd_heir *h, struct msp_redirect *redirect,
@@ -136,7 +153,7 @@ bool mspd_heir_settle(struct mspd_heir *h, struct msp_redirect *redirect,
 		     take_states(redirect, switches, sweeper, now_ms);
 	h->hold_until = now_ms + HOLD_MS;
 	h->inherits = false;
-	keep(h, redirect, listen_fd);
+	keep(h, redirect, listen_fd, 0, now_ms);
 	return h->holding;
 }
 

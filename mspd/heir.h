@@ -21,6 +21,7 @@
  * @hold_until: no longer than that
  * @taken_over: there was something to go on with
  * @failing:    the service manager could not be told what to keep
+ * @keep_at:    when it is told again
  * @early:      clients that were accepted before the loop may have them
  */
 struct mspd_heir {
@@ -31,6 +32,7 @@ struct mspd_heir {
 	bool taken_over;
 	bool failing;
 	uint64_t hold_until;
+	uint64_t keep_at;
 	struct mspd_early early;
 };
 
@@ -54,9 +56,18 @@ bool mspd_heir_settle(struct mspd_heir *heir, struct msp_redirect *redirect,
 		      int listen_fd, struct mspd_switches *switches,
 		      struct mspd_sweeper *sweeper, uint64_t now_ms);
 
-/* Where the service manager could not be told, try again; cheap if it was. */
+/* Parts are others now: bits as of msp_redirect_repair(). */
+void mspd_heir_changed(struct mspd_heir *heir,
+		       const struct msp_redirect *redirect, int listen_fd,
+		       unsigned int bits, uint64_t now_ms);
+
+/* Where the service manager could not be told, try again when it is time; cheap
+ * if it was. */
 void mspd_heir_keep(struct mspd_heir *heir, const struct msp_redirect *redirect,
-		    int listen_fd);
+		    int listen_fd, uint64_t now_ms);
+
+/* When there is something to do by itself; MSP_NEVER: nothing. */
+uint64_t mspd_heir_deadline(const struct mspd_heir *heir);
 
 /* Are clients to be let in now? Once. served: there is an answer of the host,
  * and it was published. */

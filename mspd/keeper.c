@@ -347,8 +347,6 @@ static void write_status(struct mspd_keeper *k, uint64_t now_ms)
 	if (now_ms >= k->memory_at) {
 		k->memory_at = now_ms + k->opts.config->status_ms;
 		mspd_process_log_memory();
-		if (k->up)
-			mspd_heir_keep(&k->heir, k->redirect, k->listener.fd);
 	}
 	k->status_at = now_ms + k->opts.config->status_ms;
 	err = mspd_status_write(k->opts.status, k->opts.summary,
@@ -371,9 +369,8 @@ static void wait_for_work(struct mspd_keeper *k, uint64_t now_ms)
 
 	if (!k->latch)
 		until = earliest(until, k->folder_at);
-	if (k->heir.holding)
-		until = earliest(until, k->heir.hold_until);
 	if (k->up) {
+		until = earliest(until, mspd_heir_deadline(&k->heir));
 		until = earliest(until, msp_latch_deadline(k->latch));
 		until = earliest(until, mspd_switches_deadline(&k->switches));
 		until = earliest(until, mspd_sweeper_deadline(&k->sweeper));
@@ -421,6 +418,8 @@ static void *keep(void *arg)
 			take_changes(k, now);
 			run_switches(k, now.boot_ms);
 			mspd_keeper_mend(k, now.boot_ms);
+			mspd_heir_keep(&k->heir, k->redirect, k->listener.fd,
+				       now.boot_ms);
 			if (mspd_sweeper_run(&k->sweeper, now.boot_ms))
 				k->status_at = now.boot_ms;
 			let_in(k, now.boot_ms);

@@ -52,10 +52,9 @@ static void failed(struct mspd_keeper *k, const struct msp_error_info *info,
 }
 
 /* Other links than those that the service manager keeps. */
-static void keep_anew(struct mspd_keeper *k)
+static void keep_anew(struct mspd_keeper *k, unsigned int bits, uint64_t now_ms)
 {
-	k->heir.failing = true;
-	mspd_heir_keep(&k->heir, k->redirect, k->listener.fd);
+	mspd_heir_changed(&k->heir, k->redirect, k->listener.fd, bits, now_ms);
 }
 
 static void mended(struct mspd_keeper *k, unsigned int bits, uint64_t now_ms)
@@ -66,7 +65,7 @@ static void mended(struct mspd_keeper *k, unsigned int bits, uint64_t now_ms)
 			 "somebody had detached %u of the programs that "
 			 "redirect: attached again",
 			 count(bits));
-		keep_anew(k);
+		keep_anew(k, bits, now_ms);
 		mspd_sweeper_again(&k->sweeper, now_ms);
 	}
 	k->mend_at = MSP_NEVER;
@@ -99,7 +98,7 @@ void mspd_keeper_mend(struct mspd_keeper *k, uint64_t now_ms)
 	}
 	if (bits) { /* some are */
 		atomic_fetch_add(&k->health.mended, count(bits));
-		keep_anew(k);
+		keep_anew(k, bits, now_ms);
 	}
 	failed(k, &info, now_ms);
 }

@@ -24,9 +24,12 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-#define FIRST	  3 /* sd_listen_fds(3) */
-#define LISTENER  "mspd.1.listener"
-#define BESIDE	  "mspd.1.beside." /* and the port that was wanted */
+#define FIRST 3 /* sd_listen_fds(3) */
+/* Ours; of any other layout it is the same socket. */
+#define PREFIX	  "mspd."
+#define LAYOUT	  PREFIX "1."
+#define LISTENER  "listener"
+#define BESIDE	  "beside." /* and the port that was wanted */
 #define NAME_MAX_ 64
 #define SEND_S	  1
 #define ALL	  (MSP_REDIRECT_PARTS + 1)
@@ -41,9 +44,13 @@ struct mspd_store {
 	char names[MSP_REDIRECT_PARTS_MAX][NAME_MAX_];
 	size_t n;
 	struct msp_redirect_part parts[MSP_REDIRECT_PARTS_MAX]; /* of these */
-	int listener; /* that was given away, for comparison */
-	bool kept;    /* a successor will find something to go on with */
-	bool told;    /* it may not have heard all: what came tells nothing */
+	int listener;		   /* that was given away, for comparison */
+	const char *listener_name; /* as which it came */
+	bool settled;		   /* what came tells nothing any more */
+	/* bit i for wish i: it has that, once; it has another by this name */
+	unsigned int right;
+	unsigned int stale;
+	bool kept; /* a successor will find something to go on with */
 };
 
 /* ---- what came --------------------------------------------------------- */
@@ -236,15 +243,36 @@ static void name_listener(char out[NAME_MAX_], const struct msp_address *wanted,
 			  bool beside)
 {
 	if (beside)
-		snprintf(out, NAME_MAX_, BESIDE "%u", wanted->port);
+		snprintf(out, NAME_MAX_, LAYOUT BESIDE "%u", wanted->port);
 	else
-		snprintf(out, NAME_MAX_, LISTENER);
+		snprintf(out, NAME_MAX_, LAYOUT LISTENER);
+}
+
+/* Behind the number of its layout; NULL: it is none of ours. */
+static const char *of_any_layout(const char *name)
+{
+	size_t digits;
+
+	if (strncmp(name, PREFIX, sizeof(PREFIX) - 1) != 0)
+		return NULL;
+	name += sizeof(PREFIX) - 1;
+	digits = strspn(name, "0123456789");
+	return digits && name[digits] == '.' ? name + digits + 1 : NULL;
+}
+
+static bool is_called(const char *name, const char *ours)
+{
+	const char *rest = of_any_layout(name);
+
+	return rest && strcmp(rest, ours + sizeof(LAYOUT) - 1) == 0;
 }
 
 static bool is_listener(const char *name)
 {
-	return strcmp(name, LISTENER) == 0 ||
-	       strncmp(name, BESIDE, sizeof(BESIDE) - 1) == 0;
+	const char *rest = of_any_layout(name);
+
+	return rest && (strcmp(rest, LISTENER) == 0 ||
+			strncmp(rest, BESIDE, sizeof(BESIDE) - 1) == 0);
 }
 
 int mspd_store_listener(struct mspd_store *s, const struct msp_address *wanted,
@@ -257,12 +285,13 @@ int mspd_store_listener(struct mspd_store *s, const struct msp_address *wanted,
 	name_listener(name, wanted, beside);
 	for (i = 0; s && i < s->n; i++) {
 		fd = s->came[i].fd;
-		if (fd < 0 || strcmp(s->came[i].name, name) != 0 ||
+		if (fd < 0 || !is_called(s->came[i].name, name) ||
 		    !listens(fd, out) || out->ip != wanted->ip ||
 		    (!beside && wanted->port && out->port != wanted->port))
 			continue;
 		s->came[i].fd = -1;
 		s->listener = fd;
+		s->listener_name = s->came[i].name;
 		return fd;
 	}
 	return -1;
@@ -319,10 +348,10 @@ size_t mspd_store_parts(struct mspd_store *store,
 
 /* ---- what is to be kept ------------------------------------------------ */
 
+/* The parts, and the listener. */
 struct wish {
 	const char *name;
 	int fd;
-	bool had; /* as after a restart with nothing changed */
 };
 
 static bool came_once(const struct mspd_store *s, const char *name)
@@ -334,31 +363,44 @@ static bool came_once(const struct mspd_store *s, const char *name)
 	return n == 1;
 }
 
+/* As after a restart with nothing changed. */
+static void compare(struct mspd_store *s, const struct wish *wishes,
+		    unsigned int taken)
+{
+	size_t i;
+
+	if (wishes[MSP_REDIRECT_PARTS].fd == s->listener)
+		taken |= 1u << MSP_REDIRECT_PARTS;
+	for (i = 0; i < ALL; i++)
+		if (taken & 1u << i && came_once(s, wishes[i].name))
+			s->right |= 1u << i;
+	s->settled = true;
+}
+
 static void make_wishes(const struct mspd_store *s, struct wish out[ALL],
 			const struct msp_redirect *redirect, int listen_fd,
 			const char *listener)
 {
 	struct msp_redirect_part parts[MSP_REDIRECT_PARTS];
 	size_t n = msp_redirect_parts(redirect, parts, MSP_REDIRECT_PARTS);
-	unsigned int taken = msp_redirect_taken(redirect);
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		out[i] = (struct wish){ parts[i].name, parts[i].fd,
-					taken & 1u << i };
-	out[n] = (struct wish){ listener, listen_fd, listen_fd == s->listener };
-	for (i = 0; i <= n; i++)
-		out[i].had =
-			out[i].had && !s->told && came_once(s, out[i].name);
+		out[i] = (struct wish){ parts[i].name, parts[i].fd };
+	/* the manager ignores another name of what it has */
+	if (listen_fd == s->listener)
+		listener = s->listener_name;
+	out[n] = (struct wish){ listener, listen_fd };
 }
 
 /* wishes NULL: there are none. */
-static bool is_had(const struct wish *wishes, const char *name)
+static bool is_right(const struct mspd_store *s, const struct wish *wishes,
+		     const char *name)
 {
 	size_t i;
 
 	for (i = 0; wishes && i < ALL; i++)
-		if (wishes[i].had && strcmp(wishes[i].name, name) == 0)
+		if (s->right & 1u << i && strcmp(wishes[i].name, name) == 0)
 			return true;
 	return false;
 }
@@ -370,33 +412,42 @@ static int forget_but(const struct mspd_store *s, const struct wish *wishes)
 	size_t i;
 
 	for (i = 0; s->fd >= 0 && err == 0 && i < s->n; i++)
-		if (!is_had(wishes, s->came[i].name))
+		if (!is_right(s, wishes, s->came[i].name))
 			err = forget(s, s->came[i].name);
 	return err;
 }
 
-static int keep_wishes(const struct mspd_store *s, const struct wish *wishes)
+static int replace(struct mspd_store *s, const struct wish *wish,
+		   unsigned int bit)
+{
+	int err = 0;
+
+	if (s->stale & bit)
+		err = forget(s, wish->name);
+	if (err < 0)
+		return err;
+	s->stale &= ~bit;
+	err = keep(s, wish->name, wish->fd);
+	if (err == 0)
+		s->right |= bit;
+	return err;
+}
+
+/* The listener first: nothing is gone on with without it. */
+static int keep_wishes(struct mspd_store *s, const struct wish *wishes)
 {
 	int err = 0;
 	size_t i;
 
-	for (i = 0; err == 0 && i < ALL; i++) {
-		if (wishes[i].had)
-			continue;
-		/* some of them, perhaps, when it could not be told of all */
-		if (s->told)
-			err = forget(s, wishes[i].name);
-		if (err == 0)
-			err = keep(s, wishes[i].name, wishes[i].fd);
-	}
-	/* as far as it hears that */
-	for (i = 0; err < 0 && i < ALL && forget(s, wishes[i].name) == 0;)
-		i++;
+	for (i = ALL; err == 0 && i-- > 0;)
+		if (!(s->right & 1u << i))
+			err = replace(s, &wishes[i], 1u << i);
 	return err;
 }
 
 int mspd_store_settle(struct mspd_store *s, const struct msp_redirect *redirect,
-		      int listen_fd, const struct msp_address *wanted)
+		      int listen_fd, const struct msp_address *wanted,
+		      unsigned int changed)
 {
 	char name[NAME_MAX_];
 	struct msp_address at;
@@ -409,13 +460,16 @@ int mspd_store_settle(struct mspd_store *s, const struct msp_redirect *redirect,
 		      listens(listen_fd, &at) && wanted->port &&
 			      at.port != wanted->port);
 	make_wishes(s, wishes, redirect, listen_fd, name);
+	if (!s->settled)
+		compare(s, wishes, msp_redirect_taken(redirect));
+	s->stale |= s->right & changed;
+	s->right &= ~changed;
 	err = forget_but(s, wishes);
-	if (err == 0)
-		err = keep_wishes(s, wishes);
 	close_all(s);
-	if (err == 0)
+	if (err == 0) {
 		s->n = 0;
-	s->told = true;
+		err = keep_wishes(s, wishes);
+	}
 	s->kept = err == 0;
 	return err;
 }
@@ -435,6 +489,9 @@ void mspd_store_drop(struct mspd_store *s)
 			 "the service manager goes on keeping what the agent "
 			 "before left: %s",
 			 strerror(-err));
-	s->told = true;
+	s->settled = true;
+	s->listener = -1;
+	s->stale |= s->right;
+	s->right = 0;
 	s->kept = false;
 }

@@ -40,8 +40,9 @@ bool mspd_store_keeps(const struct mspd_store *store);
  *          the port, and that of ours can be any
  * @out:    where it is
  *
- * Network namespace and kind are looked at in any case. Its descriptor, which
- * is the caller's from then on, or -1.
+ * Network namespace and kind are looked at in any case, and not of which layout
+ * its name is: a socket is as good. Its descriptor, which is the caller's from
+ * then on, or -1.
  */
 int mspd_store_listener(struct mspd_store *store,
 			const struct msp_address *wanted, bool beside,
@@ -56,15 +57,17 @@ size_t mspd_store_parts(struct mspd_store *store,
  * mspd_store_settle - the manager keeps this redirector and listener from now
  * on, and nothing else
  * @listen_fd: the listener
- * @wanted:    where it was to be
+ * @wanted:    where it was to be, the same each time
+ * @changed:   bit i for element i of msp_redirect_parts() that is another than
+ *             the last time
  *
- * Says nothing of what it has already. Closes what came at the start. If it
- * cannot be told all of it, nothing is to be kept.
+ * Says nothing of what it has already. Closes what came at the start. What it
+ * could not be told it is told the next time; until then it keeps what it has.
  * May wait for the manager, a second each time. 0 or -errno.
  */
 int mspd_store_settle(struct mspd_store *store,
 		      const struct msp_redirect *redirect, int listen_fd,
-		      const struct msp_address *wanted);
+		      const struct msp_address *wanted, unsigned int changed);
 
 /* Nothing is kept any more: what came is not used, and detached. */
 void mspd_store_drop(struct mspd_store *store);

@@ -211,20 +211,29 @@ static void nobody_waits(void)
 
 static void manager_hears_later(void)
 {
+	uint64_t at;
+
 	begin(LISTENER, &wanted);
 	MUST(find() == 0);
 	manager.fail_at = 1;
 	(void)settle();
 	MUST(heir.failing && !mspd_store_keeps(heir.store));
-	mspd_heir_keep(&heir, FAKE, listener.fd);
-	MUST(heir.failing);
+	at = mspd_heir_deadline(&heir);
+	MUST(at > 1000 && at < 1000 + 5001);
+	mspd_heir_keep(&heir, FAKE, listener.fd, at);
+	MUST(heir.failing && mspd_heir_deadline(&heir) > at);
 	manager.fail_at = 0;
-	mspd_heir_keep(&heir, FAKE, listener.fd);
+	mspd_heir_keep(&heir, FAKE, listener.fd, at); /* not yet */
+	MUST(heir.failing);
+	mspd_heir_keep(&heir, FAKE, listener.fd, mspd_heir_deadline(&heir));
 	MUST(!heir.failing && mspd_store_keeps(heir.store));
 	MUST(manager.n == MSP_REDIRECT_PARTS + 1);
+	MUST(mspd_heir_deadline(&heir) == MSP_NEVER);
 	manager.calls = 0;
-	mspd_heir_keep(&heir, FAKE, listener.fd);
+	mspd_heir_keep(&heir, FAKE, listener.fd, 10 * at);
 	MUST(manager.calls == 0);
+	mspd_heir_changed(&heir, FAKE, listener.fd, 2, 10 * at);
+	MUST(manager.calls == 2 && mspd_heir_deadline(&heir) == MSP_NEVER);
 }
 
 static void (*const cases[])(void) = {

@@ -21,9 +21,10 @@
 #define LISTENER "mspd.1.listener"
 #define ALL	 (MSP_REDIRECT_PARTS + 1)
 #define TAKEN	 ((1u << MSP_REDIRECT_PARTS) - 1)
-#define NAMES                                                                  \
-	LISTENER ":libmsp.1.a:libmsp.1.b:libmsp.1.c:libmsp.1.d:libmsp.1.e:"    \
-		 "libmsp.1.f:libmsp.1.g:libmsp.1.h:libmsp.1.i"
+#define NAMES	 LISTENER NAMES_OF_PARTS
+#define NAMES_OF_PARTS                                                         \
+	":libmsp.1.a:libmsp.1.b:libmsp.1.c:libmsp.1.d:libmsp.1.e:"             \
+	"libmsp.1.f:libmsp.1.g:libmsp.1.h:libmsp.1.i"
 
 static struct mspd_store *store;
 static struct msp_address wanted;
@@ -98,14 +99,14 @@ static void nobody_keeps(void)
 	MUST(!mspd_store_keeps(store));
 	MUST(mspd_store_parts(store, &parts) == 0);
 	MUST(mspd_store_listener(store, &wanted, false, &at) == -1);
-	MUST(mspd_store_settle(store, FAKE, 0, &wanted) == 0);
+	MUST(mspd_store_settle(store, FAKE, 0, &wanted, 0) == 0);
 	mspd_store_drop(store);
 	MUST(manager.calls == 0);
 	mspd_store_free(store);
 	MUST(!mspd_store_keeps(NULL));
 	MUST(mspd_store_parts(NULL, &parts) == 0);
 	MUST(mspd_store_listener(NULL, &wanted, false, &at) == -1);
-	MUST(mspd_store_settle(NULL, FAKE, 0, &wanted) == 0);
+	MUST(mspd_store_settle(NULL, FAKE, 0, &wanted, 0) == 0);
 	mspd_store_drop(NULL);
 	mspd_store_free(NULL);
 }
@@ -264,7 +265,7 @@ static void first_agent(void)
 	fd = listening();
 	MUST(mspd_store_open(&store) == 0);
 	MUST(!mspd_store_keeps(store));
-	MUST(mspd_store_settle(store, FAKE, fd, &wanted) == 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) == 0);
 	must_keep_all();
 	MUST(mspd_store_keeps(store));
 }
@@ -291,7 +292,7 @@ static void nothing_has_changed(void)
 
 	begin("16");
 	fd = take_over(NAMES, ALL);
-	MUST(mspd_store_settle(store, FAKE, fd, &wanted) == 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) == 0);
 	MUST(manager.calls == 0);
 	must_keep_all();
 	MUST(mspd_store_keeps(store));
@@ -306,10 +307,85 @@ static void some_has_changed(void)
 	begin("16");
 	fd = take_over(NAMES ":libmsp.1.b:libmsp.7.a:else", ALL + 3);
 	fake.taken &= ~4u; /* "c" was not what it should be */
-	MUST(mspd_store_settle(store, FAKE, fd, &wanted) == 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) == 0);
 	must_keep_all();
 	/* b twice, c, 7.a and else are forgotten, b and c kept again */
 	MUST(manager.calls == 7);
+}
+
+/* Only they are lost if it is killed between the two. */
+static void links_were_attached_again(void)
+{
+	int fd;
+
+	begin("16");
+	fd = listening();
+	MUST(mspd_store_open(&store) == 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) == 0);
+	manager.calls = 0;
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 5u) == 0);
+	MUST(manager.calls == 4); /* a and c, forgotten and kept */
+	must_keep_all();
+}
+
+/* What it knows it goes on knowing, and it is told the rest. */
+static void repair_is_told_again(void)
+{
+	int fd;
+
+	begin("16");
+	fd = listening();
+	MUST(mspd_store_open(&store) == 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) == 0);
+	manager.fail_at = manager.calls + 2;
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 4u) < 0);
+	MUST(!mspd_store_keeps(store));
+	MUST(manager.n == ALL - 1 && manager_keeps(LISTENER) == 1);
+	manager.calls = manager.fail_at = 0;
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) == 0);
+	MUST(manager.calls == 1);
+	MUST(mspd_store_keeps(store));
+	must_keep_all();
+}
+
+/* Nothing of the rest is of use without it. */
+static void listener_is_kept_first(void)
+{
+	int fd;
+
+	begin("16");
+	fd = listening();
+	MUST(mspd_store_open(&store) == 0);
+	manager.fail_at = 2;
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) < 0);
+	MUST(manager.n == 1 && manager_keeps(LISTENER) == 1);
+}
+
+/* Of an agent that is not written yet. A manager that is to keep it by another
+ * name as well does not listen: so it is left as it is. */
+static void listener_of_another_layout(void)
+{
+	static const char *const not [] = {
+		"mspd..listener",   "mspd.2listener", "mspd.a.listener",
+		"mspd.2.listener2", "mspd.listener",  "libmsp.1.listener",
+	};
+	struct msp_address at;
+	size_t i;
+	int fd;
+
+	begin("16");
+	fd = take_over("mspd.23.listener" NAMES_OF_PARTS, ALL);
+	MUST(fd == 3);
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) == 0);
+	MUST(manager.calls == 0 && manager_keeps("mspd.23.listener") == 1);
+	mspd_store_free(store);
+	for (i = 0; i < sizeof(not ) / sizeof(not [0]); i++) {
+		begin("16");
+		hand(not [i], 1);
+		MUST(mspd_store_open(&store) == 0);
+		MUST(mspd_store_listener(store, &wanted, false, &at) == -1);
+		mspd_store_free(store);
+	}
 }
 
 static void beside(void)
@@ -323,11 +399,13 @@ static void beside(void)
 	asked = wanted;
 	asked.port ^= 1;
 	MUST(mspd_store_open(&store) == 0);
-	MUST(mspd_store_settle(store, FAKE, fd, &asked) == 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &asked, 0) == 0);
 	snprintf(name, sizeof(name), "mspd.1.beside.%u", asked.port);
 	MUST(manager_keeps(name) == 1 && manager_keeps(LISTENER) == 0);
+	mspd_store_free(store);
+	MUST(mspd_store_open(&store) == 0);
 	asked.port = 0; /* any is as it is wanted */
-	MUST(mspd_store_settle(store, FAKE, fd, &asked) == 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &asked, 0) == 0);
 	MUST(manager_keeps(LISTENER) == 1);
 }
 
@@ -356,14 +434,14 @@ static void settle_fails(void)
 	if (fd < 0)
 		fd = listening();
 	manager.fail_at = failing;
-	if (mspd_store_settle(store, FAKE, fd, &wanted) == 0) {
+	if (mspd_store_settle(store, FAKE, fd, &wanted, 0) == 0) {
 		MUST(manager.calls < failing);
 		_exit(42); /* there is no such call */
 	}
 	MUST(!mspd_store_keeps(store));
-	MUST(mspd_store_settle(store, FAKE, fd, &wanted) < 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) < 0);
 	manager.fail_at = 0;
-	MUST(mspd_store_settle(store, FAKE, fd, &wanted) == 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) == 0);
 	must_keep_all();
 	MUST(mspd_store_keeps(store));
 }
@@ -412,7 +490,7 @@ static void manager_is_gone(void)
 	fd = listening();
 	MUST(mspd_store_open(&store) == 0);
 	manager_end();
-	MUST(mspd_store_settle(store, FAKE, fd, &wanted) < 0);
+	MUST(mspd_store_settle(store, FAKE, fd, &wanted, 0) < 0);
 	MUST(!mspd_store_keeps(store));
 }
 
@@ -429,6 +507,10 @@ static void (*const cases[])(void) = {
 	first_agent,
 	nothing_has_changed,
 	some_has_changed,
+	links_were_attached_again,
+	repair_is_told_again,
+	listener_is_kept_first,
+	listener_of_another_layout,
 	beside,
 	dropped,
 	manager_is_gone,
