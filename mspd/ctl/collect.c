@@ -68,11 +68,11 @@ void ctl_collect_add(struct ctl_collect *c, const char *name, const char *at,
 	add(c, name, at, len, false);
 }
 
-/* A link may lead to what is none of ours. Returns a descriptor, or -1. */
-static int open_file(const struct ctl_collect *c, const char *path,
+/* Returns a descriptor, or -1. */
+static int open_file(const struct ctl_collect *c, const char *path, int flags,
 		     struct stat *st)
 {
-	int fd = ctl_open(c->d, path, O_RDONLY | O_NOFOLLOW);
+	int fd = ctl_open(c->d, path, O_RDONLY | flags);
 
 	if (fd < 0)
 		return -1;
@@ -100,21 +100,37 @@ static void read_end(struct ctl_text *out, int fd, off_t size)
 	free(block);
 }
 
-void ctl_collect_file(struct ctl_collect *c, const char *name, const char *path)
+static size_t add_file(struct ctl_collect *c, const char *name,
+		       const char *path, int flags)
 {
 	struct ctl_text text = { 0 };
 	struct stat st;
-	int fd = open_file(c, path, &st);
+	int fd = open_file(c, path, flags, &st);
+	size_t len;
 
 	if (fd < 0) {
 		note(c, name, strerror(errno));
-		return;
+		return 0;
 	}
 	read_end(&text, fd, st.st_size);
 	close(fd);
-	add(c, name, text.at ? text.at : "", text.len,
+	len = text.len;
+	add(c, name, text.at ? text.at : "", len,
 	    st.st_size > (off_t)CTL_COLLECT_FILE);
 	ctl_text_free(&text);
+	return len;
+}
+
+/* A link may lead to what is none of ours. */
+size_t ctl_collect_file(struct ctl_collect *c, const char *name,
+			const char *path)
+{
+	return add_file(c, name, path, O_NOFOLLOW);
+}
+
+void ctl_collect_link(struct ctl_collect *c, const char *name, const char *path)
+{
+	add_file(c, name, path, 0);
 }
 
 /* ---- the file ----------------------------------------------------------- */

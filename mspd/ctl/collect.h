@@ -32,8 +32,11 @@ struct ctl_collect {
 /* A member, without what is secret in it. */
 void ctl_collect_add(struct ctl_collect *c, const char *name, const char *at,
 		     size_t len);
-/* The end of a file, as such a member. */
-void ctl_collect_file(struct ctl_collect *c, const char *name,
+/* The end of a file, as such a member. Returns how much it has, in bytes. */
+size_t ctl_collect_file(struct ctl_collect *c, const char *name,
+			const char *path);
+/* The same where only root can have made a link: it may be one. */
+void ctl_collect_link(struct ctl_collect *c, const char *name,
 		      const char *path);
 
 /* All that doctor looks at, and more (collect_gather.c). */

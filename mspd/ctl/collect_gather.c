@@ -17,6 +17,7 @@
 #include "mspd/ctl/collect.h"
 #include "mspd/ctl/control.h"
 #include "mspd/ctl/links.h"
+#include "mspd/ctl/trail.h"
 
 /* ---- the agent's files -------------------------------------------------- */
 
@@ -29,15 +30,59 @@ static char *join(const char *folder, const char *name)
 	return path;
 }
 
-static void add_from(struct ctl_collect *c, const char *folder,
-		     const char *name)
+static size_t add_from(struct ctl_collect *c, const char *folder,
+		       const char *name)
 {
 	char *path = join(folder, name);
 	char *as = join("agent", name);
+	size_t len = ctl_collect_file(c, as, path);
 
-	ctl_collect_file(c, as, path);
 	free(as);
 	free(path);
+	return len;
+}
+
+static bool begins(const char *prefix, const char *name)
+{
+	return !strncmp(name, prefix, strlen(prefix));
+}
+
+/* The newest, by its name, of those that are so; owned, NULL: none. */
+static char *find_newest(const struct ctl_doctor *d, const char *folder,
+			 bool (*is)(const char *base, const char *name),
+			 const char *base)
+{
+	DIR *dir = ctl_open_folder(d, folder);
+	const struct dirent *entry;
+	char *out = NULL;
+
+	while (dir && (entry = readdir(dir))) {
+		if (!is(base, entry->d_name) ||
+		    (out && strcmp(entry->d_name, out) <= 0))
+			continue;
+		free(out);
+		out = ctl_copy(entry->d_name, strlen(entry->d_name));
+	}
+	if (dir)
+		closedir(dir);
+	return out;
+}
+
+/* Soon after it was renamed, a log says little of what was before. */
+static void add_log(struct ctl_collect *c, const char *folder, const char *name)
+{
+	size_t len = add_from(c, folder, name);
+	char *before = find_newest(c->d, folder, ctl_trail_renamed, name);
+	char as[64];
+	char *path;
+
+	if (before && len < CTL_COLLECT_FILE) {
+		path = join(folder, before);
+		snprintf(as, sizeof(as), "agent/%s.before", name);
+		ctl_collect_file(c, as, path);
+		free(path);
+	}
+	free(before);
 }
 
 static void add_logs(struct ctl_collect *c)
@@ -50,28 +95,8 @@ static void add_logs(struct ctl_collect *c)
 	size_t i;
 
 	for (i = 0; *config->log_dir && i < 2; i++)
-		add_from(c, config->log_dir, names[i]);
-	add_from(c, trail, "audit.jsonl");
-}
-
-/* The newest, by its name, of those that begin so; owned, NULL: none. */
-static char *find_newest(const struct ctl_doctor *d, const char *folder,
-			 const char *prefix)
-{
-	DIR *dir = ctl_open_folder(d, folder);
-	const struct dirent *entry;
-	char *out = NULL;
-
-	while (dir && (entry = readdir(dir))) {
-		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
-		    (out && strcmp(entry->d_name, out) <= 0))
-			continue;
-		free(out);
-		out = ctl_copy(entry->d_name, strlen(entry->d_name));
-	}
-	if (dir)
-		closedir(dir);
-	return out;
+		add_log(c, config->log_dir, names[i]);
+	add_log(c, trail, "audit.jsonl");
 }
 
 static void add_rules(struct ctl_collect *c)
@@ -80,7 +105,7 @@ static void add_rules(struct ctl_collect *c)
 					     "WireServer_Rules.json" };
 	const char *keys = c->d->config.key_dir;
 	const char *status = c->d->config.status_dir;
-	char *newest = find_newest(c->d, status, "AuthorizationRules_");
+	char *newest = find_newest(c->d, status, begins, "AuthorizationRules_");
 	char *folder = join(keys, "../rules");
 	char *path;
 	size_t i;
@@ -305,7 +330,6 @@ static void add_machine(struct ctl_collect *c)
 		const char *path;
 		const char *as;
 	} files[] = {
-		{ "/etc/os-release", "machine/os-release" },
 		{ "/proc/cmdline", "machine/cmdline" },
 		{ "/proc/filesystems", "machine/filesystems" },
 		{ "/proc/meminfo", "machine/meminfo" },
@@ -322,6 +346,7 @@ static void add_machine(struct ctl_collect *c)
 
 	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		ctl_collect_file(c, files[i].as, files[i].path);
+	ctl_collect_link(c, "machine/os-release", "/etc/os-release");
 	add_cloud_init(c);
 	add_name(c);
 	add_packages(c);

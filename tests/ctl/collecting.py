@@ -88,6 +88,12 @@ def record(path):
     return json.dumps({"time": "2026-11-21T11:05:23.108000Z", "path": path})
 
 
+def renamed(second):
+    """End of the name of a log that was full."""
+    return (f"2026-11-21T11.05.0{second}.000-179525910{second}"
+            "000000000.log")
+
+
 def plant(machine, secrets):
     """Secrets in each file that is collected, around words that must stay."""
     text = lambda: "\n".join(secrets.lines()) + "\n"  # noqa: E731
@@ -101,6 +107,11 @@ def plant(machine, secrets):
     machine.put(f"{LOG}/audit.jsonl", "".join(
         record(line) + "\n" for line in secrets.lines()) +
         record("/the/end/of/records") + "\n")
+    machine.put(f"{LOG}/audit.jsonl.{renamed(1)}", "the oldest\n")
+    machine.put(f"{LOG}/audit.jsonl.{renamed(2)}",
+                text() + record("/the/record/before") + "\n")
+    machine.put(f"{LOG}/audit.jsonl.z.log", "somebody else's\n")
+    machine.put(f"{LOG}/ProxyAgent.log.{renamed(1)}", "long ago\n")
     machine.report["proxyAgentStatus"]["keyLatchStatus"]["message"] = text()
     machine.status["message"] = "; ".join(secrets.lines())
     machine.status["endpoints"][0]["rules"]["id"] = secrets.lines()[9]
@@ -127,7 +138,8 @@ def plant(machine, secrets):
                 secrets.text(4000, "abcdefg~.!234567") + "\n" +
                 "x\n" * ((FILE - 2000) // 2))
     machine.put("proc/cmdline", " ".join(secrets.lines()[5:8]))
-    machine.put("etc/os-release", text())
+    machine.put("usr/lib/os-release", text())
+    os.symlink("../usr/lib/os-release", machine.path("etc/os-release"))
     machine.put("usr/lib/systemd/system/mspd.service", "[Service]\n" + "".join(
         f"Environment=\"{line}\"\n" for line in secrets.lines()))
     machine.put("var/log/cloud-init.log", "".join(
@@ -175,6 +187,7 @@ WANTED = {
     "agent/ProxyAgent.log": b"the end of the log",
     "agent/ProxyAgent.Connection.log": b"the end of connections",
     "agent/audit.jsonl": b"/the/end/of/records",
+    "agent/audit.jsonl.before": b"/the/record/before",
     "process/status": b"CapEff", "process/cmdline": b"mspd --config",
     "process/environ": b"NAME3\n", "process/limits": b"latched",
     "machine/os-release": b"latched", "machine/cmdline": b"=",
@@ -198,6 +211,10 @@ def check_secrets(ctl):
                       for name, part in WANTED.items()),
                   [name for name, part in WANTED.items()
                    if part not in members.get(name, b"")])
+        ctl.claim(f"collect_goes_back_if_a_log_is_short_{seed}",
+                  "agent/ProxyAgent.log.before" not in members and
+                  "agent/ProxyAgent.Connection.log.before" not in members,
+                  sorted(members))
         ctl.claim(f"collect_has_no_secret_{seed}",
                   not secrets.found_in(data),
                   [(name, secrets.found_in(member)[:3])

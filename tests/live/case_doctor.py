@@ -523,6 +523,7 @@ class Doctor(unittest.TestCase):
                 ("process/cmdline", b"--config"), ("process/environ", b"PATH"),
                 ("machine/bpf-links.txt", b"program msp_connect4"),
                 ("machine/uname.txt", b"Linux"),
+                ("machine/os-release", b"ID="),
                 ("doctor.txt", b"ok    probe imds")):
             self.assertIn(words, members.get(name, b""), name)
         self.assertNotIn(planted.encode(), data)
