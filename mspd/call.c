@@ -22,18 +22,41 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+/* Of all while little happens; of one in each turn of a loop that is busy, so
+ * that the clock costs little. */
+static void begin_laps(struct mspd_call *call)
+{
+	struct mspd_proxy *p = call->proxy;
+	uint64_t turn = mspd_loop_turn(p->opts.loop);
+
+	call->lap_us = turn != p->lap_turn ? call->started_us : 0;
+	p->lap_turn = turn;
+}
+
 void mspd_call_start(struct mspd_call *call, const struct mspd_head *head)
 {
 	call->head = *head;
 	call->id = ++call->proxy->requests;
 	call->started_us = now_us();
 	clock_gettime(CLOCK_REALTIME, &call->started);
+	begin_laps(call);
 	mspd_call_stage(call, "request received");
 }
 
 uint64_t mspd_call_us(const struct mspd_call *call)
 {
 	return now_us() - call->started_us;
+}
+
+void mspd_call_lap(struct mspd_call *call, enum mspd_meter_stage stage)
+{
+	uint64_t now;
+
+	if (!call->lap_us)
+		return;
+	now = now_us();
+	mspd_meter_took(call->proxy->opts.meter, stage, now - call->lap_us);
+	call->lap_us = now;
 }
 
 void mspd_call_note(struct mspd_call *call, enum msp_reason reason)

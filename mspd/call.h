@@ -39,6 +39,7 @@ struct mspd_proxy {
 	uint64_t connections;
 	uint8_t ahead[MSPD_READ_AHEAD]; /* body of the answer at hand */
 	struct mspd_limits limits;
+	uint64_t lap_turn; /* of the loop, in which a request began last */
 	/* owned, for requests to come: one that waits for nothing has none */
 	struct msp_request *spare[MSPD_SPARE_REQUESTS];
 	size_t n_spare;
@@ -88,7 +89,7 @@ struct mspd_call {
 	struct mspd_stage_of_call *stages; /* owned; NULL: none so far */
 	size_t n_stages;
 	uint64_t started_us;
-	uint64_t asked_ms, sent_ms; /* who it is; the host; the loop's clock */
+	uint64_t lap_us; /* since when it is in its stage; 0: not measured */
 	struct timespec started;
 	uint8_t *body; /* of a request to be signed, then what was read ahead */
 	size_t body_len, body_room;
@@ -103,6 +104,8 @@ struct mspd_call {
 void mspd_call_start(struct mspd_call *call, const struct mspd_head *head);
 /* Microseconds since its head. */
 uint64_t mspd_call_us(const struct mspd_call *call);
+/* A stage of it is over, and the next one begins. */
+void mspd_call_lap(struct mspd_call *call, enum mspd_meter_stage stage);
 /* Why a request is turned away before the rules, in the words of a decision. */
 void mspd_call_note(struct mspd_call *call, enum msp_reason reason);
 

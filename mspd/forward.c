@@ -241,14 +241,11 @@ static void answer(struct mspd_call *call)
 {
 	struct msp_header headers[MSP_MAX_HEADERS + 1];
 	struct msp_error_info info = MSP_ERROR_INFO_INIT;
-	const struct mspd_proxy *p = call->proxy;
 	struct mspd_reply reply = { 0 };
 	int rc = 0;
 
 	mspd_call_stage(call, "host answers");
-	mspd_meter_took(
-		p->opts.meter, MSPD_METER_HOST,
-		1000 * (mspd_loop_now(p->opts.loop).boot_ms - call->sent_ms));
+	mspd_call_lap(call, MSPD_METER_HOST);
 	mspd_call_drop_body(call);
 	compose_reply(call, &reply, headers);
 	if (!reply.bodiless)
@@ -307,6 +304,8 @@ static void count_host_error(struct mspd_call *call, int rc)
 static void upstream_error(struct mspd_call *call, int rc,
 			   const struct msp_error_info *info)
 {
+	if (!call->replied)
+		mspd_call_lap(call, MSPD_METER_HOST);
 	if (may_retry(call, rc)) {
 		call->retried = true;
 		mspd_forward_close(call);
@@ -439,7 +438,7 @@ static bool prepare(struct mspd_call *call, bool fresh)
 	if (!repeatable(call))
 		mspd_call_drop_body(call); /* it was copied */
 	mspd_call_stage(call, "sent to the host");
-	call->sent_ms = mspd_loop_now(p->opts.loop).boot_ms;
+	mspd_call_lap(call, MSPD_METER_SIGN);
 	return true;
 }
 
@@ -583,6 +582,8 @@ void mspd_forward_end(struct mspd_call *call)
 	if (call->replied)
 		return;
 	if (!call->exempt) {
+		if (call->body_len)
+			mspd_call_lap(call, MSPD_METER_BODY);
 		begin_with_others(call);
 		return;
 	}

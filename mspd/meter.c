@@ -9,8 +9,8 @@
 #include <string.h>
 
 static const uint64_t bounds[MSPD_METER_BOUNDS] = {
-	50,    100,   250,    500,     1000,	2500,
-	10000, 25000, 100000, 1000000, 5000000, 30000000,
+	5,    20,    50,     100,     250,     1000,
+	5000, 25000, 100000, 1000000, 5000000, 30000000,
 };
 
 /* ---- windows ----------------------------------------------------------- */
@@ -171,9 +171,10 @@ const char *mspd_meter_reason_name(unsigned int reason)
 
 const char *mspd_meter_stage_name(unsigned int stage)
 {
-	static const char *const names[MSPD_METER_STAGES] = { "total",
-							      "identity",
-							      "host" };
+	static const char *const names[MSPD_METER_STAGES] = {
+		"total", "record", "identity", "decision",
+		"body",	 "sign",   "host",
+	};
 
 	return stage < MSPD_METER_STAGES ? names[stage] : "total";
 }

@@ -5,7 +5,7 @@
  * how long they took.
  *
  * Belongs to the loop's thread. A request costs some additions: no lock, no
- * clock, no memory.
+ * memory; and the stages of one in each turn some readings of the clock.
  */
 #ifndef MSPD_METER_H
 #define MSPD_METER_H
@@ -32,13 +32,17 @@ enum mspd_meter_verdict {
 };
 #define MSPD_METER_VERDICTS 4
 
+/* One after the other; none of what did not come to it. */
 enum mspd_meter_stage {
-	MSPD_METER_TOTAL = 0, /* from the head to the answer, to 1 us */
-	MSPD_METER_IDENTITY =
-		1,	    /* waiting for who it is; by the loop's clock */
-	MSPD_METER_HOST = 2 /* for the host's head; by the loop's clock */
+	MSPD_METER_TOTAL = 0,	 /* from the head to the answer */
+	MSPD_METER_RECORD = 1,	 /* until it could be recorded */
+	MSPD_METER_IDENTITY = 2, /* who it is */
+	MSPD_METER_DECISION = 3, /* what the rules say */
+	MSPD_METER_BODY = 4,	 /* until a body that is signed was there */
+	MSPD_METER_SIGN = 5,	 /* composed and signed */
+	MSPD_METER_HOST = 6	 /* until the head of the host's answer */
 };
-#define MSPD_METER_STAGES 3
+#define MSPD_METER_STAGES 7
 
 /* Requests by enum mspd_meter_verdict. */
 struct mspd_meter_counts {

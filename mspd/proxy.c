@@ -144,6 +144,7 @@ static void decide(struct mspd_call *call)
 			       &call->identity.caller);
 	call->decided = true;
 	call->judged = true;
+	mspd_call_lap(call, MSPD_METER_DECISION);
 	if (rc < 0 || call->decision.verdict == MSP_DENY) {
 		mspd_call_refuse(call, 403);
 		return;
@@ -159,12 +160,9 @@ static void decide(struct mspd_call *call)
 static void judge(void *arg)
 {
 	struct mspd_call *call = arg;
-	const struct mspd_proxy *p = call->proxy;
 
 	mspd_call_stage(call, "caller identified");
-	mspd_meter_took(p->opts.meter, MSPD_METER_IDENTITY,
-			1000 * (mspd_loop_now(p->opts.loop).boot_ms -
-				call->asked_ms));
+	mspd_call_lap(call, MSPD_METER_IDENTITY);
 	if (admit(call))
 		decide(call);
 }
@@ -226,7 +224,7 @@ static bool take_request(struct mspd_call *call)
 /* First of all who it is: a refusal is recorded with a name, too. */
 static void take_in(struct mspd_call *call)
 {
-	call->asked_ms = mspd_loop_now(call->proxy->opts.loop).boot_ms;
+	mspd_call_lap(call, MSPD_METER_RECORD);
 	if (identify(call))
 		judge(call);
 }

@@ -189,9 +189,11 @@ class Sockets(unittest.TestCase):
         self.assertEqual(total, [3, 1, 3, 0])
 
     def test_histograms_are_complete(self):
-        self.world.get(INSTANCE, uid=DAEMON)
+        self.world.curl("-H", "Metadata: true", "-d", "body",
+                        f"http://{IMDS}{INSTANCE}", uid=DAEMON)
         seen = samples(scrape(self.metrics())[1])
-        for stage in ("total", "identity", "host"):
+        for stage in ("total", "record", "identity", "decision",
+                      "body", "sign", "host"):
             counts = [seen[k] for k in seen if k.startswith(
                 f'mspd_request_seconds_bucket{{stage="{stage}"')]
             self.assertEqual(counts, sorted(counts))

@@ -131,14 +131,15 @@ END_TEST
 START_TEST(meter_puts_durations_into_the_bucket_they_fit_in)
 {
 	const struct mspd_histogram *h = &meter.stages[MSPD_METER_TOTAL];
+	const uint64_t bound = mspd_meter_bound(0);
 
-	mspd_meter_took(&meter, MSPD_METER_TOTAL, 50);
-	mspd_meter_took(&meter, MSPD_METER_TOTAL, 51);
+	mspd_meter_took(&meter, MSPD_METER_TOTAL, bound);
+	mspd_meter_took(&meter, MSPD_METER_TOTAL, bound + 1);
 	mspd_meter_took(&meter, MSPD_METER_TOTAL, UINT32_MAX);
 	ck_assert_uint_eq(h->bucket[0], 1);
 	ck_assert_uint_eq(h->bucket[1], 1);
 	ck_assert_uint_eq(h->bucket[MSPD_METER_BOUNDS], 1);
-	ck_assert_uint_eq(h->sum_us, 101 + (uint64_t)UINT32_MAX);
+	ck_assert_uint_eq(h->sum_us, 2 * bound + 1 + (uint64_t)UINT32_MAX);
 }
 END_TEST
 
