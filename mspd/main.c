@@ -615,17 +615,28 @@ static void log_warnings(const struct mspd_config *config)
 
 /* Before there is a thread. What the kernel does not take back is the
  * operator's to know, and no reason to leave the endpoints unprotected. */
-static void confine(const struct mspd_config *config)
+static void unconfined(char cause[MSPD_SIGHT_CAUSE], const char *what, int err)
+{
+	mspd_log(MSPD_ERROR, "cannot %s: %s", what, strerror(-err));
+	if (!*cause)
+		snprintf(cause, MSPD_SIGHT_CAUSE, "cannot %s: %s", what,
+			 strerror(-err));
+}
+
+/* It goes on with what could not be: without an agent nobody is served. */
+static void confine(const struct mspd_config *config,
+		    char cause[MSPD_SIGHT_CAUSE])
 {
 	int err = mspd_privilege_drop(&config->listener);
 
 	if (err < 0)
-		mspd_log(MSPD_ERROR, "cannot give privileges away: %s",
-			 strerror(-err));
+		unconfined(cause, "give privileges away", err);
 	err = mspd_seccomp_enter(config->seccomp);
 	if (err < 0)
-		mspd_log(MSPD_ERROR, "cannot filter system calls: %s",
-			 strerror(-err));
+		unconfined(cause, "filter system calls", err);
+	else if (config->seccomp == MSPD_SECCOMP_OFF && !*cause)
+		snprintf(cause, MSPD_SIGHT_CAUSE,
+			 "the filter of system calls is switched off");
 }
 
 static int run(const struct mspd_cli *cli)
@@ -649,7 +660,7 @@ static int run(const struct mspd_cli *cli)
 	open_log(&d.config, cli->foreground);
 	if (mspd_control_open(&d.control, &d.config) < 0)
 		mspd_log(MSPD_ERROR, "no memory for the control socket");
-	confine(&d.config);
+	confine(&d.config, d.sight.unconfined);
 	mspd_console_init(&d.console, d.config.console_path);
 	mspd_console_start(&d.console);
 	mspd_log(MSPD_INFO, "mspd %s is starting with %s", msp_version(), path);

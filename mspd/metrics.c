@@ -123,6 +123,17 @@ static void put_identity(FILE *f, const struct mspd_sight *s)
 					   mspd_sight_counters[i].counter));
 }
 
+static void put_programs(FILE *f, const struct mspd_sight *s)
+{
+	unsigned int bits = msp_redirect_detached(s->identities->redirect);
+
+	put(f, "mspd_programs_detached", "gauge",
+	    "Programs that somebody has detached.", __builtin_popcount(bits));
+	put(f, "mspd_programs_attached_again_total", "counter",
+	    "Programs that were attached again.",
+	    s->keeper ? (int64_t)mspd_keeper_mended(s->keeper) : 0);
+}
+
 /* ---- key, rules, host -------------------------------------------------- */
 
 static void put_key(FILE *f, const struct mspd_sight *s,
@@ -202,6 +213,9 @@ static void put_agent(FILE *f, const struct mspd_sight *s,
 	put(f, "mspd_audit_failed", "gauge",
 	    "Did the last attempt to write the audit trail fail?",
 	    mspd_audit_failed(s->audit));
+	put(f, "mspd_confined", "gauge",
+	    "Is all that is not needed given away, and refused?",
+	    !s->unconfined[0]);
 	put(f, "mspd_forbidden_syscalls_total", "counter",
 	    "System calls that are none of the agent's, and were refused.",
 	    (int64_t)mspd_seccomp_forbidden());
@@ -226,6 +240,7 @@ int mspd_metrics_text(const struct mspd_sight *sight, char **text, size_t *len)
 	put_stages(f, sight->meter);
 	put_connections(f, sight);
 	put_identity(f, sight);
+	put_programs(f, sight);
 	put_key(f, sight, policy);
 	put_rules(f, policy);
 	put_host(f, sight, &contact);

@@ -95,8 +95,9 @@ int mspd_privilege_drop(const struct msp_address *listener)
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		rc = first(rc, -errno);
 	if (prctl(PR_CAPBSET_READ, CAP_SETPCAP, 0, 0, 0) == 1) {
-		(void)prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0);
-		(void)drop_bounding(needed);
+		if (prctl(PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0) < 0)
+			rc = first(rc, -errno);
+		rc = first(rc, drop_bounding(needed));
 	}
 	return first(rc, drop_capabilities(needed));
 }

@@ -20,6 +20,8 @@
 #include "mspd/server.h"
 #include "mspd/status.h"
 
+#define MSPD_SIGHT_CAUSE 128
+
 /**
  * struct mspd_sight - everything borrowed
  * @config:      as loaded
@@ -33,6 +35,7 @@
  * @audit:       the trail
  * @audit_error: errno of the last failure to write it, 0: none so far
  * @keeper:      what it has attached again; NULL: nothing is attached yet
+ * @unconfined:  why the process may do more than it should, "": it may not
  * @taken_over:  the channel was taken over from a predecessor
  * @started_s:   when the agent started, in seconds since 1970
  * @ahead_s:     of CLOCK_BOOTTIME the wall clock was by that much, then
@@ -51,6 +54,7 @@ struct mspd_sight {
 	struct mspd_audit *audit;
 	atomic_int audit_error;
 	const struct mspd_keeper *keeper;
+	char unconfined[MSPD_SIGHT_CAUSE];
 	bool taken_over;
 	int64_t started_s;
 	int64_t ahead_s;

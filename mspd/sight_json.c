@@ -356,6 +356,8 @@ static void put_process(yajl_gen gen, const struct mspd_sight *s)
 	yajl_gen_map_close(gen);
 	open_map(gen, "privileges");
 	put_number(gen, "forbiddenSyscalls", mspd_seccomp_forbidden());
+	put_bool(gen, "confined", !s->unconfined[0]);
+	put_known(gen, "cause", s->unconfined);
 	yajl_gen_map_close(gen);
 	open_map(gen, "programs");
 	put_number(gen, "detached",

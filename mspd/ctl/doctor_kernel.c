@@ -286,6 +286,40 @@ void ctl_check_lockdown(struct ctl_doctor *d)
 	ctl_text_free(&text);
 }
 
+/* What the agent gives away at its start, and could not. */
+static bool find_excess(struct ctl_doctor *d, const char *status, uint64_t has)
+{
+	const uint64_t most = 1ull << CAP_BPF | 1ull << CAP_PERFMON |
+			      1ull << CAP_NET_ADMIN | 1ull << CAP_SYS_PTRACE |
+			      1ull << CAP_DAC_READ_SEARCH |
+			      1ull << CAP_NET_BIND_SERVICE;
+	/* it may be under a filter that is not its own */
+	const char *cause =
+		ctl_json_text(ctl_json_get(d->told, "privileges"), "cause");
+	char gains[8] = "", filter[8] = "";
+	struct ctl_text text = { 0 };
+	bool found;
+
+	ctl_line_of(status, "NoNewPrivs:", gains, sizeof(gains));
+	ctl_line_of(status, "Seccomp:", filter, sizeof(filter));
+	if (has & ~most)
+		lack(&text, "capabilities that it does not need");
+	if (strcmp(gains, "0") == 0)
+		lack(&text, "programs it executes may gain privileges");
+	if (strcmp(filter, "2") != 0)
+		lack(&text, "no filter of system calls");
+	if (cause)
+		lack(&text, cause);
+	found = text.len > 0;
+	if (found)
+		ctl_find(d, CTL_DOUBT, "capabilities",
+			 "look in its log for what it could not give away, set "
+			 "seccomp to enforce, then restart it",
+			 "the agent is not confined: %s", text.at);
+	ctl_text_free(&text);
+	return found;
+}
+
 void ctl_check_capabilities(struct ctl_doctor *d)
 {
 	static const struct {
@@ -322,7 +356,7 @@ void ctl_check_capabilities(struct ctl_doctor *d)
 			 "give them to the unit (CapabilityBoundingSet=), or "
 			 "to the container, then restart the agent",
 			 "the agent lacks %s", missing.at);
-	else
+	else if (!find_excess(d, text.at, has))
 		ctl_find(d, CTL_WELL, "capabilities", NULL,
 			 "the agent has those it needs");
 	ctl_text_free(&missing);

@@ -63,7 +63,9 @@ void ctl_known_free(struct ctl_known *known);
 /** Column where what a line tells begins. */
 #define CTL_STATUS_BODY 12
 
-/* The answer to `status`; and the part of it that is about requests. */
+/* The answer to `status`; and the parts of it that are about the agent itself,
+ * and about requests. */
+void ctl_status_show_agent(struct ctl_screen *screen, yajl_val document);
 void ctl_status_show_requests(struct ctl_screen *screen, yajl_val document);
 void ctl_status_show(struct ctl_screen *screen, yajl_val document);
 /* @why: there is no answer. @gone: because nobody listens. */

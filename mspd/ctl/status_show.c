@@ -56,53 +56,6 @@ static void count(struct ctl_screen *s, enum ctl_ink ink, int64_t n,
 	ctl_screen_say(s, n ? ink : CTL_PLAIN, "%" PRId64 "%s", n, words);
 }
 
-/* ---- the agent --------------------------------------------------------- */
-
-/* All that the agent itself calls unhealthy. */
-static void show_faults(struct ctl_screen *s, yajl_val d)
-{
-	const char *state = ctl_json_text(d, "state");
-	const char *message = ctl_json_text(d, "message");
-	yajl_val host = ctl_json_get(d, "host");
-	yajl_val audit = ctl_json_get(d, "audit");
-
-	if (state && strcmp(state, "SUCCESS") != 0)
-		ctl_screen_wrap(s, CTL_BAD, message, 2, 2);
-	if (ctl_json_text(host, "failure"))
-		ctl_screen_wrap(s, CTL_BAD, ctl_json_text(host, "failure"), 2,
-				2);
-	if (!ctl_json_text(host, "lastContact"))
-		ctl_screen_wrap(s, CTL_BAD, "the host has not answered yet", 2,
-				1);
-	if (ctl_json_true(audit, "failed"))
-		ctl_screen_wrap(s, CTL_BAD, "the audit trail cannot be written",
-				2, 1);
-}
-
-static void show_agent(struct ctl_screen *s, yajl_val d)
-{
-	const bool healthy = ctl_json_true(d, "healthy");
-	char age[CTL_AGE];
-	int64_t up;
-
-	ctl_screen_put(s, CTL_HEAD, "mspd ");
-	ctl_screen_put(s, CTL_PLAIN, ctl_json_text(d, "version"));
-	ctl_screen_put(s, CTL_PLAIN, ": ");
-	ctl_screen_put(s, healthy ? CTL_GOOD : CTL_BAD,
-		       healthy ? "healthy" : "not healthy");
-	if (ctl_json_number(d, "uptimeSeconds", &up)) {
-		ctl_status_age(age, up);
-		ctl_screen_say(s, CTL_PLAIN, ", up %s", age);
-	}
-	ctl_screen_say(s, CTL_PLAIN, ", pid %" PRId64,
-		       ctl_status_number(d, "pid"));
-	if (ctl_json_true(ctl_json_get(d, "restart"), "takenOver"))
-		ctl_screen_put(s, CTL_PLAIN, ", took over the channel");
-	ctl_screen_end(s);
-	if (!healthy)
-		show_faults(s, d);
-}
-
 /* ---- endpoints --------------------------------------------------------- */
 
 static enum ctl_ink ink_of_source(const char *source)
@@ -336,6 +289,7 @@ static void show_audit(struct ctl_screen *s, yajl_val d)
 static void show_process(struct ctl_screen *s, yajl_val d)
 {
 	yajl_val privileges = ctl_json_get(d, "privileges");
+	const char *cause = ctl_json_text(privileges, "cause");
 	int64_t n;
 
 	begin(s, "process");
@@ -346,13 +300,28 @@ static void show_process(struct ctl_screen *s, yajl_val d)
 	count(s, CTL_BAD, ctl_status_number(privileges, "forbiddenSyscalls"),
 	      " forbidden system calls");
 	ctl_screen_end(s);
+	if (cause) {
+		ctl_screen_to(s, CTL_STATUS_BODY);
+		ctl_screen_put(s, CTL_BAD, "not confined:");
+		ctl_screen_end(s);
+		ctl_screen_wrap(s, CTL_BAD, cause, CTL_STATUS_BODY + 2, 2);
+	}
+	if (ctl_json_number(ctl_json_get(d, "programs"), "attachedAgain", &n) &&
+	    n > 0) {
+		ctl_screen_to(s, CTL_STATUS_BODY);
+		ctl_screen_say(s, CTL_DOUBTFUL,
+			       "%" PRId64 " programs attached again, which "
+			       "somebody had detached",
+			       n);
+		ctl_screen_end(s);
+	}
 }
 
 /* ---- the screen --------------------------------------------------------- */
 
 void ctl_status_show(struct ctl_screen *s, yajl_val d)
 {
-	show_agent(s, d);
+	ctl_status_show_agent(s, d);
 	blank(s);
 	show_endpoints(s, d);
 	blank(s);

@@ -128,7 +128,8 @@ class Machine:
         self.put("sys/kernel/security/lockdown",
                  "[none] integrity confidentiality\n")
         self.put(f"proc/{PID}/status", "Name:\tmspd\nCapEff:\t000000c000081004"
-                 "\nCapBnd:\t000000c000081004\n")
+                 "\nCapBnd:\t000000c000081004\nNoNewPrivs:\t1\n"
+                 "Seccomp:\t2\n")
         for fd, hook in enumerate(HOOKS):
             self.hook(fd, hook)
         self.put("etc/azure/proxy-agent.json", json.dumps({
@@ -235,6 +236,16 @@ def not_attached(m):
 
 def without_capability(m):
     m.put(f"proc/{PID}/status", "CapEff:\t0000004000081004\n")
+
+
+def with_all_capabilities(m):
+    m.put(f"proc/{PID}/status", "CapEff:\t000001ffffffffff\n"
+          "NoNewPrivs:\t1\nSeccomp:\t2\n")
+
+
+def without_filter(m):
+    m.put(f"proc/{PID}/status", "CapEff:\t000000c000081004\n"
+          "NoNewPrivs:\t1\nSeccomp:\t0\n")
 
 
 def bad_config(m):
@@ -514,6 +525,10 @@ FAILURES = (
     (detached, "hooks", "somebody has detached connect4", "restart"),
     (not_attached, "hooks", "not attached: connect6", "restart"),
     (without_capability, "capabilities", "lacks CAP_BPF", "restart"),
+    (with_all_capabilities, "capabilities", "that it does not need",
+     "in its log"),
+    (without_filter, "capabilities", "no filter of system calls",
+     "seccomp to enforce"),
     (bad_config, "config", "logFolder", "mspd.conf(5)"),
     (strange_config, "config", "other", "mspd.conf(5)"),
     (key_refused, "agent", "acquire", KEY),

@@ -70,7 +70,9 @@ DOCUMENT = {
                     "evicted": 0},
     "audit": {"queueBytes": 0, "failed": False},
     "memory": {"pssBytes": 4950000},
-    "privileges": {"forbiddenSyscalls": 0}, "restart": {"takenOver": True}}
+    "privileges": {"forbiddenSyscalls": 0},
+    "programs": {"detached": 0, "attachedAgain": 0},
+    "restart": {"takenOver": True}}
 
 AT_80 = f"""\
 mspd 0.1.0: healthy, up 3 h 12 min, pid 4711, took over the channel
@@ -210,6 +212,10 @@ CHANGES = (
     ("none_refused", ("refused",), [], 0, []),
     ("too_large_a_number", ("identity", "closed"), (1 << 53) + 1, 0,
      [" 1 misses (1 noFacts)"]),
+    ("unconfined", ("privileges", "cause"), "cannot filter: No", 0,
+     ["\n            not confined:\n              cannot filter: No\n"]),
+    ("attached_again", ("programs", "attachedAgain"), 6, 0,
+     ["\n            6 programs attached again, which somebody had detached\n"]),
     ("no_user", ("refused", 0, "user"), None, 0, ["-(65534) /opt"]),
 )
 
@@ -223,12 +229,17 @@ def changes(ctl):
     sick = changed(("healthy",), False)
     sick.update(state="ERROR", message="Failed to attest",
                 host={"failure": "connection refused"},
-                audit={"failed": True})
+                audit={"failed": True}, programs={"detached": 2})
     _, out, _ = show(ctl, sick)
     ctl.claim("status_says_all_that_is_wrong", all(
         f"\n  {text}" in out for text in (
             "Failed to attest", "connection refused", "the host has not",
-            "the audit trail cannot")), out)
+            "the audit trail cannot",
+            "somebody has detached 2 of the agent's programs\n")), out)
+    sick = changed(("healthy",), False)
+    _, out, _ = show(ctl, sick)
+    ctl.claim("status_says_what_it_can_of_a_fault_of_no_known_kind",
+              "\n  all is well\n" in out, out)
 
 
 def hostile(ctl):

@@ -12,7 +12,8 @@ import unittest
 import manager
 import wire
 import world
-from case_control import ask
+from case_control import ask, samples, scrape
+from case_ctlstatus import status as screen
 from world import IMDS, INSTANCE
 
 LINKS = 6
@@ -44,12 +45,22 @@ class Detached(unittest.TestCase):
         if self.links() < LINKS:  # else it was quicker than we are
             self.assertFalse(seen["healthy"], seen)
             self.assertGreater(seen["programs"]["detached"], 0)
+        _, shown, _ = screen(self.world)
+        if "not healthy" in shown:
+            self.assertIn("somebody has detached", shown)
         world.wait_until(lambda: self.links() == LINKS, why="attached again")
         world.wait_until(lambda: self.status()["healthy"], why="healthy")
         after = self.status()["programs"]
         self.assertEqual(after["detached"], 0)
         self.assertEqual(after["attachedAgain"] - before,
                          bin(mask).count("1"))
+        _, shown, _ = screen(self.world)
+        self.assertIn(f"{after['attachedAgain']} programs attached again",
+                      shown)
+        told = samples(scrape(self.world.path("run", "metrics.sock"))[1])
+        self.assertEqual((told["mspd_programs_detached"],
+                          told["mspd_programs_attached_again_total"]),
+                         (0, after["attachedAgain"]))
 
     def served(self):
         answer = self.world.get(INSTANCE)
