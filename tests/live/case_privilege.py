@@ -6,16 +6,21 @@ word for it: /proc tells.
 """
 import ctypes
 import errno
+import grp
+import json
 import os
 import re
 import resource
 import signal
+import stat
 import struct
 import subprocess
 import unittest
 
 import refusal
 import world
+from case_control import ask, samples, scrape
+from case_ctlstatus import status as screen
 from world import DAEMON, INSTANCE
 
 # net_admin, sys_ptrace, dac_read_search, perfmon, bpf
@@ -24,7 +29,12 @@ NET_BIND_SERVICE = 1 << 10
 FILTERED = "2"
 CAPBSET_DROP = 24
 REFUSE = 0x00050000
-CALLS = {"x86_64": (126, 317), "aarch64": (91, 277)}  # capset, seccomp
+PR_SET_SECCOMP, PR_SET_SECUREBITS = 22, 28
+# capset, seccomp, prctl
+CALLS = {"x86_64": (126, 317, 157), "aarch64": (91, 277, 167)}
+CHOWN = {"x86_64": 260, "aarch64": 54}  # fchownat
+EITHER = ((refusal.RETURN, 0, 0, REFUSE | errno.EPERM),
+          (refusal.RETURN, 0, 0, refusal.ALLOW))
 UNIT = os.path.join(os.path.dirname(__file__), "..", "..", "mspd",
                     "azure-proxy-agent.service")
 EVERY = ("execve", "execveat", "ptrace", "process_vm_readv", "unshare",
@@ -37,23 +47,65 @@ SILENT = ("fork", "space")
 COUNTED = len(EVERY) - len(SILENT)
 
 
-def limit():
+def limit(capabilities=CAPABILITIES, given=()):
     """As the unit does, before the agent starts."""
     libc = ctypes.CDLL(None, use_errno=True)
     for cap in range(64):
-        if not CAPABILITIES >> cap & 1:
+        if not capabilities >> cap & 1:
             libc.prctl(CAPBSET_DROP, cap, 0, 0, 0)  # some are no capability
-    capset, seccomp = CALLS[os.uname().machine]
-    rows = ((refusal.LOAD, 0, 0, 0), (refusal.EQUAL, 1, 0, capset),
-            (refusal.EQUAL, 0, 1, seccomp),
-            (refusal.RETURN, 0, 0, REFUSE | errno.EPERM),
-            (refusal.RETURN, 0, 0, refusal.ALLOW))
+    capset, seccomp, _ = CALLS[os.uname().machine]
+    calls = [seccomp, *([capset] if "capset" not in given else []),
+             *([CHOWN[os.uname().machine]] if "fchownat" not in given else [])]
+    tests = [(refusal.EQUAL, len(calls) - i, 0, n)
+             for i, n in enumerate(calls)]
+    refuse((refusal.LOAD, 0, 0, 0), *tests, (refusal.RETURN, 0, 0,
+                                             refusal.ALLOW), *EITHER)
+
+
+def unfiltered():
+    """The kernel takes no filter of system calls, in neither way."""
+    _, seccomp, prctl = CALLS[os.uname().machine]
+    refuse((refusal.LOAD, 0, 0, 0), (refusal.EQUAL, 3, 0, seccomp),
+           (refusal.EQUAL, 0, 3, prctl), (refusal.LOAD, 0, 0, 16),
+           (refusal.EQUAL, 0, 1, PR_SET_SECCOMP), *EITHER)
+
+
+def unsecured():
+    """It may give nothing away for good."""
+    _, _, prctl = CALLS[os.uname().machine]
+    refuse((refusal.LOAD, 0, 0, 0), (refusal.EQUAL, 0, 4, prctl),
+           (refusal.LOAD, 0, 0, 16),
+           (refusal.EQUAL, 1, 0, PR_SET_SECUREBITS),
+           (refusal.EQUAL, 0, 1, CAPBSET_DROP), *EITHER)
+
+
+def refuse(*rows):
+    """Of this process, by a filter of its system calls."""
+    seccomp = CALLS[os.uname().machine][1]
+    libc = ctypes.CDLL(None, use_errno=True)
     code = ctypes.create_string_buffer(
         b"".join(struct.pack("=HBBI", *row) for row in rows))
     program = ctypes.create_string_buffer(
         struct.pack("@HP", len(rows), ctypes.addressof(code)))
     if libc.syscall(seccomp, refusal.SET_MODE_FILTER, 0, program) != 0:
         raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def unit_capabilities():
+    numbers = {"cap_chown": 0, "cap_dac_read_search": 2, "cap_net_admin": 12,
+               "cap_sys_ptrace": 19, "cap_perfmon": 38, "cap_bpf": 39}
+    with open(UNIT, encoding="utf-8") as f:
+        given = " ".join(line.split("=", 1)[1] for line in f
+                         if line.startswith("CapabilityBoundingSet="))
+    return sum(1 << numbers[name.lower()] for name in given.split())
+
+
+def unit_calls():
+    """Of those that it refuses as a kind, the ones it gives back."""
+    with open(UNIT, encoding="utf-8") as f:
+        return {name for line in f if line.startswith("SystemCallFilter=")
+                for name in line.split("=", 1)[1].split()
+                if not line.startswith("SystemCallFilter=~")}
 
 
 def tasks(pid):
@@ -99,6 +151,57 @@ class Privilege(unittest.TestCase):
             self.assertEqual(task["Seccomp_filters"], "2")
         self.assertNotIn(b"cannot",
                          self.world.read("log", "ProxyAgent.log"))
+
+    def told(self):
+        """What it says of that itself: metric, JSON, screen, doctor."""
+        w = self.world
+        run = w.path("run", "metrics.sock")
+        said = json.loads(ask(w.path("run", "control.sock")))["privileges"]
+        done = subprocess.run(
+            [w.built("mspd/ctl/mspctl"), "doctor", "--config",
+             w.path("mspd.json")], env=w.environment(),
+            stdout=subprocess.PIPE, check=False)
+        found = re.search(rb"^\s*(\S+)\s+capabilities +(.*)$", done.stdout,
+                          re.M)
+        return (samples(scrape(run)[1])["mspd_confined"], said["confined"],
+                said.get("cause"), screen(w)[1], found[1], found[2])
+
+    def test_is_confined_and_says_so(self):
+        self.start()
+        metric, confined, cause, shown, grade, _ = self.told()
+        self.assertEqual((metric, confined, cause, grade),
+                         (1, True, None, b"ok"))
+        self.assertNotIn("confined", shown)
+
+    def test_what_could_not_be_put_in_place_is_told(self):
+        for sandbox, config, why, seen in (
+                (unfiltered, {}, "cannot filter system calls: Operation not "
+                 "permitted", b"not confined: cannot filter"),
+                (None, {"seccomp": "off"}, "the filter of system calls is "
+                 "switched off", b"no filter of system calls"),
+                (unsecured, {}, "cannot give privileges away: Operation not "
+                 "permitted", b"not confined: cannot give")):
+            with self.subTest(why):
+                self.start(sandbox, **config)
+                metric, confined, cause, shown, grade, text = self.told()
+                self.assertEqual((metric, confined, cause), (0, False, why))
+                self.assertIn("not confined:\n              " + why, shown)
+                self.assertIn(seen, text)
+                self.assertEqual(grade, b"warn")
+            self.world.close()
+
+    def test_group_has_its_metrics_with_what_the_unit_leaves(self):
+        given = unit_capabilities(), unit_calls()
+        pid = self.start(lambda: limit(*given), metricsGroup="daemon")
+        st = os.lstat(self.world.path("run", "metrics.sock"))
+        self.assertEqual((stat.S_IMODE(st.st_mode), st.st_gid),
+                         (0o660, grp.getgrnam("daemon").gr_gid))
+        head, _ = self.world.call(
+            scrape, self.world.path("run", "metrics.sock"), uid=DAEMON)
+        self.assertIn("200 OK", head)
+        for task in tasks(pid):
+            for name in ("CapPrm", "CapEff"):
+                self.assertEqual(int(task[name], 16), CAPABILITIES, name)
 
     def test_unit_says_the_same(self):
         """But for what the group of metrics.sock takes, before all else."""
