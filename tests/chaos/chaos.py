@@ -470,6 +470,7 @@ def main():
     world.World.build = os.path.abspath(sys.argv[1])
     os.chdir("/")
     os.umask(0o022)
+    sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     machine.isolate()
     run = Run(float(os.environ.get("CHAOS_SECONDS") or 1200),
