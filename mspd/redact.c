@@ -16,6 +16,8 @@
 #define CHARACTER    4	 /* bytes, at most */
 #define AWS_REACH    10	 /* characters */
 #define AWS_CHARS    40
+#define GITHUB_CHARS 20 /* at least */
+#define TOLD_CHARS   6	/* likewise */
 
 /* What a word may be the beginning of; several may be true. */
 enum what {
@@ -29,7 +31,8 @@ enum what {
 	IS_LINE = 128,	  /* the same, to the end of the line */
 	IS_START = 256,	  /* only where a word begins */
 	IS_OPTION = 512,  /* ends the name of an option with a value */
-	IS_BEARER = 1024  /* WORD value */
+	IS_BEARER = 1024, /* WORD value */
+	IS_TOLD = 2048	  /* the same if it looks like a password */
 };
 
 /* `?`: a blank, - or _, or nothing. Lower case, in alphabetical order. */
@@ -54,13 +57,16 @@ static const struct word {
 	{ "bearer", IS_BEARER | IS_VALUE | IS_OPTION },
 	{ "client?key", IS_VALUE },
 	{ "client?secret", IS_VALUE },
+	{ "cookie", IS_LINE },
 	{ "credential", IS_BLOB },
+	{ "custom?data", IS_VALUE },
 	{ "dev.azure.com", IS_BASE32 },
 	{ "key", IS_BLOB },
 	{ "pass", IS_PASSWORD | IS_START },
-	{ "passphrase", IS_PASSWORD | IS_OPTION },
+	{ "passphrase", IS_PASSWORD | IS_OPTION | IS_TOLD },
 	{ "passwd", IS_PASSWORD | IS_OPTION },
-	{ "password", IS_SEMICOLON | IS_BLOB | IS_PASSWORD | IS_OPTION },
+	{ "password",
+	  IS_SEMICOLON | IS_BLOB | IS_PASSWORD | IS_OPTION | IS_TOLD },
 	{ "pat", IS_BASE32 },
 	{ "primarykey", IS_SEMICOLON },
 	{ "pswd", IS_BLOB | IS_PASSWORD | IS_OPTION },
@@ -76,6 +82,7 @@ static const struct word {
 	{ "token", IS_BASE32 | IS_VALUE | IS_OPTION },
 	{ "twilio?sid", IS_VALUE },
 	{ "twilio?token", IS_VALUE },
+	{ "user?data", IS_VALUE },
 	{ "visualstudio.com", IS_BASE32 },
 	{ "vsts", IS_BASE32 },
 };
@@ -178,6 +185,8 @@ static bool stops(enum stop stop, const char *c, bool first)
 		return !is_alnum(*c) && !is_one_of(*c, "_%-");
 	case STOP_JWS:
 		return !is_alnum(*c) && !is_one_of(*c, "_%-.=");
+	case STOP_GITHUB:
+		return !is_alnum(*c) && *c != '_';
 	case STOP_CAPITALS:
 		return *c != ' ' && (*c < 'A' || *c > 'Z');
 	case STOPS:
@@ -287,6 +296,22 @@ static size_t hex_key(const struct scan *s, size_t i)
 		return 0;
 	end = mspd_scan_skip(s, i, is_hex);
 	return end - i >= HEX_DIGITS ? end : 0;
+}
+
+static size_t github_token(struct scan *s, size_t i)
+{
+	size_t at = i + sizeof("ghp_") - 1;
+	size_t end;
+
+	if (mspd_scan_has(s, i, "github_pat_"))
+		at = i + sizeof("github_pat_") - 1;
+	else if (!mspd_scan_has(s, i, "gh") || !mspd_scan_has(s, i + 3, "_") ||
+		 !is_one_of(s->in[i + 2], "opsur"))
+		return 0;
+	end = mspd_scan_stop(s, STOP_GITHUB, at);
+	if (s->cut && end == s->len)
+		return end; /* what would tell was cut off */
+	return end - at >= GITHUB_CHARS ? end : 0;
 }
 
 /* ---- addresses --------------------------------------------------------- */
@@ -580,6 +605,28 @@ static size_t bearer(struct scan *s, size_t behind)
 	return end > at ? end : 0;
 }
 
+/* "password VALUE" of what people write. A word of theirs has no digit, and
+ * where it is the name of an option its value is known anyway. */
+static size_t told(struct scan *s, size_t i, size_t behind)
+{
+	size_t at = mspd_scan_skip(s, behind, is_blank);
+	bool digit = false, letter = false;
+	size_t end, n;
+
+	if (at == behind || (i && s->in[i - 1] == '-'))
+		return 0;
+	if (at < s->len && is_one_of(s->in[at], "\"'"))
+		at++;
+	end = mspd_scan_stop(s, STOP_VALUE, at);
+	if (s->cut && end == s->len)
+		return end; /* what would tell was cut off */
+	for (n = at; n < end && !(digit && letter); n++) {
+		digit |= is_digit(s->in[n]);
+		letter |= is_letter(s->in[n]);
+	}
+	return digit && letter && end - at >= TOLD_CHARS ? end : 0;
+}
+
 static size_t after_word(struct scan *s, size_t i, size_t behind,
 			 unsigned int what)
 {
@@ -606,6 +653,8 @@ static size_t after_word(struct scan *s, size_t i, size_t behind,
 		end = max(end, assigned(s, behind, STOP_VALUE));
 	if (what & IS_BEARER)
 		end = max(end, bearer(s, behind));
+	if (what & IS_TOLD)
+		end = max(end, told(s, i, behind));
 	if (what & IS_LINE)
 		end = max(end, assigned(s, behind, STOP_LINE));
 	return end;
@@ -679,6 +728,7 @@ static size_t secret_at(struct scan *s, size_t i)
 		end = max(end, url(s, i));
 		end = max(end, pem(s, i));
 		end = max(end, json_web_token(s, i));
+		end = max(end, github_token(s, i));
 	}
 	if (is_alnum(c)) {
 		end = max(end, azure_key(s, i));

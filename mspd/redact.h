@@ -26,6 +26,9 @@
  *                        of what is no password also up to one of & ; ,
  *                        (percent-encoded `:` and `=` count)
  *   bearer and a value   the same, without a sign, too
+ *   password or passphrase, but no option, and behind blanks 6 or more
+ *                        characters with a letter and a digit, in quotes or not
+ *   customData, userData with `:` or `=` and a value
  *   the value of an option that ends in such a word: --db-password VALUE; the
  *                        option stays
  *   --proxy-user NAME:PASSWORD, and behind the name of a program, as cased:
@@ -36,6 +39,9 @@
  *   eyJ... with .eyJ...  a JSON web token, whole; as cased
  *   scheme://user:password@host, with its host; percent-encoded, too
  *   authorization: or =  to the end of the line, whatever the scheme
+ *   cookie: or =         likewise, and Set-Cookie
+ *   ghp_ gho_ ghu_ ghs_ ghr_ github_pat_
+ *                        and 20 or more letters, digits or `_`; as cased
  *   64 or more hexadecimal digits in a row: the agent's own key
  *
  * Where the arguments of a command line are known, a value that begins one

@@ -29,6 +29,7 @@ enum stop {
 	STOP_ANY_QUOTE,	   /* ", whatever is before it */
 	STOP_JWT,	   /* no character of a part of a token */
 	STOP_JWS,	   /* nor of a whole one */
+	STOP_GITHUB,	   /* no character of a token of GitHub's */
 	STOP_CAPITALS,	   /* neither capital nor blank */
 	STOPS
 };

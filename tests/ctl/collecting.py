@@ -68,7 +68,17 @@ class Secrets:
             f"app --db-password {self.text(20)} --verbose",
             f"curl -u admin:{self.text(20)} http://x/",
             f"mysql -p{self.text(20)} -h db",
-            f"AZURE_CLIENT_SECRET={self.text(30)}"]
+            f"AZURE_CLIENT_SECRET={self.text(30)}",
+            f"cloned with ghp_{self.text(36)} in 3 s",
+            f"gho_{self.text(36)}",
+            f"x/github_pat_{self.text(22)}_{self.text(59)}/y",
+            f"Cookie: session={self.text(24)}; other={self.text(20)}",
+            f"set-cookie: id={self.text(24)}; Path=/; HttpOnly",
+            f'{{"customData": "{self.base64(60)}","userData":'
+            f'"{self.base64(30)}"}}',
+            f"user-data = {self.base64(45)}",
+            f"the password 7{self.text(20)} was refused",
+            f"passphrase '7{self.text(20)}'"]
 
     def pem(self, n=20):
         return ("-----BEGIN RSA PRIVATE KEY-----\n" +

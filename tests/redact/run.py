@@ -34,7 +34,8 @@ NEAR = "(?:key|access|sas|shared|secret|password|pwd|pswd|credential)"
 BASE64 = "[A-Za-z0-9+/]"
 SECRET_WORD = (f"(?:(?:app|application|client|api){J}(?:key|secret)|"
                f"(?:access|account|subscription){J}key|"
-               f"(?:refresh|twilio){J}(?:token|sid)|secret|token|bearer)")
+               f"(?:refresh|twilio){J}(?:token|sid)|secret|token|bearer|"
+               f"(?:custom|user){J}data)")
 PASS_WORD = ("(?:(?:password|pwd|(?:account|primary|secondary)key)(?!=)|"
              "passwd|pswd|passphrase|(?<![A-Za-z0-9])pass)")
 CONNECTION_WORD = "(?:password|pwd|(?:account|primary|secondary)key)"
@@ -70,15 +71,19 @@ PATTERNS = [re.compile(p, f) for p, f in [
      r"(?:(?!%(?:25)*(?:2f|3f|23))[^ \t-\r/?#\"'<>&])*", I),
     (r"sig%(?:25)*3d[^ \t-\r&;,\"']+", I),
     (r"(?<![0-9a-f])[0-9a-f]{64,}", I),
+    (r"(?:gh[opsur]|github_pat)_[A-Za-z0-9_]{20,}", 0),
+    (rf"(?<!-)pass(?:word|phrase){BLANK}+[\"']?(?=[^ \t-\r&;,\"']*[0-9])"
+     r"(?=[^ \t-\r&;,\"']*[a-z])[^ \t-\r&;,\"']{6,}", I),
 ]]
 # Word and sign, and what ends the value behind them.
 ASSIGNED = [(re.compile(head, I), kind) for head, kind in [
     (rf"{SECRET_WORD}{ASSIGN}", "value"), (rf"{PASS_WORD}{ASSIGN}", "password"),
     (rf"bearer(?>(?:{BLANK}|%(?:25)*20)+)(?!--)", "value"),
-    (rf"{CONNECTION_WORD}=", "part"), (rf"authorization{ASSIGN}", "line")]]
+    (rf"{CONNECTION_WORD}=", "part"),
+    (rf"(?:authorization|cookie){ASSIGN}", "line")]]
 # Where a whole argument is one of these: from the group on.
 WHOLE = re.compile(
-    rf"{BLANK}*[A-Za-z0-9_.-]*?({SECRET_WORD}|{PASS_WORD}|authorization|"
+    rf"{BLANK}*[A-Za-z0-9_.-]*?({SECRET_WORD}|{PASS_WORD}|authorization|cookie|"
     rf"{CONNECTION_WORD}(?==))(?![A-Za-z0-9_.-]){ASSIGN}", I)
 START = r"(?:^(?<!\n)|(?<=[ \t-\r]))(?=-)"
 # Only the value. Behind these programs, if one is named.
@@ -233,6 +238,9 @@ WORDS = ["pwd", "password", "passwd", "pass", "PASSWORD", "passphrase", "pswd",
          "--proxy-user", "--pass", "-ubob:pw", "bob:pw", "mysql ", "mysqldump ",
          "-p", "-phunter2", "-p'a b'", "sshpass -p ", "-vp", "redis-cli ", "-a",
          "sqlcmd", "-P", "ldapsearch ", "-w", "mariadb ",
+         "ghp_", "github_pat_", "gho_", "a1b2c3", "password hunter2",
+         "passphrase 'hunter2", "-password ", "Cookie", "cookie: ",
+         "customData", "user-data", "user_data: ",
          BORDER + "--sas=a b", BORDER + "-pa b", BORDER + "-ubob:p w"]
 GLUE = ["=", ":", " ", "  ", ";", "&", ",", '"', "'", "\\", "\n", "\r", "\t",
         "-", "_", "/", "@", "?", "=>", ":=", " = ", " : ", "%", ".", "+", "",
@@ -327,7 +335,9 @@ def slow(program):
               "bearer ", "bearer%20", "token%25253D", "%" + "25" * 60, "= : ",
               "password: = ", "https%3A%2F%2Fu%3A", "https%3A%2F%2F@", "a%3A",
               "token=\\\"", BORDER + "token=", " " * 60 + "token: ",
-              BORDER + " " * 60 + "--token "]
+              BORDER + " " * 60 + "--token ", "ghp_", "github_pat_",
+              "password " + " " * 50, "password a1", "password \"",
+              "cookie:", "customData: "]
     bad = 0
     for shape in shapes:
         took = []

@@ -13,6 +13,8 @@
 #define R	 "[REDACTED]"
 
 #define N10 "abcDEF0123"
+#define N20 N10 N10
+#define N19 N10 "abcDEF012"
 #define N33 N10 N10 N10 "abc"
 #define N40 N10 N10 N10 N10
 #define N43 N40 "+/x"
@@ -128,6 +130,13 @@ static const struct row missed[] = {
 	{ "x%3Dhttps%253a%252f%252fu:pw%2540h&y", "x%3D" R "&y" },
 	{ "x-ms-azure-host-authorization: Azure-HMAC-SHA256 g s", "x-ms-azure-"
 								  "host-" R },
+	{ "x ghp_" N20 " y", "x " R " y" },
+	{ "x%3Dgithub_pat_" N20 "_" N20 "&y", "x%3D" R "&y" },
+	{ "Set-Cookie: a=b; Path=/\r\nHost: a", "Set-" R "\r\nHost: a" },
+	{ "\"customData\":\"YWJj=\",\"x\"", "\"" R "\",\"x\"" },
+	{ "user-data: YWJj x", R " x" },
+	{ "a password hunter2 and", "a " R " and" },
+	{ "a passphrase 'hunter2' and", "a " R "' and" },
 };
 
 /* What must stay for people to read. */
@@ -138,6 +147,14 @@ static const struct row near[] = {
 	  NULL },
 	{ "python3 -u /usr/sbin/waagent -daemon", NULL },
 	{ "passwd root", NULL },
+	{ "passwd user01", NULL },
+	{ "password 1 of 3", NULL },
+	{ "password expired; the password is wrong", NULL },
+	{ "password authentication failed for user42", NULL },
+	{ "password 1234567", NULL },
+	{ "ghp_" N19 " ghx_" N20 " GHP_" N20, NULL },
+	{ "cookies: 5; Cookie Monster", NULL },
+	{ "/compute/userData?api-version=2021-02-01 userData", NULL },
 	{ "ssh-keygen -t ed25519", NULL },
 	{ "vi --password-file /etc/x", NULL },
 	{ "tool --token-file=/run/token", NULL },
@@ -329,7 +346,9 @@ START_TEST(redact_takes_what_reaches_the_cut_for_a_secret)
 {
 	static const char *const cut[] = { "x eyJhbGciOiJub25lIn0abc",
 					   "x https://u:longpassword",
-					   "x https%3A%2F%2Fu%3Alongpassword" };
+					   "x https%3A%2F%2Fu%3Alongpassword",
+					   "x github_pat_abcdef",
+					   "x password abcdefgh" };
 	char buffer[64];
 	struct mspd_text out;
 	int i;
