@@ -109,8 +109,11 @@ static const struct mspd_call_test clone_tests[] = {
 	{ 0, 0, 0, MSPD_CALL_ALLOW, THREAD | SPACES | CLONE_PTRACE, THREAD },
 };
 
-/* Libraries that name services are made of come later, from files. Nothing
- * becomes code that was written here. */
+/* Libraries that name services are made of come later, from files. Memory that
+ * may be written to, or was, does not become code; a file may, also one that
+ * was written here, or is in memory: the kernel shows a filter no files. Who
+ * can have calls made can write through /proc/self/mem, too. It makes it harder
+ * to get that far. */
 static const struct mspd_call_test mmap_tests[] = {
 	{ 2, 0, 0, MSPD_CALL_ALLOW, PROT_EXEC, 0 },
 	NOT(2, PROT_WRITE, PROT_WRITE),
