@@ -53,7 +53,7 @@ INTRUSIVE = re.compile(
 # What mspctl shares with the agent: how its configuration is read, and what is
 # a secret. None of it runs anything.
 OF_THE_AGENT = {"mspd/config.h", "mspd/listener.h", "mspd/redact.h",
-                "mspd/text.h"}
+                "mspd/rotate.h", "mspd/text.h"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 PUBLIC_NAME = re.compile(r"^MSP_API[^;(]*?\b(msp_[a-z0-9_]+)\s*\(", re.M)

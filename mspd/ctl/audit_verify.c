@@ -134,11 +134,23 @@ static bool is_first(const struct ctl_verify *v, const struct ctl_link *link)
 	       ctl_link_ties(link, ctl_link_none.hash, v->now.at);
 }
 
-static void begin(struct ctl_verify *v, const struct ctl_link *link)
+static void begin_at(struct ctl_verify *v, const struct ctl_link *link)
 {
+	struct ctl_fault *f;
+
 	v->begun = true;
 	v->first = link->number;
 	v->whole = link->number == 1;
+	if (v->whole || !v->complete)
+		return;
+	f = fault(v, CTL_REMOVED, "");
+	f->from = 1;
+	f->to = link->number - 1;
+}
+
+static void begin(struct ctl_verify *v, const struct ctl_link *link)
+{
+	begin_at(v, link);
 	if (v->whole && !is_first(v, link)) {
 		fault(v, CTL_EDITED, "not what was written as the first");
 		accept_edited(v, link, &v->top);
@@ -223,9 +235,7 @@ static void take(struct ctl_verify *v)
 		v->odd = false;
 		if (!v->begun) {
 			v->unchained -= v->odd_ended;
-			v->first = link.number;
-			v->whole = link.number == 1;
-			v->begun = true;
+			begin_at(v, &link);
 		}
 		accept(v, &link);
 	} else {
@@ -272,6 +282,7 @@ void ctl_verify_run(struct ctl_verify *v, struct ctl_trail *trail)
 {
 	v->last.link = ctl_link_none;
 	v->top.link = ctl_link_none;
+	v->complete = ctl_trail_complete(trail);
 	while (ctl_trail_next(trail, &v->now))
 		take(v);
 	settle_odd(v);

@@ -42,6 +42,7 @@ struct ctl_verify {
 	struct ctl_place top;  /* the one with the greatest number */
 	bool begun;
 	bool whole;	/* it begins with its first record */
+	bool complete;	/* it should */
 	uint64_t first; /* number of the first */
 	uint64_t records;
 	uint64_t unchained; /* lines before that */

@@ -84,6 +84,8 @@ static const char *beginning(const struct ctl_verify *v)
 {
 	if (v->whole)
 		return "from the first record on";
+	if (v->complete)
+		return "of which the first ones are gone";
 	return "older ones were rotated away; the first of these is only "
 	       "known to the second";
 }

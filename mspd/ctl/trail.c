@@ -5,6 +5,7 @@
  * than a line can have, whatever the files are.
  */
 #include "mspd/ctl/trail.h"
+#include "mspd/rotate.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,13 +29,13 @@ struct source {
 };
 
 struct ctl_trail {
-	bool follow;
-	bool failed;
+	bool follow, failed, by_folder;
 	char *dir;  /* of the file that is renamed; NULL: of none */
 	char *base; /* its name there */
 	struct source *sources;
 	size_t n, room;
-	size_t now; /* the source that is read */
+	size_t before; /* of the folder's, those that are older than base */
+	size_t now;    /* the source that is read */
 	size_t files;
 	uint64_t line;
 	int tries;
@@ -115,6 +116,7 @@ static bool add_folder(struct ctl_trail *t, int current)
 			break;
 		}
 		path = join(t->dir, entry->d_name);
+		t->before++;
 		fd = open_found(path);
 		if (fd >= 0) {
 			twice |= current >= 0 && same_file(fd, current);
@@ -146,6 +148,7 @@ static bool open_folder(struct ctl_trail *t, const char *config)
 	if (!t->dir)
 		return false;
 	t->base = ctl_copy(NAME, strlen(NAME));
+	t->by_folder = true;
 	path = join(t->dir, t->base);
 	fd = open_source(path);
 	if (fd < 0 && errno != ENOENT) {
@@ -217,6 +220,11 @@ bool ctl_trail_close(struct ctl_trail *t)
 	free(t->base);
 	free(t);
 	return fine;
+}
+
+bool ctl_trail_complete(const struct ctl_trail *t)
+{
+	return t->by_folder && t->before < MSPD_ROTATE_FILES - 1;
 }
 
 size_t ctl_trail_files(const struct ctl_trail *t)

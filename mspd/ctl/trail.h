@@ -44,6 +44,8 @@ struct ctl_trail *ctl_trail_open(const struct ctl_trail_opts *opts);
 bool ctl_trail_next(struct ctl_trail *trail, struct ctl_trail_line *out);
 /* Files that lines were handed out of, or none. */
 size_t ctl_trail_files(const struct ctl_trail *trail);
+/* All files of a folder, and so few that rotation has removed none. */
+bool ctl_trail_complete(const struct ctl_trail *trail);
 /* false: a file could not be read to its end; has said so */
 bool ctl_trail_close(struct ctl_trail *trail);
 

@@ -342,9 +342,10 @@ class Trail:
             self.who(json.loads(line))
 
     def who(self, record):
-        """What was allowed was its owner's to ask. Who asks before the host
-        has told any rules is told that there is no key, whatever he asks."""
-        if (record.get("reason"), record.get("status")) == ("no-rules", 503):
+        """What was allowed was its owner's to ask. Who asks while the agent
+        holds no rules is told that there is no key, whatever he asks."""
+        if (record.get("reason"), record.get("status"), record.get("epoch"),
+                record.get("rule")) == ("no-rules", 503, 0, ""):
             return
         path = (record.get("path") or "").partition("?")[0]
         owners = traffic.OWNERS_OF_PATH.get(path)

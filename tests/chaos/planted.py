@@ -206,11 +206,14 @@ class Trail(Folder):
         wrong = {**RECORDS[0], "uid": 65534}
         self.noticed(self.judge(chain.make([*RECORDS, wrong])),
                      "uid 65534 was allowed")
-        wrong = {**wrong, "reason": "no-rules", "status": 503}
+        wrong = {**wrong, "reason": "no-rules", "status": 503, "epoch": 0,
+                 "rule": ""}
         self.noticed(self.judge(chain.make([*RECORDS, wrong])))
-        wrong["status"] = 200
-        self.noticed(self.judge(chain.make([*RECORDS, wrong])),
-                     "uid 65534 was allowed")
+        for name, value in (("status", 200), ("epoch", 3), ("rule", "id"),
+                            ("reason", "granted")):
+            self.noticed(self.judge(chain.make([*RECORDS,
+                                                {**wrong, name: value}])),
+                         "uid 65534 was allowed")
 
     def test_mspctl_is_asked_as_well(self):
         good = chain.make(RECORDS)

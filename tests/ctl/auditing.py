@@ -324,6 +324,26 @@ def configured(ctl):
     ctl.expect("verify_of_the_configured_folder",
                ("audit", "verify", "--config", "conf"), 0,
                ["whole: 18 records in 3 files, from the first record on"])
+    for name, left in (("the_first", [lines[1:6], lines[6:12], lines[12:]]),
+                       ("more_than_a_file", [[], lines[8:12], lines[12:]]),
+                       ("the_first_two_files", [[], [], lines[12:]])):
+        write(ctl, dict(zip((OLD, MIDDLE, NAME), left)))
+        first = 18 - sum(map(len, left))
+        ctl.expect(f"verify_finds_that_{name}_was_removed",
+                   ("audit", "verify", "--config", "conf"), 1,
+                   [":1: removed: before this one "
+                    f"{first} are missing of number 1 to {first}\nbroken: ",
+                    "of which the first ones are gone\nlast: "])
+    more = [f"audit.jsonl.2026-11-21T00.00.0{i}.000-{i}.log" for i in range(2)]
+    write(ctl, {OLD: lines[2:6], MIDDLE: lines[6:12], NAME: lines[12:]})
+    for name in more:
+        ctl.file(name, "")
+    ctl.expect("verify_knows_that_rotation_may_have_removed_the_first",
+               ("audit", "verify", "--config", "conf"), 0,
+               ["older ones were rotated away"])
+    for name in more:
+        os.unlink(os.path.join(ctl.dir, name))
+    write(ctl, split(lines))
     loop = os.path.join(ctl.dir, OLD + ".log")
     os.symlink(loop, loop)
     ctl.expect("audit_says_what_it_cannot_open", ("audit", "--config", "conf"),

@@ -243,6 +243,11 @@ class Restart(unittest.TestCase):
         # the second was not signed by anybody, nor seen by the host
         records = [r for r in self.world.audit() if r["uid"] == USERS[0]]
         self.assertEqual(len(records), 2)
+        # before the host has told any rules
+        self.assertEqual(
+            [records[1][k] for k in ("verdict", "reason", "status", "epoch",
+                                     "rule")],
+            ["allow", "no-rules", 503, 0, ""])
         self.assertNotIn("MissingSignature", str(list(self.world.host_log())))
 
     def test_channel_that_cannot_be_proved_is_switched_off(self):
