@@ -8,6 +8,8 @@ import collections
 import fcntl
 import json
 import os
+import pwd
+import re
 import shutil
 import signal
 import socket
@@ -22,33 +24,59 @@ import world
 from world import IMDS, INSTANCE
 
 CLIENTS = 64
-USERS = [1000 + i for i in range(8)]
+USERS = list(range(1, 9))  # of each system
+CALLERS = [0, *USERS]
+GRANTED = [uid for uid in CALLERS if uid % 2 == 0]
 REQUEST = wire.request(b"GET", INSTANCE, IMDS, [world.METADATA])
 PARTS = 10  # of the library, and the listener
+WHO = re.compile(r"[?&]u(\d+)(?:[=&]|$)")
+
+# result: a status, or what became of it; began: connected, None if it never was
+Asked = collections.namedtuple("Asked", "uid result began ended")
 
 
-def ask(end, before):
+def managed():
+    """Every other one of the callers may ask."""
+    names = [pwd.getpwuid(uid).pw_name for uid in GRANTED]
+    rules = world.grant(["/metadata"],
+                        {name: {"userName": name} for name in names})
+    w = manager.Managed(imds=world.item(access="deny", rules=rules),
+                        wireserver=world.item())
+    w.host_args += ["--journal", w.path("journal.jsonl")]
+    return w
+
+
+def right(uid):
+    return 200 if uid in GRANTED else 403
+
+
+def result(answer):
+    if answer is None:
+        return "closed"
+    if world.PASSED in answer.headers or answer.status in (403, 421):
+        return answer.status
+    return f"direct {answer.status}"
+
+
+def ask(end, uid):
     """Requests one after the other, each on a connection of its own, until a
-    file is there; what became of each. before: when to begin."""
-    results = collections.Counter()
+    file is there; what became of each. Each says who asks."""
+    data = wire.request(b"GET", f"{INSTANCE}&u{uid}", IMDS, [world.METADATA])
+    asked = []
     while not os.path.exists(end):
+        began = None
         try:
             with socket.socket() as s:
                 s.settimeout(30)
                 s.connect((IMDS, 80))
-                results["connected"] += 1
-                s.sendall(REQUEST)
-                answer = wire.receive(s, b"", False)[0]
-            if answer is None:
-                results["closed"] += 1
-            elif world.PASSED in answer.headers:
-                results[answer.status] += 1
-            else:
-                results[f"direct {answer.status}"] += 1
+                began = time.monotonic()
+                s.sendall(data)
+                became = result(wire.receive(s, b"", False)[0])
         except OSError as e:
-            results[type(e).__name__] += 1
+            became = type(e).__name__
+        asked.append(Asked(uid, became, began, time.monotonic()))
         time.sleep(0.02)
-    return results
+    return [tuple(a) for a in asked]
 
 
 class Crowd:
@@ -56,17 +84,20 @@ class Crowd:
 
     def __init__(self, w, n=CLIENTS):
         self.world, self.end = w, w.path("end")
-        self.results = [None] * n
-        self.threads = [threading.Thread(target=self.one, args=(i,))
-                        for i in range(n)]
+        self.asked = []
+        self.n, self.threads = n, []
 
-    def one(self, i):
-        self.results[i] = self.world.call(ask, self.end, None,
-                                          uid=USERS[i % len(USERS)])
+    def add(self, uid):
+        self.threads.append(threading.Thread(target=self.one, args=(uid,)))
+        self.threads[-1].start()
+
+    def one(self, uid):
+        self.asked += map(Asked._make, self.world.call(ask, self.end, uid,
+                                                       uid=uid))
 
     def __enter__(self):
-        for thread in self.threads:
-            thread.start()
+        for i in range(self.n):
+            self.add(CALLERS[i % len(CALLERS)])
         time.sleep(0.5)
         return self
 
@@ -77,57 +108,107 @@ class Crowd:
             thread.join()
         os.unlink(self.end)
 
-    def total(self):
-        return sum(self.results, collections.Counter())
+    def wrong(self):
+        """Who did not get what is right."""
+        return [a for a in self.asked if a.result != right(a.uid)]
+
+    def got(self):
+        """How many of each caller's requests got what is right."""
+        return collections.Counter(a.uid for a in self.asked
+                                   if a.result == right(a.uid))
 
 
 class Restart(unittest.TestCase):
 
     def setUp(self):
-        self.world = manager.Managed(imds=world.item(),
-                                     wireserver=world.item())
+        self.world = managed()
         self.addCleanup(self.world.close)
         self.world.start()
         world.wait_until(lambda: len(self.world.names()) == PARTS,
                          why="all is kept")
 
-    def under_load(self, *signals):
-        with Crowd(self.world) as crowd:
-            for sig in signals:
-                self.world.restart(sig)
-                self.world.wait_ready()
-                time.sleep(0.3)
-        return crowd.total()
+    def check_identities(self, crowd, exactly=True):
+        """Each request says who asks: so do the trail, and what the host has
+        got, of which only those have a part who may ask. exactly: the trail has
+        each of them; a kill takes the last ones along."""
+        trail, host = collections.Counter(), collections.Counter()
+        for record in self.world.audit():
+            who = WHO.search(record.get("path") or "")
+            if not who:
+                continue  # of who drives the test
+            uid = int(who[1])
+            self.assertEqual(record["uid"], uid, record)
+            self.assertEqual(record["verdict"],
+                             "allow" if uid in GRANTED else "deny", record)
+            trail[uid] += record.get("count", 1)
+        for line in self.world.read("journal.jsonl").splitlines():
+            entry = json.loads(line)
+            who = WHO.search(entry["target"])
+            if not who:
+                continue
+            uid = int(who[1])
+            self.assertIn(uid, GRANTED, entry)
+            self.assertEqual(entry["status"], 200, entry)
+            host[uid] += 1
+        for uid, n in crowd.got().items():
+            if exactly:
+                self.assertEqual(trail[uid], n, uid)
+            if uid in GRANTED:
+                self.assertGreaterEqual(host[uid], n, uid)
+        self.assertEqual(set(trail), set(CALLERS))
 
-    def check_identities(self):
-        """All that was asked by a client was asked by a user that there is,
-        each asked, and nobody was refused."""
-        records = [r for r in self.world.audit() if r["uid"] != 0]
-        self.assertEqual({r["uid"] for r in records}, set(USERS))
-        self.assertEqual({r["verdict"] for r in records}, {"allow"})
+    def check_served(self, crowd):
+        self.assertEqual(crowd.wrong(), [])
+        self.check_many(crowd)
+
+    def check_many(self, crowd, exactly=True):
+        self.assertGreater(min(crowd.got()[uid] for uid in CALLERS),
+                           CLIENTS // len(CALLERS))
+        self.check_identities(crowd, exactly)
+        self.assertEqual(len(self.world.names()), PARTS)
 
     def test_restart_under_load_fails_no_request(self):
-        self.check_served(self.under_load(*[signal.SIGTERM] * 4))
+        with Crowd(self.world) as crowd:
+            for _ in range(4):
+                self.world.restart()
+                self.world.wait_ready()
+                time.sleep(0.3)
+        self.check_served(crowd)
 
-    def check_served(self, total):
-        served, connected = total[200], total["connected"]
-        self.assertEqual(total, {200: served, "connected": connected})
-        self.assertEqual(served, connected)
-        self.assertGreater(served, CLIENTS)
-        self.check_identities()
-        self.assertEqual(len(self.world.names()), PARTS)
+    def kill(self, crowd):
+        """From when on it accepted nobody, and when it was gone: somebody
+        comes in between."""
+        w = self.world
+        w.mspd.send_signal(signal.SIGSTOP)
+        world.wait_until(self.is_stopped, why="stopped")
+        stopped = time.monotonic()
+        crowd.add(CALLERS[-1])
+        time.sleep(0.3)
+        w.restart(signal.SIGKILL)
+        return stopped, time.monotonic()
+
+    def is_stopped(self):
+        threads = f"/proc/{self.world.mspd.pid}/task"
+        return all(
+            self.world.read(threads, task, "stat").rsplit(b")", 1)[1].split()[
+                0] == b"T" for task in os.listdir(threads))
 
     def test_kill_fails_only_what_was_accepted(self):
-        kills = 4
-        total = self.under_load(*[signal.SIGKILL] * kills)
-        bad = {k: n for k, n in total.items()
-               if k not in (200, "connected", "closed",
-                            "ConnectionResetError")}
-        self.assertEqual(bad, {})
-        cut = total["closed"] + total["ConnectionResetError"]
-        self.assertLessEqual(cut, kills * CLIENTS)
-        self.check_identities()
-        self.assertEqual(len(self.world.names()), PARTS)
+        """Whoever connected later, or was not accepted yet, is served."""
+        kills = []
+        with Crowd(self.world) as crowd:
+            for _ in range(4):
+                kills.append(self.kill(crowd))
+                self.world.wait_ready()
+                time.sleep(0.3)
+        lost = [a for a in crowd.wrong() if not (
+            a.result in ("closed", "ConnectionResetError") and
+            any(a.began and a.began < stopped < a.ended
+                for stopped, _ in kills))]
+        self.assertEqual(lost, [])
+        self.assertNotEqual([a for a in crowd.asked if a.began and any(
+            stopped < a.began < gone for stopped, gone in kills)], [])
+        self.check_many(crowd, exactly=False)
 
     def test_upgrade_under_load_fails_no_request(self):
         """As a package does it: other files in the place of those that are
@@ -155,13 +236,13 @@ class Restart(unittest.TestCase):
                 self.assertEqual(os.readlink(f"/proc/{w.mspd.pid}/exe"),
                                  w.program)
                 time.sleep(0.3)
-        self.check_served(crowd.total())
+        self.check_served(crowd)
 
     def test_client_that_comes_meanwhile_waits(self):
         self.world.stop_mspd(signal.SIGKILL)
         answers = []
         thread = threading.Thread(target=lambda: answers.append(
-            self.world.get(INSTANCE, uid=USERS[0])))
+            self.world.get(INSTANCE, uid=USERS[1])))
         thread.start()
         time.sleep(1)
         self.assertEqual(answers, [])
@@ -175,14 +256,14 @@ class Restart(unittest.TestCase):
         w, answers = self.world, []
         w.stop_mspd(signal.SIGKILL)
         thread = threading.Thread(target=lambda: answers.append(
-            w.get(INSTANCE, uid=USERS[0])))
+            w.get(INSTANCE, uid=USERS[1])))
         thread.start()
         time.sleep(0.5)
         w.set_item("imds", world.item(access="deny", ident="other"))
         w.start_mspd(wait=False)
         thread.join()
         self.assertEqual(answers[0].status, 403)
-        self.assertEqual(w.audit()[-1]["uid"], USERS[0])
+        self.assertEqual(w.audit()[-1]["uid"], USERS[1])
 
     def test_second_agent_changes_nothing(self):
         """Started by hand beside the one that serves: it has the port, and
@@ -210,9 +291,8 @@ class Restart(unittest.TestCase):
                 second.terminate()
                 second.wait(30)
         self.assertIsNone(first.poll())
-        total = crowd.total()
-        self.assertEqual(total, {200: total["connected"],
-                                 "connected": total["connected"]})
+        self.assertEqual(crowd.wrong(), [])
+        self.assertGreater(len(crowd.asked), 0)
         self.assertEqual(len(w.names()), PARTS)
 
     def test_client_that_was_let_in_and_silent_is_served(self):
@@ -229,7 +309,7 @@ class Restart(unittest.TestCase):
             try:
                 self.world.restart()
                 thread = threading.Thread(target=lambda: answers.append(
-                    self.world.get(INSTANCE, uid=USERS[0])))
+                    self.world.get(INSTANCE, uid=USERS[1])))
                 thread.start()
                 time.sleep(1)
                 if patient:
@@ -241,7 +321,7 @@ class Restart(unittest.TestCase):
             self.world.wait_ready()
         self.assertEqual([a.status for a in answers], [200, 503])
         # the second was not signed by anybody, nor seen by the host
-        records = [r for r in self.world.audit() if r["uid"] == USERS[0]]
+        records = [r for r in self.world.audit() if r["uid"] == USERS[1]]
         self.assertEqual(len(records), 2)
         # before the host has told any rules
         self.assertEqual(
@@ -290,7 +370,7 @@ class Beside(unittest.TestCase):
     """Somebody else has the port that is configured."""
 
     def test_restart_goes_on_beside_until_the_port_is_free(self):
-        w = manager.Managed(imds=world.item(), wireserver=world.item())
+        w = managed()
         self.addCleanup(w.close)
         with socket.socket() as squatter:
             squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -306,9 +386,8 @@ class Beside(unittest.TestCase):
                     w.restart(sig)
                     w.wait_ready()
                     time.sleep(0.3)
-            total = crowd.total()
-            self.assertEqual(total, {200: total["connected"],
-                                     "connected": total["connected"]})
+            self.assertEqual(crowd.wrong(), [])
+            self.assertGreater(len(crowd.asked), 0)
             self.assertEqual(w.read("run", "listener"), place)
         w.restart()
         w.wait_ready()
@@ -319,8 +398,7 @@ class Store(unittest.TestCase):
     """What comes back from it is not what was put there."""
 
     def setUp(self):
-        self.world = manager.Managed(imds=world.item(),
-                                     wireserver=world.item())
+        self.world = managed()
         self.addCleanup(self.world.close)
         self.world.start()
         world.wait_until(self.is_full, why="all is kept")
@@ -347,15 +425,22 @@ class Store(unittest.TestCase):
                 self.comes_back()
 
     def test_other_layout_is_replaced_while_clients_ask(self):
+        """That of the listener is another, too: it is the same socket."""
         self.world.stop_mspd()
         with self.world.lock:
-            self.world.kept = [(name.replace("libmsp.1.", "libmsp.77."), fd)
-                               for name, fd in self.world.kept]
-        with Crowd(self.world, 8) as crowd:
+            self.world.kept = [
+                (name.replace("libmsp.1.", "libmsp.77.").replace(
+                    "mspd.1.", "mspd.2."), fd)
+                for name, fd in self.world.kept]
+        self.names = sorted(name.replace("mspd.1.", "mspd.2.")
+                            for name in self.names)
+        with Crowd(self.world, 2 * len(CALLERS)) as crowd:
             self.comes_back()
+            time.sleep(0.3)
         # 421: connected before, so nobody can say who it is; 401 would be the
         # host's, of what was not redirected
-        self.assertNotIn("direct 401", crowd.total())
+        self.assertEqual([a for a in crowd.wrong() if a.result != 421], [])
+        self.assertGreater(min(crowd.got()[uid] for uid in CALLERS), 0)
 
     def test_descriptors_that_are_not_there_are_not_ours(self):
         """Else the agent would close its own log, as one of them."""
