@@ -47,7 +47,7 @@ class Detached(unittest.TestCase):
             self.assertGreater(seen["programs"]["detached"], 0)
         _, shown, _ = screen(self.world)
         if "not healthy" in shown:
-            self.assertIn("somebody has detached", shown)
+            self.assertIn("detached", shown)
         world.wait_until(lambda: self.links() == LINKS, why="attached again")
         world.wait_until(lambda: self.status()["healthy"], why="healthy")
         after = self.status()["programs"]
