@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import re
+import select
 import shutil
 import signal
 import socket
@@ -58,11 +59,12 @@ def result(answer):
     return f"direct {answer.status}"
 
 
-def ask(end, uid):
+def ask(here, end, uid):
     """Requests one after the other, each on a connection of its own, until a
     file is there; what became of each. Each says who asks."""
     data = wire.request(b"GET", f"{INSTANCE}&u{uid}", IMDS, [world.METADATA])
     asked = []
+    os.write(here, b"x")
     while not os.path.exists(end):
         began = None
         try:
@@ -86,14 +88,19 @@ class Crowd:
         self.world, self.end = w, w.path("end")
         self.asked = []
         self.n, self.threads = n, []
+        self.reader, self.here = os.pipe()
 
     def add(self, uid):
         self.threads.append(threading.Thread(target=self.one, args=(uid,)))
         self.threads[-1].start()
+        # one that is forked while an agent is has a pipe that is waited for
+        if not select.select([self.reader], [], [], 60)[0]:
+            raise world.Failed("a client does not begin")
+        os.read(self.reader, 1)
 
     def one(self, uid):
-        self.asked += map(Asked._make, self.world.call(ask, self.end, uid,
-                                                       uid=uid))
+        self.asked += map(Asked._make, self.world.call(
+            ask, self.here, self.end, uid, uid=uid))
 
     def __enter__(self):
         for i in range(self.n):
@@ -107,6 +114,8 @@ class Crowd:
         for thread in self.threads:
             thread.join()
         os.unlink(self.end)
+        os.close(self.reader)
+        os.close(self.here)
 
     def wrong(self):
         """Who did not get what is right."""
