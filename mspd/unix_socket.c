@@ -139,9 +139,12 @@ static int give_to_group(int dir, const char *name,
 	err = find_group(opts->group, &gid);
 	if (err < 0)
 		return err;
-	return fchownat(dir, name, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0
-		       ? -errno
-		       : 0;
+	if (fchownat(dir, name, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	if (errno == EPERM)
+		t->what = "its group is none of the agent's "
+			  "(SupplementaryGroups=, under systemd)";
+	return -errno;
 }
 
 static int place(struct mspd_unix *out, int dir, const char *name,

@@ -92,7 +92,7 @@ def refuse(*rows):
 
 
 def unit_capabilities():
-    numbers = {"cap_chown": 0, "cap_dac_read_search": 2, "cap_net_admin": 12,
+    numbers = {"cap_dac_read_search": 2, "cap_net_admin": 12,
                "cap_sys_ptrace": 19, "cap_perfmon": 38, "cap_bpf": 39}
     with open(UNIT, encoding="utf-8") as f:
         given = " ".join(line.split("=", 1)[1] for line in f
@@ -191,11 +191,16 @@ class Privilege(unittest.TestCase):
             self.world.close()
 
     def test_group_has_its_metrics_with_what_the_unit_leaves(self):
-        given = unit_capabilities(), unit_calls()
-        pid = self.start(lambda: limit(*given), metricsGroup="daemon")
+        gid = grp.getgrnam("daemon").gr_gid
+
+        def sandbox():
+            os.setgroups([gid])  # SupplementaryGroups=daemon
+            limit(unit_capabilities(), unit_calls())
+
+        pid = self.start(sandbox, metricsGroup="daemon")
         st = os.lstat(self.world.path("run", "metrics.sock"))
         self.assertEqual((stat.S_IMODE(st.st_mode), st.st_gid),
-                         (0o660, grp.getgrnam("daemon").gr_gid))
+                         (0o660, gid))
         head, _ = self.world.call(
             scrape, self.world.path("run", "metrics.sock"), uid=DAEMON)
         self.assertIn("200 OK", head)
@@ -203,15 +208,22 @@ class Privilege(unittest.TestCase):
             for name in ("CapPrm", "CapEff"):
                 self.assertEqual(int(task[name], 16), CAPABILITIES, name)
 
+    def test_group_that_is_not_the_agents_is_told(self):
+        self.start(lambda: limit(unit_capabilities(), unit_calls()),
+                   metricsGroup="daemon")
+        self.assertFalse(os.path.lexists(self.world.path("run",
+                                                         "metrics.sock")))
+        self.assertIn(b"SupplementaryGroups=",
+                      self.world.read("log", "ProxyAgent.log"))
+
     def test_unit_says_the_same(self):
-        """But for what the group of metrics.sock takes, before all else."""
         with open(UNIT, encoding="utf-8") as f:
             lines = [line.strip().split("=", 1) for line in f if "=" in line]
         given = " ".join(v for k, v in lines if k == "CapabilityBoundingSet")
         self.assertEqual(
             {c.lower() for c in given.split()},
             {"cap_bpf", "cap_perfmon", "cap_net_admin", "cap_sys_ptrace",
-             "cap_dac_read_search", "cap_chown"})
+             "cap_dac_read_search"})
         for line in (["LimitCORE", "0"], ["NoNewPrivileges", "yes"],
                      ["MemoryDenyWriteExecute", "yes"],
                      ["RestrictNamespaces", "yes"],
