@@ -149,6 +149,8 @@ class Connections(unittest.TestCase):
         self.assertEqual(list(claims), CLAIMS)
         self.assertEqual((claims["userId"], claims["userName"]),
                          (NOBODY, "nobody"))
+        self.logs.wait_for(
+            lambda s: s["errorDetails"].startswith("No remote"), "direct")
         said = {s["errorDetails"]: s["responseStatus"]
                 for s in self.logs.summaries()}
         self.assertEqual(said["Authorize failed"], "403 Forbidden")
