@@ -361,13 +361,14 @@ static int next_connection(struct mspd_door *door, struct sockaddr_in *from)
 	return fd;
 }
 
-/* It has ended without a byte, so there is nothing to answer: a storm of such
- * must cost as little as can be. */
-static bool has_vanished(int fd)
+/* If it has ended without a byte, there is nothing to answer: a storm of such
+ * must cost as little as can be. Else whether there is a byte. */
+static bool has_vanished(int fd, bool *spoken)
 {
 	char byte;
 	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
+	*spoken = n > 0;
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
@@ -379,6 +380,7 @@ static void on_listen(void *arg, uint32_t events)
 	(void)events;
 	for (i = 0; i < MSPD_DOOR_TURN; i++) {
 		struct sockaddr_in from = { 0 };
+		bool spoken;
 		int fd;
 
 		take_spare(door);
@@ -387,12 +389,12 @@ static void on_listen(void *arg, uint32_t events)
 		fd = next_connection(door, &from);
 		if (fd < 0)
 			return;
-		if (has_vanished(fd)) {
+		if (has_vanished(fd, &spoken)) {
 			count(&door->counters.vanished);
 			close(fd);
 			continue;
 		}
-		door->ops->take(door->arg, fd, &from);
+		door->ops->take(door->arg, fd, &from, spoken);
 	}
 }
 

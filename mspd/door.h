@@ -20,7 +20,8 @@ struct mspd_door;
 
 struct mspd_door_ops {
 	/* A new connection; the descriptor is the receiver's. */
-	void (*take)(void *arg, int fd, const struct sockaddr_in *from);
+	void (*take)(void *arg, int fd, const struct sockaddr_in *from,
+		     bool spoken);
 	/* One that waited has a place now. */
 	void (*enter)(void *arg, struct mspd_place *place);
 	/* Close this one before the turn ends: its place is given away. One

@@ -148,6 +148,7 @@ static void on_stage(void *arg, uint32_t events)
 				d);
 		take_clients(d);
 		mspd_notify_ready(d->notify);
+		mspd_process_settle();
 		break;
 	}
 }

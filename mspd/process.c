@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -61,6 +63,35 @@ void mspd_process_harden(size_t connections)
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
 	raise_descriptors(connections);
+}
+
+/* Of one file: what nobody has written to. It is read again when it is needed,
+ * which most of what starts an agent never is. */
+static int forget_pages(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	size_t i;
+
+	(void)size;
+	(void)arg;
+	/* the program has no name here; the kernel's own is no path */
+	if (info->dlpi_name[0] && info->dlpi_name[0] != '/')
+		return 0;
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + part->p_vaddr;
+		uintptr_t end = start + part->p_memsz;
+
+		start &= ~(page - 1);
+		if (part->p_type == PT_LOAD && !(part->p_flags & PF_W))
+			madvise((void *)start, end - start, MADV_DONTNEED);
+	}
+	return 0;
+}
+
+void mspd_process_settle(void)
+{
+	dl_iterate_phdr(forget_pages, NULL);
 }
 
 unsigned int mspd_process_places(unsigned int connections)

@@ -15,6 +15,9 @@ void mspd_process_fill_descriptors(void);
 /* No core dump, and descriptors for @connections as far as there may be. */
 void mspd_process_harden(size_t connections);
 
+/* It has started: memory that only the start took is the kernel's again. */
+void mspd_process_settle(void);
+
 /* Of @connections as many as the descriptors allow. */
 unsigned int mspd_process_places(unsigned int connections);
 

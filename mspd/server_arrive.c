@@ -172,9 +172,9 @@ bool mspd_arrive_has_spoken(const struct mspd_exchange *x)
 }
 
 /* It has a place. */
-static void settle_in(struct mspd_exchange *x)
+static void settle_in(struct mspd_exchange *x, bool spoken)
 {
-	if (mspd_arrive_has_spoken(x)) {
+	if (spoken) {
 		begin(x);
 		return;
 	}
@@ -192,7 +192,8 @@ void mspd_arrive_speaks(struct mspd_exchange *x)
 		begin(x);
 }
 
-static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
+static void take_connection(void *arg, int fd, const struct sockaddr_in *from,
+			    bool spoken)
 {
 	struct mspd_exchange *x = exchange_new(arg, fd, from);
 
@@ -201,7 +202,7 @@ static void take_connection(void *arg, int fd, const struct sockaddr_in *from)
 	else if (x->waiting)
 		mspd_exchange_idle(x);
 	else
-		settle_in(x);
+		settle_in(x, spoken);
 }
 
 static struct mspd_exchange *exchange_at(struct mspd_place *place)
@@ -215,7 +216,7 @@ static void enter(void *arg, struct mspd_place *place)
 
 	(void)arg;
 	x->waiting = false;
-	settle_in(x);
+	settle_in(x, mspd_arrive_has_spoken(x));
 }
 
 /* Gone when the turn ends. Its request, if there is one, is recorded like
@@ -245,7 +246,7 @@ void mspd_server_take(struct mspd_server *server, int fd)
 		close(fd); /* it has left */
 		return;
 	}
-	take_connection(server, fd, &from);
+	take_connection(server, fd, &from, false);
 }
 
 const struct mspd_door_ops mspd_arrive_ops = {

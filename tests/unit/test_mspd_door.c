@@ -30,10 +30,11 @@ static struct {
 } taken[FILES];
 static size_t n_taken, n_entered, n_evicted;
 
-static void take(void *arg, int fd, const struct sockaddr_in *from)
+static void take(void *arg, int fd, const struct sockaddr_in *from, bool spoken)
 {
 	(void)arg;
 	(void)from;
+	(void)spoken;
 	taken[n_taken].fd = fd;
 	if (mspd_door_admit(door, &taken[n_taken].place, comes))
 		n_taken++;
